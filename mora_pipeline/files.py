@@ -1,0 +1,63 @@
+"""Files that other processes read while we write them: replaced in one step, and one writer at a time."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+def replace_file(target: Path, text: str, partial_folder: Path | None = None) -> None:
+    """Replace a file in one step: a reader finds the old content or the new, also after a power cut.
+
+    Args:
+        target: the file to replace or create.
+        text: its new content.
+        partial_folder: where the half-written file lies until then, on the same disk; default: beside the target.
+    """
+    partial = (partial_folder or target.parent) / f"_{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(target)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Hold a lock file; others wait. The lock of a killed process is free at once."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def claim(lock: Path) -> IO[str]:
+    """Hold a new lock file for as long as the returned stream is open, which ends with the process at the latest."""
+    stream = lock.open("x", encoding="utf-8")
+    fcntl.flock(stream, fcntl.LOCK_EX)
+    return stream
+
+
+def is_claimed(lock: Path) -> bool:
+    """True if a living process holds the lock file."""
+    try:
+        with lock.open(encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -1,0 +1,47 @@
+"""What a region.yaml may say: raw data described as it lies there, and every mistake as one clear message."""
+
+from mora_pipeline.region.config import RegionConfig
+from mora_pipeline.region.files import InputFile
+from mora_pipeline.region.mobility import (
+    EventColumns,
+    EventsMobility,
+    Mobility,
+    OdColumns,
+    OdMobility,
+    TripColumns,
+    TripsMobility,
+)
+from mora_pipeline.region.modalities import (
+    ImageModality,
+    Modality,
+    PointColumns,
+    TableModality,
+    TextColumns,
+    TextModality,
+)
+from mora_pipeline.region.parts import Places
+from mora_pipeline.region.tasks import CellTask, GroupTask, Members, PointTask, Task
+
+__all__ = [
+    "CellTask",
+    "EventColumns",
+    "EventsMobility",
+    "GroupTask",
+    "ImageModality",
+    "InputFile",
+    "Members",
+    "Mobility",
+    "Modality",
+    "OdColumns",
+    "OdMobility",
+    "Places",
+    "PointColumns",
+    "PointTask",
+    "RegionConfig",
+    "TableModality",
+    "Task",
+    "TextColumns",
+    "TextModality",
+    "TripColumns",
+    "TripsMobility",
+]

@@ -1,0 +1,135 @@
+"""Turns what YAML and pydantic complain about into sentences: which file, which key, what is there, what to do."""
+
+import difflib
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from mora_pipeline.errors import UserError
+
+NAME_RULE = "Use a lower-case letter, then lower-case letters, digits and underscores, 63 at most."
+_CLOSE = 0.5  # similarity from which a name is offered as what was meant
+_TAGS = {"od", "trips", "events", "text", "image", "table", "cell", "group", "point"}
+_KINDS = {dict: "a mapping", list: "a list", str: "text", int: "a whole number", float: "a number", bool: "true/false"}
+_WANTED = {
+    "string_type": "it must be text",
+    "int_type": "it must be a whole number",
+    "float_type": "it must be a number",
+    "model_type": "it must be a mapping of keys to values",
+    "model_attributes_type": "it must be a mapping of keys to values",
+    "dict_type": "it must be a mapping of keys to values",
+    "string_too_short": "it must not be empty",
+    "too_short": "it must have at least one entry",
+}
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` with the choice nearest to `word`, or that has it as a part; nothing if none is near."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=_CLOSE)
+    if not near:
+        near = [choice for choice in by_lower if word and word.lower() in choice.split("_")]
+    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in a message: quoted if text, by its kind if long."""
+    if value is None:
+        return "empty"
+    if isinstance(value, dict | list):
+        return _KINDS[type(value)]
+    return f"'{value}'" if isinstance(value, str) else f"{value} ({_KINDS.get(type(value), type(value).__name__)})"
+
+
+def sentences(file: str, error: ValidationError) -> str:
+    """Every mistake pydantic found, one a line."""
+    return "\n".join(dict.fromkeys(f"{file}: {_sentence(item)}" for item in error.errors()))
+
+
+def _sentence(item: ErrorDetails) -> str:
+    context: dict[str, Any] = item.get("ctx", {})
+    kind, value, path = item["type"], item["input"], _path(item["loc"])
+    if kind == "region":
+        return f"{path} {context['message']}".strip()
+    if kind == "unknown_key":
+        near = did_you_mean(str(context["key"]), context["known"])
+        return (
+            f"{_join(path, context['key'])} is no key; {path or 'a region'} takes {', '.join(context['known'])}.{near}"
+        )
+    if kind == "absent_key":
+        return f"{_join(path, context['key'])} is missing. Add it: {context['what']}."
+    if kind == "string_pattern_mismatch":
+        return f"{path} is no valid name. {NAME_RULE}"
+    if kind == "union_tag_not_found":
+        key = context["discriminator"].strip("'")
+        choices = {"level": "cell, group or point"}.get(key) or _kinds_at(item["loc"])
+        if not isinstance(value, dict):
+            return f"{path} is {shown(value)}; it must be a mapping of keys to values, with {key}: {choices}."
+        return f"{path}.{key} is missing. Add it: {choices}."
+    if kind == "union_tag_invalid":
+        key, expected = context["discriminator"].strip("'"), context["expected_tags"].replace("'", "")
+        near = did_you_mean(context["tag"], expected.split(", "))
+        return f"{path}.{key} is '{context['tag']}'; it must be one of {expected}.{near}"
+    if kind == "literal_error":
+        expected = context["expected"].replace("'", "")
+        return f"{path} is {shown(value)}; it must be {expected}.{did_you_mean(str(value), expected.split(' or '))}"
+    if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
+        sign = {"greater_than": ">", "greater_than_equal": "≥", "less_than": "<", "less_than_equal": "≤"}[kind]
+        return f"{path} is {value}; it must be {sign} {context[next(iter(context))]:g}."
+    quote = f" Write it in quotes: '{value}'." if kind == "string_type" and isinstance(value, int | float) else ""
+    return f"{path} is {shown(value)}; {_WANTED.get(kind, item['msg'])}.{quote}"
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """`mobility.columns.flow`: the location without the tags that pydantic puts in for the kind."""
+    parts = [str(part) for part in loc]
+    tag = {"mobility": 1, "modalities": 2, "tasks": 2}.get(parts[0], 0) if parts else 0
+    if 0 < tag < len(parts) and parts[tag] in _TAGS:
+        del parts[tag]
+    return ".".join(part for part in parts if part != "[key]")
+
+
+def _kinds_at(loc: tuple[int | str, ...]) -> str:
+    return "od, trips or events" if loc[0] == "mobility" else "text, image or table"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key written twice; plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands twice; keep one", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(file: str, text: str) -> dict[str, Any]:
+    """The mapping that `text` holds.
+
+    Raises:
+        UserError: with line and column, if it is not YAML; if a key stands twice; if it is not a mapping.
+    """
+    try:
+        data = yaml.load(text, _UniqueKeys)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise UserError(f"{file}: not valid YAML{where}: {error.problem}. Mend that line.") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: not valid YAML: {error}.") from None
+    if not isinstance(data, dict):
+        what = "is empty" if data is None else f"holds {shown(data)}"
+        raise UserError(f"{file}: {what}; it must be a mapping with the keys region, resolution and mobility.")
+    return data

@@ -1,0 +1,84 @@
+"""The three kinds of mobility a region.yaml may describe: flows between places, trips, and events of users."""
+
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import Field, model_validator
+
+from mora_pipeline.region.parts import BadShare, Name, Part, Places, problem
+
+# Hours between two places of one user up to which they are a move (method.md, "Events → edges").
+MAXIMUM_GAP_HOURS = 24.0
+
+
+class OdColumns(Part):
+    """Columns of origin-destination flows."""
+
+    origin: Name = Field(description="column of the origin's place id")
+    destination: Name = Field(description="column of the destination's place id")
+    flow: Name = Field(description="column of the amount that moved, > 0")
+    users: Name | None = Field(default=None, description="column of the number of distinct users")
+
+
+class OdMobility(Part):
+    """Flows between places."""
+
+    kind: Literal["od"]
+    path: Name = Field(description="file, folder or glob of the flows")
+    columns: OdColumns = Field(description="the flows' columns")
+    places: Places | None = Field(default=None, description="the table of places, if it is not at the top level")
+    maximum_bad_share: BadShare
+
+
+class TripColumns(Part):
+    """Columns of trips between coordinates."""
+
+    origin_latitude: Name = Field(description="column of the latitude where the trip starts")
+    origin_longitude: Name = Field(description="column of the longitude where the trip starts")
+    destination_latitude: Name = Field(description="column of the latitude where the trip ends")
+    destination_longitude: Name = Field(description="column of the longitude where the trip ends")
+    count: Name | None = Field(default=None, description="column of how many trips the row stands for (default 1)")
+    time: Name | None = Field(default=None, description="column of the start time")
+    user: Name | None = Field(default=None, description="column of the user's id")
+
+
+class TripsMobility(Part):
+    """Trips with the coordinates of both ends."""
+
+    kind: Literal["trips"]
+    path: Name = Field(description="file, folder or glob of the trips")
+    columns: TripColumns = Field(description="the trips' columns")
+    maximum_bad_share: BadShare
+
+
+class EventColumns(Part):
+    """Columns of events."""
+
+    user: Name = Field(description="column of the user's id")
+    time: Name = Field(description="column of the time stamp")
+    latitude: Name = Field(description="column of the latitude, degrees")
+    longitude: Name = Field(description="column of the longitude, degrees")
+
+
+class EventsMobility(Part):
+    """Where users were when; consecutive places of one user become a move."""
+
+    kind: Literal["events"]
+    path: Name = Field(description="file, folder or glob of the events")
+    columns: EventColumns = Field(description="the events' columns")
+    maximum_gap_hours: float = Field(
+        default=MAXIMUM_GAP_HOURS, gt=0, description="hours between two events up to which they make a move"
+    )
+    time_zone: str | None = Field(default=None, description="zone of time stamps without one, such as America/Santiago")
+    maximum_bad_share: BadShare
+
+    @model_validator(mode="after")
+    def _zone_exists(self) -> Self:
+        zones = available_timezones()
+        if self.time_zone is not None and self.time_zone not in zones:
+            text = f"has time_zone '{self.time_zone}', which is no zone of the IANA list, such as Europe/Berlin or UTC"
+            raise problem(text, self.time_zone, zones)
+        return self
+
+
+Mobility = Annotated[OdMobility | TripsMobility | EventsMobility, Field(discriminator="kind")]

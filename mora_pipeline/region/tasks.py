@@ -1,0 +1,72 @@
+"""The labels a region.yaml may name to judge embeddings on: of cells, of groups of cells, of points."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mora_pipeline.region.parts import Name, Part, point_or_place, problem
+
+Transform = Annotated[
+    Literal["none", "log1p"], Field(default="none", description="none, or log1p of the aggregated value")
+]
+
+
+class CellTask(Part):
+    """A label of cells, aggregated from places or points."""
+
+    level: Literal["cell"]
+    path: Name = Field(description="file, folder or glob of the labels")
+    place: Name | None = Field(default=None, description="column of the place's id")
+    latitude: Name | None = Field(default=None, description="column of the latitude, in place of place")
+    longitude: Name | None = Field(default=None, description="column of the longitude, in place of place")
+    column: Name = Field(description="column of the label")
+    aggregate: Literal["mean", "sum"] = Field(default="mean", description="how the rows of a cell become one value")
+    weight: Name | None = Field(default=None, description="column that weights a mean: of the labels, else of places")
+    transform: Transform
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        point_or_place(self)
+        if self.aggregate == "sum" and self.weight is not None:
+            raise problem("has a weight, but a sum has none. Remove weight, or write aggregate: mean")
+        return self
+
+
+class Members(Part):
+    """Which cells a group is made of: the cells of the places listed."""
+
+    path: Name = Field(description="file, folder or glob of the list of members")
+    group: Name = Field(description="column of the group's id")
+    place: Name | None = Field(default=None, description="column of the place's id")
+    latitude: Name | None = Field(default=None, description="column of the latitude, in place of place")
+    longitude: Name | None = Field(default=None, description="column of the longitude, in place of place")
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        point_or_place(self)
+        return self
+
+
+class GroupTask(Part):
+    """A label of groups of cells, such as counties."""
+
+    level: Literal["group"]
+    path: Name = Field(description="file, folder or glob of the labels")
+    id: Name = Field(description="column of the group's id")
+    column: Name = Field(description="column of the label")
+    transform: Transform
+    members: Members = Field(description="which cells each group is made of")
+
+
+class PointTask(Part):
+    """A label of points."""
+
+    level: Literal["point"]
+    path: Name = Field(description="file, folder or glob of the labels")
+    latitude: Name = Field(description="column of the latitude, degrees")
+    longitude: Name = Field(description="column of the longitude, degrees")
+    column: Name = Field(description="column of the label")
+    transform: Transform
+
+
+Task = Annotated[CellTask | GroupTask | PointTask, Field(discriminator="level")]
