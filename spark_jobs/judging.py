@@ -1,0 +1,168 @@
+"""Each row is judged: good, or bad for one named reason; the bad ones are kept apart, counted, and bounded."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as sql
+
+from spark_jobs.errors import InputError
+from spark_jobs.output import write_parts
+
+Rule = tuple[Column, str]
+ROWS_PER_FILE = 1_000_000
+
+NO_COORDINATE = "coordinate missing or NaN"
+NO_LATITUDE = "latitude beyond ±90"
+NO_LONGITUDE = "longitude beyond ±180"
+UNKNOWN_PLACE = "unknown place"
+NO_ID = "id missing"
+AMBIGUOUS_PLACE = "place listed at several points"
+NO_USER = "user missing"
+NO_TIME = "time unparsable"
+NO_ZONE = "time without a zone"
+NO_TEXT = "no text"
+
+
+def missing(name: str) -> Column:
+    """True where a number is absent, unreadable or NaN."""
+    return sql.col(name).isNull() | sql.isnan(name)
+
+
+def coordinate_rules(latitude: str, longitude: str) -> list[Rule]:
+    """A point must lie on the globe."""
+    return [
+        (missing(latitude) | missing(longitude), NO_COORDINATE),
+        (sql.abs(sql.col(latitude)) > 90, NO_LATITUDE),
+        (sql.abs(sql.col(longitude)) > 180, NO_LONGITUDE),
+    ]
+
+
+def positive_rules(name: str, label: str) -> list[Rule]:
+    """A quantity must be a number above zero."""
+    return [
+        (missing(name), f"{label} missing or not a number"),
+        (sql.col(name) <= 0, f"{label} not positive"),
+        (sql.col(name) == float("inf"), f"{label} not finite"),
+    ]
+
+
+def share_rules(name: str, label: str) -> list[Rule]:
+    """A weight or a bin must be a number, zero or above."""
+    return [
+        (missing(name), f"{label} missing or not a number"),
+        (sql.col(name) < 0, f"{label} negative"),
+        (sql.col(name) == float("inf"), f"{label} not finite"),
+    ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows with a ``reason`` (null: good). They are counted on the way, by the first action that reads them."""
+
+    name: str
+    frame: DataFrame
+    reasons: tuple[str, ...]
+    counted: tuple[Column, ...] = field(repr=False)
+    observation: Observation = field(repr=False)
+
+    @classmethod
+    def by(cls, rules: list[Rule], frame: DataFrame, name: str) -> "Judged":
+        """Judge rows; the first rule that holds gives the reason.
+
+        Args:
+            frame: raw rows with ``source`` and ``row`` beside the columns that the rules look at.
+            name: what the rows are, for messages: the file they come from.
+        """
+        reasons = tuple(dict.fromkeys(reason for _, reason in rules))
+        reason = sql.coalesce(*(sql.when(condition, sql.lit(text)) for condition, text in rules))
+        observation = Observation()
+        counts = [sql.count_if(sql.col("reason") == text).alias(f"r{number}") for number, text in enumerate(reasons)]
+        counted = (sql.count(sql.lit(1)).alias("read"), *counts)
+        judged = frame.withColumn("reason", reason).observe(observation, *counted)
+        return cls(name, judged, reasons, counted, observation)
+
+    def good(self, *columns: str) -> DataFrame:
+        return self.frame.where(sql.col("reason").isNull()).select(*columns)
+
+    def bad(self) -> DataFrame:
+        return self.frame.where(sql.col("reason").isNotNull()).select("source", "reason", "row")
+
+    @cached_property
+    def figures(self) -> dict[str, int]:
+        """What was counted; waits for the first action.
+
+        Where no row is good, Spark replaces the whole plan by an empty one and the observation with it: count then.
+        """
+        try:
+            return {name: int(count) for name, count in self.observation.get.items()}
+        except Py4JJavaError:
+            row = self.frame.agg(*self.counted).first()
+            return {name: int(count) for name, count in row.asDict().items()}
+
+    def read(self) -> int:
+        """Rows read."""
+        return self.figures["read"]
+
+    def counts(self) -> dict[str, int]:
+        """Bad rows by reason, without the reasons that did not occur."""
+        found = {text: self.figures[f"r{number}"] for number, text in enumerate(self.reasons)}
+        return {text: count for text, count in found.items() if count}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All bad rows of a job, and the share that was allowed."""
+
+    read: int
+    quarantined: dict[str, int]
+    share: float
+    allowed: float
+
+
+def settle(judged: Iterable[Judged], allowed: float, setting: str, folder: str) -> Verdict:
+    """Write the bad rows to the quarantine and decide whether the job may go on; the rows were counted before.
+
+    Args:
+        judged: the main source first, then the tables it refers to.
+        allowed: the largest share of bad rows, of each source.
+        setting: the key of region.yaml that states it, for the message.
+        folder: of the quarantine dataset (source, reason, row).
+
+    Raises:
+        InputError: if a source holds no rows, more bad rows than allowed, or no good one.
+    """
+    sources = list(judged)
+    quarantined: dict[str, int] = {}
+    for source in sources:
+        for reason, count in source.counts().items():
+            quarantined[reason] = quarantined.get(reason, 0) + count
+    everything = reduce(DataFrame.union, (source.bad() for source in sources))
+    if not quarantined:
+        everything = everything.limit(0)
+    files = 1 + sum(quarantined.values()) // ROWS_PER_FILE
+    by_reason = everything.repartition(files, "reason", "row") if files > 1 else everything.coalesce(1)
+    write_parts(by_reason.sortWithinPartitions("source", "reason", "row"), folder)
+    for source in reversed(sources):  # a bad table of places explains the rows that refer to it
+        _check(source, allowed, setting, folder)
+    main = sources[0]
+    return Verdict(main.read(), quarantined, sum(main.counts().values()) / main.read(), allowed)
+
+
+def _check(source: Judged, allowed: float, setting: str, folder: str) -> None:
+    read, counts = source.read(), source.counts()
+    bad = sum(counts.values())
+    if read == 0:
+        raise InputError(f"{source.name} holds no rows.")
+    listed = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(counts.items(), key=lambda item: -item[1]))
+    if bad > allowed * read:
+        example = source.bad().orderBy("reason", "source", "row").first()
+        shown = f" For example {example['row']} ({example['reason']})." if example else ""
+        raise InputError(
+            f"{source.name}: {bad:,} of {read:,} rows ({bad / read:.2%}) are bad, more than {setting} = {allowed:g} "
+            f"allows. {listed}.{shown} All of them are in {folder}. Mend the file, or raise {setting}."
+        )
+    if bad == read:
+        raise InputError(f"{source.name}: none of its {read:,} rows can be used. {listed}.")

@@ -1,0 +1,115 @@
+"""The Spark session of a job: local by default, a cluster by ``spark.master`` in ``MORA_SPARK_CONF``."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+from spark_jobs.errors import InputError
+from spark_jobs.java import java_environment
+
+GIBIBYTE = 1 << 30
+
+
+@contextmanager
+def spark_session(name: str) -> Iterator[SparkSession]:
+    """A session that lasts for one job and leaves no files behind.
+
+    Settings, the later winning: ours, those of spark-submit where the job was started by it, ``MORA_SPARK_CONF``
+    (JSON object of ``spark.*`` settings).
+
+    Raises:
+        InputError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
+    """
+    wanted = settings_of_user()
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if not submitted:
+        os.environ.update(java_environment())
+    scratch = tempfile.mkdtemp(prefix="mora-spark-", dir=wanted.get("spark.local.dir"))
+    try:
+        if submitted:
+            SparkContext._ensure_initialized()
+        conf = SparkConf()
+        for key, value in {**default_settings(scratch), "spark.app.name": name}.items():
+            conf.setIfMissing(key, value)
+        for key, value in wanted.items():
+            conf.set(key, value)
+        if conf.get("spark.master", "").startswith("local"):
+            os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+            conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1")
+            conf.setIfMissing("spark.driver.host", "127.0.0.1")
+        else:
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        conf.set("spark.local.dir", scratch)
+        session = SparkSession.builder.config(conf=conf).getOrCreate()
+        try:
+            session.sparkContext.addPyFile(code_archive(Path(scratch)))
+            yield session
+        finally:
+            session.stop()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def settings_of_user() -> dict[str, str]:
+    """``MORA_SPARK_CONF`` as strings, the way Spark takes them."""
+    text = os.environ.get("MORA_SPARK_CONF", "") or "{}"
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise InputError(f'MORA_SPARK_CONF is not JSON ({error}): say {{"spark.master": "local[4]"}}.') from None
+    if not isinstance(settings, dict) or not all(key.startswith("spark.") for key in settings):
+        raise InputError(f'MORA_SPARK_CONF must be an object of spark.* settings ({{"spark.master": …}}), not {text}.')
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
+
+
+def default_settings(scratch: str) -> dict[str, str]:
+    """What a job needs (first block: results depend on it) and what serves one machine."""
+    return {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.caseSensitive": "true",
+        # Sums of floats are repeatable only in a fixed order: sorted input, added up as it comes.
+        "spark.sql.execution.replaceHashWithSortAgg": "true",
+        "spark.sql.requireAllClusterKeysForDistribution": "false",
+        "spark.sql.legacy.parquet.nanosAsLong": "true",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.master": "local[*]",
+        "spark.driver.memory": f"{local_memory_gibibytes()}g",
+        # On a few cores the parallel collector costs a tenth less processor time than the default one.
+        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+        # Fixed, not per core: the number of files, and so their bytes, is the same on every machine.
+        "spark.sql.shuffle.partitions": "8",
+        "spark.sql.warehouse.dir": str(Path(scratch) / "warehouse"),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        # A failed task's stack is in the exception as well; on the console it would bury the message to the user.
+        "spark.log.level": "FATAL",
+    }
+
+
+def local_memory_gibibytes() -> int:
+    """A quarter of the machine's memory for the JVM, from 1 to 4 GiB: it spills beyond, and Python needs its part."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(min(4, max(1, total // 4 // GIBIBYTE)))
+
+
+def code_archive(folder: Path) -> str:
+    """This package as a zip file, shipped with the job: workers need no installation of it."""
+    package = Path(__file__).resolve().parent
+    archive = folder / "spark_jobs.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for module in sorted(package.glob("*.py")):
+            target.write(module, f"{package.name}/{module.name}")
+    return str(archive)

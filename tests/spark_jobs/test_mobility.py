@@ -1,0 +1,430 @@
+"""Edges of the three kinds of mobility against naive oracles: pandas, h3 and a diary kept by hand."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import h3
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_jobs import grid_mobility
+from spark_jobs.errors import InputError
+from spark_jobs.movement import read_events, read_od, read_trips
+from spark_jobs.output import part_files
+
+OUTPUTS = ("edges", "self_flow", "quarantine")
+ENDS = ["origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude"]
+
+
+def cell(latitude: float, longitude: float, resolution: int = 7) -> int:
+    return h3.str_to_int(h3.latlng_to_cell(latitude, longitude, resolution))
+
+
+def random_places(number: int = 60) -> pd.DataFrame:
+    """Ids with leading zeros, close enough that several share a cell."""
+    random = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "id": [f"{index:05d}" for index in range(number)],
+            "latitude": random.uniform(40.0, 40.1, number),
+            "longitude": random.uniform(-74.1, -74.0, number),
+        }
+    )
+
+
+def random_flows(places: pd.DataFrame, number: int = 3000) -> pd.DataFrame:
+    random = np.random.default_rng(2)
+    ids = places["id"].to_numpy()
+    flow = random.lognormal(size=number)  # fractions whose sum depends on the order
+    return pd.DataFrame({"origin": random.choice(ids, number), "destination": random.choice(ids, number), "flow": flow})
+
+
+def naive_edges(moves: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Edges and self flow of moves with the columns origin, destination (cells) and flow."""
+    summed = moves.groupby(["origin", "destination"], as_index=False)["flow"].sum()
+    between = summed[summed["origin"] != summed["destination"]].reset_index(drop=True)
+    inside = summed[summed["origin"] == summed["destination"]]
+    return between, pd.DataFrame({"cell": inside["origin"], "internal_flow": inside["flow"]}).reset_index(drop=True)
+
+
+def assert_same(target: dict[str, str], read: Any, moves: pd.DataFrame) -> pd.DataFrame:
+    between, inside = naive_edges(moves)
+    edges = read(target["edges"])
+    ordered = edges.sort_values(["origin", "destination"], ignore_index=True)
+    pd.testing.assert_frame_equal(ordered[["origin", "destination", "flow"]], between)
+    pd.testing.assert_frame_equal(read(target["self_flow"]), inside)
+    return ordered
+
+
+def od_params(source: Any, target: dict[str, str], flows: pd.DataFrame, places: pd.DataFrame, **change: Any) -> dict:
+    return {
+        "kind": "od",
+        "source": source(flows, "flows.parquet"),
+        "places": source(places, "places.csv"),
+        "resolution": 7,
+        "output": target,
+        **change,
+    }
+
+
+def test_od_flows_add_up_between_the_cells_of_their_places(
+    spark: SparkSession, source: Any, output: Any, read: Any
+) -> None:
+    places, target = random_places(), output(*OUTPUTS)
+    flows = random_flows(places)
+    outcome = grid_mobility.run(spark, od_params(source, target, flows, places))
+    at = {row.id: cell(row.latitude, row.longitude) for row in places.itertuples()}
+    moves = flows.assign(origin=flows["origin"].map(at), destination=flows["destination"].map(at))
+    edges = assert_same(target, read, moves)
+    assert edges["users"].isna().all()
+    assert read(target["quarantine"]).empty
+    assert outcome.read == len(flows)
+    assert outcome.rows == {"edges": len(edges), "self_flow": len(read(target["self_flow"])), "quarantine": 0}
+    assert all(check.passed for check in outcome.checks.values())
+    assert set(outcome.checks) == {"edges_positive", "edges_clustered", "bad_rows_within_limit"}
+
+
+def test_every_file_holds_whole_origins_in_order(spark: SparkSession, source: Any, output: Any) -> None:
+    places, target = random_places(), output(*OUTPUTS)
+    grid_mobility.run(spark, od_params(source, target, random_flows(places), places, partitions=3))
+    seen: set[int] = set()
+    for file in part_files(target["edges"]):
+        edges = pd.read_parquet(file)
+        assert edges.equals(edges.sort_values(["origin", "destination"], ignore_index=True))
+        assert not edges.duplicated(["origin", "destination"]).any()
+        assert not seen & set(edges["origin"])
+        seen |= set(edges["origin"])
+
+
+@pytest.mark.parametrize("roles", [{}, {"count": 2}, {"user": "ann"}, {"count": 2, "user": "ann"}])
+def test_counted_trips_are_as_ordered_as_flows(
+    spark: SparkSession, source: Any, output: Any, roles: dict[str, Any]
+) -> None:
+    """The optimiser drops a sort below sums of whole numbers."""
+    raw = source(random_trips(2000).assign(**roles), "trips.parquet")
+    outcome = grid_mobility.run(spark, {"kind": "trips", "source": raw, "resolution": 8, "output": output(*OUTPUTS)})
+    assert outcome.checks["edges_clustered"].metadata["files_out_of_order"] == 0
+    assert outcome.checks["edges_clustered"].passed
+
+
+def test_the_order_of_rows_and_files_changes_no_byte(
+    spark: SparkSession, source: Any, output: Any, tmp_path: Path
+) -> None:
+    places = random_places()
+    flows = random_flows(places)
+    written = []
+    for seed in range(3):
+        target, mixed = output(*OUTPUTS), flows.sample(frac=1, random_state=seed)
+        params = od_params(source, target, mixed, places.sample(frac=1, random_state=seed))
+        if seed:
+            halves = [source(mixed[:1000], "first.csv"), source(mixed[1000:], "second.csv")]
+            params["source"] = {**halves[0], "files": [path for half in halves for path in half["files"]]}
+        grid_mobility.run(spark, params)
+        written.append([Path(file).read_bytes() for name in OUTPUTS for file in part_files(target[name])])
+    assert written[0] == written[1] == written[2]
+
+
+def test_whole_number_ids_match_written_ones(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    """A column of ids with one gap becomes float in pandas: 17 turns into 17.0."""
+    places = random_places().assign(id=[str(index) for index in range(60)])
+    flows = random_flows(places)
+    target = output(*OUTPUTS)
+    grid_mobility.run(spark, od_params(source, target, flows.astype({"origin": int, "destination": float}), places))
+    at = {row.id: cell(row.latitude, row.longitude) for row in places.itertuples()}
+    assert_same(target, read, flows.assign(origin=flows["origin"].map(at), destination=flows["destination"].map(at)))
+
+
+def test_users_of_od_add_up(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    places, target = random_places(2).assign(latitude=[0.0, 1.0]), output(*OUTPUTS)
+    flows = pd.DataFrame({"origin": ["00000"] * 3, "destination": ["00001"] * 3, "flow": [1, 2, 3], "users": [4, 5, 6]})
+    grid_mobility.run(spark, od_params(source, target, flows, places))
+    assert read(target["edges"])[["flow", "users"]].to_numpy().tolist() == [[6, 15]]
+
+
+def random_trips(number: int = 500) -> pd.DataFrame:
+    random = np.random.default_rng(3)
+    points = {
+        name: random.uniform(-33.5, -33.45, number) if "lat" in name else random.uniform(-70.7, -70.65, number)
+        for name in ENDS
+    }
+    return pd.DataFrame(points)
+
+
+def moves_of(trips: pd.DataFrame, flow: Any) -> pd.DataFrame:
+    ends = [[cell(*point) for point in trips[pair].to_numpy()] for pair in (ENDS[:2], ENDS[2:])]
+    return pd.DataFrame({"origin": ends[0], "destination": ends[1], "flow": flow})
+
+
+@pytest.mark.parametrize("name", ["trips.csv", "trips.csv.gz", "trips.parquet"])
+def test_trips_are_counted_between_their_cells(
+    spark: SparkSession, source: Any, output: Any, read: Any, name: str
+) -> None:
+    trips, target = random_trips(), output(*OUTPUTS)
+    grid_mobility.run(spark, {"kind": "trips", "source": source(trips, name), "resolution": 7, "output": target})
+    assert_same(target, read, moves_of(trips, 1.0))
+
+
+def test_trips_of_named_users_count_each_user_once(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    trips, target = random_trips(), output(*OUTPUTS)
+    random = np.random.default_rng(4)
+    trips = trips.assign(count=random.integers(1, 5, len(trips)), user=random.integers(0, 4, len(trips)))
+    grid_mobility.run(spark, {"kind": "trips", "source": source(trips, "trips.csv"), "resolution": 7, "output": target})
+    moves = moves_of(trips, trips["count"].astype(float)).assign(user=trips["user"])
+    edges = assert_same(target, read, moves)
+    users = moves.groupby(["origin", "destination"])["user"].nunique()
+    assert edges["users"].tolist() == [users[row.origin, row.destination] for row in edges.itertuples()]
+
+
+HOME, WORK, SHOP = (40.00, -74.0), (40.20, -74.0), (40.40, -74.0)
+DIARY = [  # user, time, place; written out of order
+    ("ann", "2024-03-01T08:00:00Z", HOME),
+    ("ann", "2024-03-01T18:00:00Z", HOME),  # work → home
+    ("ann", "2024-03-01T09:00:00Z", WORK),  # home → work
+    ("ann", "2024-03-01T12:00:00Z", WORK),  # stays at work: internal
+    ("ann", "2024-03-02T18:00:00Z", WORK),  # exactly 24 h later: home → work
+    ("ann", "2024-03-03T18:00:01Z", SHOP),  # one second too late
+    ("bob", "2024-03-01T10:00:00+02:00", HOME),  # 08:00 UTC
+    ("bob", "2024-03-01 09:00:00 UTC", WORK),  # home → work, a second user
+    ("bob", "2024-03-01T09:00:00Z", SHOP),  # the same instant: ordered by cell
+    ("eve", "1709280000", SHOP),  # once only: no move
+]
+
+
+def diary_moves() -> Counter[tuple[int, int]]:
+    """The moves that the comments above promise."""
+    home, work, shop = cell(*HOME), cell(*WORK), cell(*SHOP)
+    first, second = sorted([work, shop])
+    steps = [(home, work), (work, work), (work, home), (home, work), (home, first), (first, second)]
+    return Counter(steps)
+
+
+def test_events_become_the_moves_of_the_diary(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    events = pd.DataFrame(
+        [(user, time, *place) for user, time, place in DIARY], columns=["user", "time", "latitude", "longitude"]
+    )
+    target = output(*OUTPUTS)
+    params = {"kind": "events", "source": source(events, "events.csv"), "resolution": 7, "maximum_gap_hours": 24.0}
+    outcome = grid_mobility.run(spark, {**params, "output": target})
+    assert all(check.passed for check in outcome.checks.values())
+    expected = diary_moves()
+    edges = read(target["edges"])
+    found = {(row.origin, row.destination): row.flow for row in edges.itertuples()}
+    assert found == {pair: count for pair, count in expected.items() if pair[0] != pair[1]}
+    inside = {row.cell: row.internal_flow for row in read(target["self_flow"]).itertuples()}
+    assert inside == {pair[0]: count for pair, count in expected.items() if pair[0] == pair[1]}
+    users = {(row.origin, row.destination): row.users for row in edges.itertuples()}
+    first = min(cell(*WORK), cell(*SHOP))
+    assert users[cell(*HOME), first] == (2 if first == cell(*WORK) else 1)  # ann twice and bob: two users
+
+
+def test_times_of_one_instant_are_equal_in_every_form(spark: SparkSession, source: Any) -> None:
+    instant = pd.Timestamp("2024-07-01T12:00:00Z")
+    forms = {
+        "zoned.parquet": pd.Series([instant]),
+        "nanoseconds.parquet": pd.Series([instant]).astype("datetime64[ns, UTC]"),
+        "local.parquet": pd.Series([instant.tz_convert("America/Santiago").tz_localize(None)]),
+        "local_nanoseconds.parquet": pd.Series([pd.Timestamp("2024-07-01T08:00:00")]).astype("datetime64[ns]"),
+        "seconds.parquet": pd.Series([1719835200]),
+        "milliseconds.parquet": pd.Series([1719835200000.0]),
+        "written.csv": pd.Series(["2024-07-01 08:00:00"]),
+        "written_zone.csv": pd.Series(["2024-07-01T14:00:00.000+0200"]),
+        "written_epoch.csv": pd.Series(["1719835200"]),
+    }
+    for name, time in forms.items():
+        frame = pd.DataFrame({"user": ["ann"], "time": time, "latitude": [0.0], "longitude": [0.0]})
+        params = {"source": source(frame, name), "resolution": 7, "time_zone": "America/Santiago"}
+        judged = read_events(spark, params).judged[0].frame.first()
+        assert (name, judged["time"], judged["reason"]) == (name, 1719835200_000_000, None)
+
+
+BAD_OD = [
+    ({"origin": None}, "id missing"),
+    ({"destination": "elsewhere"}, "unknown place"),
+    ({"flow": 0}, "flow not positive"),
+    ({"flow": -1.5}, "flow not positive"),
+    ({"flow": None}, "flow missing or not a number"),
+    ({"flow": "many"}, "flow missing or not a number"),
+    ({"flow": "NaN"}, "flow missing or not a number"),
+    ({"flow": "Infinity"}, "flow not finite"),
+    ({"users": 0}, "users not positive"),
+]
+BAD_TRIPS = [
+    ({"origin_latitude": 90.001}, "latitude beyond ±90"),
+    ({"destination_latitude": -91}, "latitude beyond ±90"),
+    ({"origin_longitude": 180.5}, "longitude beyond ±180"),
+    ({"destination_longitude": "NaN"}, "coordinate missing or NaN"),
+    ({"origin_latitude": "north"}, "coordinate missing or NaN"),
+    ({"origin_latitude": None}, "coordinate missing or NaN"),
+    ({"count": 0}, "count not positive"),
+    ({"user": " "}, "user missing"),
+    ({"time": "yesterday"}, "time unparsable"),
+    ({"time": "12:30"}, "time unparsable"),
+    ({"time": "2024-02-30 12:00:00"}, "time unparsable"),
+]
+BAD_EVENTS = [
+    ({"user": None}, "user missing"),
+    ({"time": None}, "time unparsable"),
+    ({"time": "2024-03-01 10:00:00"}, "time without a zone (say mobility.time_zone)"),
+    ({"latitude": 95}, "latitude beyond ±90"),
+    ({"longitude": None}, "coordinate missing or NaN"),
+]
+
+
+def assert_judged(movement: Any, bad: list[tuple[dict[str, Any], str]], read: Any, folder: str) -> None:
+    """The reasons of the rows, in order, after one good row; and the quarantine that settling writes."""
+    from spark_jobs.judging import settle
+
+    judged = movement.judged[0]
+    assert [row["reason"] for row in judged.frame.collect()] == [None, *(reason for _, reason in bad)]
+    if len(movement.judged) > 1:
+        movement.judged[1].frame.collect()
+    verdict = settle(movement.judged, 1.0, "mobility.maximum_bad_share", folder)
+    assert verdict.quarantined == Counter(reason for _, reason in bad)
+    kept = read(folder)
+    assert Counter(kept["reason"]) == verdict.quarantined
+    assert all(json.loads(row) for row in kept["row"])
+    assert kept["source"].str.endswith("raw ünit+%20.csv").all()
+
+
+def rows(good: dict[str, Any], bad: list[tuple[dict[str, Any], str]]) -> pd.DataFrame:
+    return pd.DataFrame([good, *({**good, **change} for change, _ in bad)], dtype=object)
+
+
+def test_bad_od_rows_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
+    raw = rows({"origin": "00000", "destination": "00001", "flow": 1, "users": 1}, BAD_OD)
+    params = {"source": source(raw, "raw ünit+%20.csv"), "places": source(random_places(), "p.csv"), "resolution": 7}
+    assert_judged(read_od(spark, params), BAD_OD, read, str(tmp_path / "quarantine"))
+
+
+def test_bad_trips_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
+    good = {**dict.fromkeys(ENDS, 1.0), "count": 1, "user": "ann", "time": "2024-03-01 10:00:00"}
+    params = {"source": source(rows(good, BAD_TRIPS), "raw ünit+%20.csv"), "resolution": 7}
+    assert_judged(read_trips(spark, params), BAD_TRIPS, read, str(tmp_path / "quarantine"))
+
+
+def test_bad_events_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
+    good = {"user": "ann", "time": "2024-03-01T10:00:00Z", "latitude": 1.0, "longitude": 1.0}
+    params = {"source": source(rows(good, BAD_EVENTS), "raw ünit+%20.csv"), "resolution": 7}
+    assert_judged(read_events(spark, params), BAD_EVENTS, read, str(tmp_path / "quarantine"))
+
+
+def test_bad_places_are_kept_and_unknown(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    places = random_places(100)
+    places.loc[3, "latitude"] = 99.0
+    twin = places.iloc[[5]].assign(latitude=10.0)
+    target = output(*OUTPUTS)
+    flows = pd.concat(
+        [random_flows(places[10:], 500), pd.DataFrame({"origin": ["00003"], "destination": ["00005"], "flow": [1]})]
+    )
+    params = od_params(source, target, flows, pd.concat([places, twin]), maximum_bad_share=0.05)
+    outcome = grid_mobility.run(spark, params)
+    expected = {"latitude beyond ±90": 1, "place listed at several points": 2, "unknown place": 1}
+    assert outcome.quarantined == expected
+    assert Counter(read(target["quarantine"])["reason"]) == expected
+
+
+def test_more_bad_rows_than_allowed_stop_the_job_with_their_reasons(
+    spark: SparkSession, source: Any, output: Any, read: Any
+) -> None:
+    trips, target = random_trips(100), output(*OUTPUTS)
+    trips.loc[[1, 2], "origin_latitude"] = 123.0
+    trips.loc[3, "destination_longitude"] = None
+    params = {"kind": "trips", "source": source(trips, "trips.csv"), "resolution": 7, "output": target}
+    with pytest.raises(InputError) as raised:
+        grid_mobility.run(spark, params)
+    message = str(raised.value)
+    assert "trips.csv: 3 of 100 rows (3.00%)" in message
+    assert "latitude beyond ±90: 2, coordinate missing or NaN: 1" in message
+    assert "raise mobility.maximum_bad_share" in message
+    assert len(read(target["quarantine"])) == 3
+    again = {**params, "output": output(*OUTPUTS), "maximum_bad_share": 0.03}
+    assert sum(grid_mobility.run(spark, again).quarantined.values()) == 3
+
+
+def exchanges(frame: Any) -> list[str]:
+    plan = frame._jdf.queryExecution().executedPlan().toString()
+    return [
+        line.strip() for line in plan.splitlines() if "Exchange hashpartitioning" in line or "Exchange range" in line
+    ]
+
+
+def test_od_and_trips_are_shuffled_once(spark: SparkSession, source: Any) -> None:
+    places = random_places()
+    params = {"source": source(random_flows(places), "f.parquet"), "places": source(places, "p.csv"), "resolution": 7}
+    for movement in (
+        read_od(spark, params),
+        read_trips(spark, {"source": source(random_trips(), "t.csv"), "resolution": 7}),
+        read_trips(spark, {"source": source(random_trips().assign(user="u"), "t.parquet"), "resolution": 7}),
+    ):
+        edges = grid_mobility.edges_by_origin(movement, 3)
+        assert len(exchanges(edges)) == 1
+        assert "origin" in exchanges(edges)[0]
+        # Floats are added up in sorted order only by an aggregate that streams.
+        assert "HashAggregate" not in edges._jdf.queryExecution().executedPlan().toString()
+
+
+def test_events_are_shuffled_by_user_and_then_by_origin(spark: SparkSession, source: Any) -> None:
+    events = pd.DataFrame({"user": ["a"], "time": ["2024-03-01T08:00:00Z"], "latitude": [1.0], "longitude": [1.0]})
+    movement = read_events(spark, {"source": source(events, "events.csv"), "resolution": 7})
+    found = exchanges(grid_mobility.edges_by_origin(movement, 3))
+    assert [("origin" in line, "user" in line) for line in found] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "walks"}, "kind is 'walks': say od, trips, events"),
+        ({"resolution": 16}, "resolution is 16"),
+        ({"output": {}}, "lack 'output.edges'"),
+        ({"source": {"files": [], "format": "csv"}}, "must name at least one file"),
+        ({"source": {"files": ["x.csv"], "format": "excel"}}, "say csv or parquet"),
+        ({"source": {"files": ["x.csv"], "format": "csv", "columns": {}}}, "lacks destination_latitude"),
+    ],
+)
+def test_wrong_parameters_are_told(
+    spark: SparkSession,
+    source: Any,
+    output: Any,
+    change: dict[str, Any],
+    message: str,
+    monkeypatch: Any,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    good = {"kind": "trips", "source": source(random_trips(5), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
+    with pytest.raises(InputError, match=message):
+        grid_mobility.run(spark, {**good, **change})
+
+
+def test_moves_inside_one_cell_alone_give_no_graph(spark: SparkSession, source: Any, output: Any) -> None:
+    trips = random_trips(5).assign(**dict.fromkeys(ENDS, 1.0))
+    params = {"kind": "trips", "source": source(trips, "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
+    with pytest.raises(InputError, match="gives no edge"):
+        grid_mobility.run(spark, params)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_file_without_rows_is_told(spark: SparkSession, source: Any, output: Any, name: str) -> None:
+    params = {"kind": "trips", "source": source(random_trips(0), name), "resolution": 7, "output": output(*OUTPUTS)}
+    with pytest.raises(InputError, match=f"{name} holds no rows"):
+        grid_mobility.run(spark, params)
+
+
+def test_rows_that_are_all_bad_are_told(spark: SparkSession, source: Any, output: Any) -> None:
+    trips = random_trips(5).assign(origin_latitude=91.0)
+    params = {"kind": "trips", "source": source(trips, "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
+    with pytest.raises(InputError, match="5 of 5 rows"):
+        grid_mobility.run(spark, params)
+    with pytest.raises(InputError, match=r"none of its 5 rows can be used\. latitude beyond ±90: 5"):
+        grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "maximum_bad_share": 1.0})
+
+
+def test_a_dataset_is_never_overwritten(spark: SparkSession, source: Any, output: Any) -> None:
+    params = {"kind": "trips", "source": source(random_trips(), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
+    grid_mobility.run(spark, params)
+    with pytest.raises(InputError, match="holds Parquet files already"):
+        grid_mobility.run(spark, params)
