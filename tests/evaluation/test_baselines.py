@@ -1,0 +1,39 @@
+"""Raw features say what is missing, and wide ones keep what varies."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.decomposition import PCA
+
+from mora_pipeline.evaluation.baselines import coordinate_features, raw_features
+
+
+def test_coordinates_are_the_centres(cells: pa.Table) -> None:
+    features = coordinate_features(cells)
+    assert features[3].tolist() == [cells["latitude"][3].as_py(), cells["longitude"][3].as_py()]
+
+
+def test_a_missing_modality_is_zeros_and_a_flag() -> None:
+    vectors = np.arange(12, dtype=np.float32).reshape(4, 3)
+    present = np.array([True, False, True, True])
+    features = raw_features([(vectors, present), (vectors, np.ones(4, dtype=bool))])
+    assert features.shape == (4, 7)
+    assert features[1].tolist() == [0, 0, 0, 0, 3, 4, 5]
+    assert features[:, 3].tolist() == [1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("width", [20, 60])
+def test_a_wide_modality_becomes_principal_components_of_the_cells_that_have_it(width: int) -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, width)).astype(np.float32)
+    present = np.arange(50) % 5 > 0
+    features = raw_features([(vectors, present)], components=4)
+    expected = PCA(4, svd_solver="full").fit_transform(vectors[present].astype(np.float64))
+    assert features.shape == (50, 5)
+    assert np.allclose(np.abs(features[present, :4]), np.abs(expected), atol=1e-4)
+    assert not features[~present].any()
+    assert raw_features([(vectors, present)], components=0).shape == (50, width + 1)
+
+
+def test_no_modality_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one modality"):
+        raw_features([])

@@ -1,0 +1,65 @@
+"""Each model equals the plain one of its library."""
+
+import numpy as np
+import pytest
+from lightgbm import LGBMRegressor
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.regressors import PROBE_ALPHAS, lightgbm_regressor, linear_probe
+from mora_pipeline.evaluation.splits import random_split
+
+
+def _data(num_rows: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(num_rows, width)).astype(np.float32) * rng.uniform(0.1, 9, width).astype(np.float32)
+    return features, features[:, 0] + np.sin(features[:, 1]) + rng.normal(size=num_rows)
+
+
+@pytest.mark.parametrize(("level", "leaves", "child"), [("cell", 63, 30), ("point", 63, 30), ("group", 31, 50)])
+def test_lightgbm_is_the_published_one(level: str, leaves: int, child: int) -> None:
+    """Equal but for bins, which LGBMRegressor makes from the fit rows and we from all rows."""
+    features, target = _data(1500, 6)
+    features = features.round(1)  # fewer values than bins: both see the same bins
+    ((train, test),) = random_split(1500, 0.2, 42)
+    plain = LGBMRegressor(
+        learning_rate=0.05, max_depth=7, n_estimators=1000, num_leaves=leaves, min_child_samples=child,
+        deterministic=True, force_col_wise=True, n_jobs=1, verbosity=-1,
+    ).fit(features[train], target[train])  # fmt: skip
+    ours = lightgbm_regressor(features, target, level, BenchmarkParameters())(train, test)
+    theirs = np.asarray(plain.predict(features[test]))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.995
+    assert abs(np.mean((ours - target[test]) ** 2) / np.mean((theirs - target[test]) ** 2) - 1) < 0.03
+
+
+def test_lightgbm_on_equal_bins_is_exactly_the_published_one() -> None:
+    features, target = _data(400, 3)
+    features = np.sign(features) + np.round(np.tanh(features), 0)
+    ((train, test),) = random_split(400, 0.2, 42)
+    plain = LGBMRegressor(
+        learning_rate=0.05, max_depth=7, n_estimators=50, num_leaves=63, min_child_samples=30, n_jobs=1, verbosity=-1
+    ).fit(features[train], target[train])
+    ours = lightgbm_regressor(features, target, "cell", BenchmarkParameters(trees=50))(train, test)
+    assert np.allclose(ours, np.asarray(plain.predict(features[test])), atol=1e-6)
+
+
+def test_threads_of_lightgbm_do_not_change_the_result() -> None:
+    features, target = _data(800, 5)
+    ((train, test),) = random_split(800, 0.2, 0)
+    one, two = (
+        lightgbm_regressor(features, target, "cell", BenchmarkParameters(trees=30), threads)(train, test)
+        for threads in (1, 2)
+    )
+    assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize(("num_rows", "width"), [(300, 12), (60, 100)])
+def test_the_linear_probe_is_ridge_with_leave_one_out_penalty(num_rows: int, width: int) -> None:
+    features, target = _data(num_rows, width)
+    features[:, -1] = 5.0  # constant
+    ((train, test),) = random_split(num_rows, 0.2, 0)
+    exact = features.astype(np.float64)
+    oracle = make_pipeline(StandardScaler(), RidgeCV(PROBE_ALPHAS)).fit(exact[train], target[train])
+    assert np.allclose(linear_probe(features, target)(train, test), oracle.predict(exact[test]))
