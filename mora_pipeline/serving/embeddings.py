@@ -1,0 +1,184 @@
+"""Look embeddings up: by coordinate, by cell, by likeness; where no cell is, the distilled encoder answers."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, get_args
+
+import h3
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.lake import Lake
+from mora_pipeline.schemas import CellVectors
+
+if TYPE_CHECKING:
+    from mora_pipeline.training.coordinate_encoder import CoordinateEncoder
+
+Source = Literal["auto", "cell", "distilled"]
+Vectors = npt.NDArray[np.float32]
+Cells = npt.NDArray[np.int64]
+
+
+class Embeddings:
+    """A region's published embeddings: ``cells`` int64 [N], ascending, and ``vectors`` float32 [N, d] beside them."""
+
+    def __init__(self, region: str, own: CellVectors, lake: Lake) -> None:
+        self.region, self.cells, self.vectors, self._lake = region, own.cells, own.vectors, lake
+        if len(self.cells) == 0:
+            raise UserError(f"`embeddings` of region '{region}' holds no cell: materialise it again.")
+        self.resolution = int(h3.get_resolution(h3.int_to_str(int(self.cells[0]))))
+
+    @classmethod
+    def open(cls, region: str, lake: Lake | None = None) -> "Embeddings":
+        """Read the published version once; a later run of the pipeline does not change what this object answers.
+
+        Raises:
+            UserError: if the region has no embeddings yet.
+        """
+        lake = lake or Lake.at_home()
+        table = lake.read("embeddings", region).table(["cell", "vector"])
+        return cls(region, CellVectors.from_table(table), lake)
+
+    def at(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike, source: Source = "auto") -> Vectors:
+        """Vectors of coordinates.
+
+        Args:
+            latitude: degrees, [n] or one number.
+            longitude: the same.
+            source: `cell` takes the vector of the cell at the point, `distilled` asks the distilled encoder, `auto`
+                takes the cell's where there is one and else the distilled encoder's.
+
+        Returns:
+            float32 [n, d].
+
+        Raises:
+            UserError: if a coordinate is not one (the row is named), no cell is there (`cell`), or the region has no
+                distilled encoder where one is needed.
+        """
+        if source not in get_args(Source):
+            raise UserError(f"source is '{source}'; it can be {', '.join(get_args(Source))}.")
+        latitude, longitude = checked_coordinates(latitude, longitude)
+        if source == "distilled":
+            return self._distilled.encode(latitude, longitude)
+        cells = cells_at(latitude, longitude, self.resolution)
+        rows, found = self._rows(cells)
+        if source == "cell" and not found.all():
+            row = int(np.flatnonzero(~found)[0])
+            raise UserError(
+                f"Row {row} ({latitude[row]}, {longitude[row]}) lies in cell {h3.int_to_str(int(cells[row]))}, of "
+                f"which '{self.region}' has no embedding ({int((~found).sum())} such rows). Say source='auto' for the "
+                "distilled encoder's answer there."
+            )
+        vectors = self.vectors[rows]
+        if not found.all():
+            vectors[~found] = self._distilled.encode(latitude[~found], longitude[~found])
+        return vectors
+
+    def cell(self, cell: str | int) -> Vectors:
+        """The vector of a cell, hex id or int64: float32 [d].
+
+        Raises:
+            UserError: if it is no cell, or the region has no embedding of it.
+        """
+        number = _cell_number(cell)
+        rows, found = self._rows(np.array([number], dtype=np.int64))
+        if not found[0]:
+            resolution = h3.get_resolution(h3.int_to_str(number))
+            hint = (
+                ""
+                if resolution == self.resolution
+                else f" Its cells have resolution {self.resolution}, not {resolution}."
+            )
+            raise UserError(f"'{self.region}' has no embedding of cell {h3.int_to_str(number)}.{hint}")
+        return self.vectors[rows[0]].copy()
+
+    def nearest(self, latitude: float, longitude: float, k: int = 10, source: Source = "auto") -> pa.Table:
+        """The k cells whose vectors are most like the one at a point, by cosine.
+
+        Returns:
+            cell, h3, latitude, longitude (centre), cosine; the most alike first, ties by cell. The point's own cell is
+            among them.
+
+        Raises:
+            UserError: as `at`, or if k is not positive.
+        """
+        if k < 1:
+            raise UserError(f"k is {k}; it must be at least 1.")
+        vector = self.at(latitude, longitude, source)[0]
+        lengths = self._lengths * np.linalg.norm(vector)
+        cosine = np.divide(self.vectors @ vector, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        best = np.argsort(-cosine, kind="stable")[:k]
+        names = [h3.int_to_str(int(cell)) for cell in self.cells[best]]
+        centres = np.array([h3.cell_to_latlng(name) for name in names])
+        return pa.table(
+            {
+                "cell": self.cells[best],
+                "h3": names,
+                "latitude": centres[:, 0],
+                "longitude": centres[:, 1],
+                "cosine": cosine[best],
+            }
+        )
+
+    @cached_property
+    def _lengths(self) -> Vectors:
+        return np.linalg.norm(self.vectors, axis=1)
+
+    @cached_property
+    def _distilled(self) -> "CoordinateEncoder":
+        # Only here: a plain lookup need not wait for torch.
+        from mora_pipeline.training.coordinate_encoder import load_encoder
+
+        return load_encoder(self._lake.read("distilled_encoder", self.region).path)
+
+    def _rows(self, cells: Cells) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Row of each cell (any row where there is none), and whether there is one."""
+        rows = np.searchsorted(self.cells, cells).clip(max=len(self.cells) - 1)
+        return rows, self.cells[rows] == cells
+
+
+def cells_at(latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64], resolution: int) -> Cells:
+    """H3 cells of valid coordinates, int64 [n]."""
+    from h3ronpy.vector import coordinates_to_cells
+
+    return (
+        pa.array(coordinates_to_cells(latitude, longitude, resolution)).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
+
+
+def checked_coordinates(
+    latitude: npt.ArrayLike, longitude: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Both as float64 [n].
+
+    Raises:
+        UserError: naming the first row that is not a coordinate.
+    """
+    try:
+        latitude, longitude = (
+            np.asarray(latitude, np.float64).reshape(-1),
+            np.asarray(longitude, np.float64).reshape(-1),
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(f"Coordinates must be numbers, in degrees ({error}).") from error
+    if len(latitude) != len(longitude):
+        raise UserError(f"There are {len(latitude)} latitudes and {len(longitude)} longitudes; give as many of each.")
+    for name, values, limit in (("latitude", latitude, 90), ("longitude", longitude, 180)):
+        bad = np.flatnonzero(~(np.abs(values) <= limit))
+        if len(bad):
+            raise UserError(
+                f"Row {bad[0]}: {name} is {values[bad[0]]}; it must be within -{limit} and {limit} degrees "
+                f"({len(bad)} such rows)."
+            )
+    return latitude, longitude
+
+
+def _cell_number(cell: str | int) -> int:
+    try:
+        name = cell.strip().lower() if isinstance(cell, str) else h3.int_to_str(int(cell))
+    except OverflowError:  # negative, or beyond 64 bits
+        name = ""
+    if not h3.is_valid_cell(name):
+        raise UserError(f"'{cell}' is not an H3 cell: give its hex id (862a1072fffffff) or its number.")
+    return int(h3.str_to_int(name))

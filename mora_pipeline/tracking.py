@@ -1,0 +1,164 @@
+"""What training and evaluation leave in MLflow: parameters, curves, weights, and the registered models."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.files import locked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FLUSH_SECONDS = 5.0
+FLUSH_METRICS = 500  # MLflow takes at most 1,000 in one call
+LONGEST_PARAMETER = 6000  # MLflow's own limit
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """Where MLflow is.
+
+    Attributes:
+        uri: of tracking and registry: a server, or ``sqlite:///...``.
+        artifacts: folder of the artifacts, where no server decides it.
+        link: address for people's browsers, where there is a server.
+    """
+
+    uri: str
+    artifacts: Path | None
+    link: str | None
+    lock: Path
+
+    @classmethod
+    def of(cls, home: Path, uri: str | None = None, link: str | None = None) -> "TrackingSettings":
+        """The settings of a home: SQLite and artifacts in it, unless `uri` names a server."""
+        uri = uri or f"sqlite:///{home / 'mlflow.db'}"
+        server = uri.startswith(("http://", "https://"))
+        link = link or (uri if server else None)
+        return cls(
+            uri, None if server else home / "mlartifacts", link.rstrip("/") if link else None, home / "mlflow.lock"
+        )
+
+
+class TrackedRun:
+    """An MLflow run that is open; made by `tracked_run`."""
+
+    def __init__(self, settings: TrackingSettings, client: "MlflowClient", experiment: str, run: str) -> None:
+        self.settings, self.client = settings, client
+        self.experiment_id, self.run_id = experiment, run
+        self._waiting: list[Any] = []
+        self._flushed = time.monotonic()
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Record numbers at a step (an epoch); they are sent in batches."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._waiting += [Metric(name, float(value), now, step) for name, value in values.items()]
+        if len(self._waiting) >= FLUSH_METRICS or time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def epoch(self, values: Mapping[str, float]) -> None:
+        """Record one epoch of a training history, numbered by its own ``epoch``."""
+        self.metrics({name: value for name, value in values.items() if name != "epoch"}, int(values.get("epoch", 0)))
+
+    def flush(self) -> None:
+        """Send what waits."""
+        while self._waiting:
+            batch, self._waiting = self._waiting[:FLUSH_METRICS], self._waiting[FLUSH_METRICS:]
+            self.client.log_batch(self.run_id, metrics=batch)
+        self._flushed = time.monotonic()
+
+    def weights(self, name: str, tensors: Mapping[str, Any]) -> None:
+        """Keep torch tensors as the artifact ``<name>.safetensors``."""
+        import tempfile
+
+        from safetensors.torch import save_file
+
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{name}.safetensors"
+            save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, file)
+            self.file(file)
+
+    def file(self, path: Path) -> None:
+        """Keep a file as an artifact."""
+        self.client.log_artifact(self.run_id, str(path))
+
+    def link(self) -> str:
+        """Where people see the run: an address, or the command that opens it."""
+        path = f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        if self.settings.link:
+            return f"[{self.run_id}]({self.settings.link}/{path})"
+        return f"run `{self.run_id}`: `mlflow ui --backend-store-uri {self.settings.uri}`, then http://127.0.0.1:5000/{path}"
+
+
+@contextmanager
+def tracked_run(
+    settings: TrackingSettings,
+    region: str,
+    step: str,
+    parameters: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[TrackedRun]:
+    """One MLflow run of one training step of a region; it ends as FAILED if the body raises.
+
+    Args:
+        parameters: what the step was told.
+        inputs: versions of the datasets it reads, by dataset.
+        tags: further tags, such as Dagster's run id.
+    """
+    import mlflow
+
+    client = connect(settings)
+    experiment = _experiment(settings, client, region)
+    labels = {"region": region, "step": step, **{f"input.{name}": version for name, version in inputs.items()}}
+    with mlflow.start_run(experiment_id=experiment, run_name=step, tags={**labels, **(tags or {})}) as active:
+        run = TrackedRun(settings, client, experiment, active.info.run_id)
+        for name, value in parameters.items():
+            client.log_param(run.run_id, name, str(value)[:LONGEST_PARAMETER])
+        try:
+            yield run
+        finally:
+            run.flush()
+
+
+def connect(settings: TrackingSettings) -> "MlflowClient":
+    """A client of tracking and registry; the database is made on first use.
+
+    Raises:
+        UserError: if MLflow does not answer.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+
+    mlflow.set_tracking_uri(settings.uri)
+    mlflow.set_registry_uri(settings.uri)
+    try:
+        with locked(settings.lock):  # the first client creates the tables, which two must not do at the same time
+            client = mlflow.MlflowClient(settings.uri, settings.uri)
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+    except mlflow.MlflowException as error:
+        raise UserError(
+            f"MLflow at {settings.uri} does not answer ({error}). Start it or mend MLFLOW_TRACKING_URI; without that "
+            "variable, runs go to SQLite in $MORA_HOME."
+        ) from error
+    return client
+
+
+def _experiment(settings: TrackingSettings, client: "MlflowClient", region: str) -> str:
+    name = f"mora/{region}"
+    with locked(settings.lock):
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = (settings.artifacts / region).as_uri() if settings.artifacts else None
+        return str(client.create_experiment(name, artifact_location=location))
