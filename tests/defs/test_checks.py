@@ -1,0 +1,62 @@
+"""The checks of vectors against cases whose answer is plain."""
+
+import numpy as np
+import pytest
+
+from mora_pipeline.defs.checks import cells_known, no_nan, not_collapsed, one_row_per_cell, spread_and_directions
+from mora_pipeline.schemas import CellVectors
+
+CELLS = np.array([3, 5, 8, 9], dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("found", "passes"), [([3, 9], True), ([], True), ([3, 4], False), ([5, 3], False), ([3, 3], False)]
+)
+def test_cells_of_a_modality_are_known_ascending_and_alone(found, passes) -> None:
+    assert cells_known({"poi": np.array(found, dtype=np.int64)}, CELLS).passed is passes
+
+
+def test_one_bad_modality_fails_the_check_of_all() -> None:
+    assert not cells_known({"poi": CELLS, "ages": CELLS + 1}, CELLS).passed
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_not_finite_is_found(bad) -> None:
+    vectors = np.ones((3, 2), np.float32)
+    assert no_nan({"poi": vectors}).passed
+    vectors[2, 1] = bad
+    assert not no_nan({"ages": np.ones((1, 1), np.float32), "poi": vectors}).passed
+
+
+@pytest.mark.parametrize("cells", [[3, 5, 8], [5, 3, 8, 9], [3, 5, 8, 10]])
+def test_rows_that_are_not_the_regions_cells_are_found(cells) -> None:
+    vectors = CellVectors(np.array(cells, dtype=np.int64), np.zeros((len(cells), 2), np.float32))
+    assert not one_row_per_cell(vectors, CELLS).passed
+    assert one_row_per_cell(CellVectors(CELLS, np.zeros((4, 2), np.float32)), CELLS).passed
+
+
+def test_effective_rank_counts_directions_of_equal_variance() -> None:
+    for directions in (1, 3, 8):
+        basis = np.vstack([np.eye(directions, 10), -np.eye(directions, 10)]).astype(np.float32)
+        spread, found = spread_and_directions(basis)
+        assert found == pytest.approx(directions)
+        assert spread == pytest.approx(1)
+
+
+def test_spread_is_the_variances_share_of_the_mean_square() -> None:
+    generator = np.random.default_rng(0)
+    vectors = (generator.normal(size=(500, 6)) + 3).astype(np.float32)
+    expected = vectors.var(axis=0, dtype=np.float64).sum() / np.square(vectors, dtype=np.float64).sum(axis=1).mean()
+    assert spread_and_directions(vectors)[0] == pytest.approx(expected)
+
+
+def test_collapsed_vectors_are_found() -> None:
+    generator = np.random.default_rng(0)
+    healthy = generator.normal(size=(200, 16)).astype(np.float32)
+    assert not_collapsed(healthy).passed
+    assert not not_collapsed(np.ones((200, 16), np.float32)).passed, "all equal"
+    assert not not_collapsed(np.zeros((200, 16), np.float32)).passed, "all zero"
+    assert not not_collapsed(healthy[:, :1] * np.ones((1, 16), np.float32)).passed, "all on one line"
+    assert not not_collapsed(100 + 1e-3 * healthy).passed, "nearly equal"
+    assert not not_collapsed(np.full((200, 16), np.nan, np.float32)).passed
+    assert not_collapsed(np.ones((2, 16), np.float32)).passed, "two cells cannot show a collapse"

@@ -1,0 +1,97 @@
+"""Children of Dagster Pipes: what they report is believed, silence and death are not success."""
+
+import os
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mora_pipeline.defs.partitions import regions
+from mora_pipeline.defs.resources import LakeResource
+from mora_pipeline.defs.spark import SparkReport, SparkSubmit, merged_checks
+from mora_pipeline.defs.step import blocking, step
+
+OPEN = "from dagster_pipes import open_dagster_pipes\nwith open_dagster_pipes() as pipes:\n"
+REPORT = OPEN + "    pipes.report_custom_message({'rows': {}, 'read': 3, 'checks': {'no_nan': {'passed': True}}})\n"
+
+
+class Script(SparkSubmit):
+    """Runs a Python program in the job's place."""
+
+    program: str
+
+    def command(self, job: str, parameters: Path) -> list[str]:
+        return [sys.executable, "-c", self.program, str(parameters)]
+
+
+@dg.asset(partitions_def=regions, check_specs=blocking("counted", "no_nan"))
+def counted(context: dg.AssetExecutionContext, lake: LakeResource, spark: Script) -> dg.MaterializeResult:
+    with step(context, lake) as work:
+        report = spark.run(context, "count", {"path": Path("/somewhere")})
+        return work.finish(report.results(), {"read": report.read})
+
+
+def description(done: dg.ExecuteInProcessResult) -> str:
+    (failure,) = [event for event in done.all_events if event.is_step_failure]
+    return str(failure.step_failure_data.user_failure_data.description)
+
+
+def test_a_report_becomes_check_results(run) -> None:
+    done = run(counted, spark=Script(program=REPORT))
+    assert done.success
+    assert [item.passed for item in done.get_asset_check_evaluations()] == [True]
+
+
+def test_a_child_that_never_reports_fails_the_asset(run) -> None:
+    for silent in ("pass", OPEN + "    pass\n"):
+        done = run(counted, spark=Script(program=silent))
+        assert not done.success
+        assert "never reported" in description(done)
+
+
+def test_a_childs_error_message_is_the_assets(run) -> None:
+    program = (
+        OPEN + "    pipes.report_custom_message({'error': 'flows.csv: 7 of 9 rows are bad.'})\nraise SystemExit(2)"
+    )
+    assert description(run(counted, spark=Script(program=program))) == "flows.csv: 7 of 9 rows are bad."
+
+
+def test_a_child_that_raises_is_quoted(run) -> None:
+    told = description(run(counted, spark=Script(program=OPEN + "    raise RuntimeError('no such thing')\n")))
+    assert "RuntimeError" in told
+    assert "no such thing" in told
+
+
+def test_a_child_that_is_killed_after_its_report_still_fails_the_asset(run) -> None:
+    done = run(counted, spark=Script(program=REPORT + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
+    assert not done.success
+    assert "-9" in description(done)
+
+
+def test_a_check_that_the_child_leaves_out_has_failed(run) -> None:
+    program = REPORT.replace("no_nan", "another")
+    done = run(counted, spark=Script(program=program))
+    assert not done.success
+    assert [item.passed for item in done.get_asset_check_evaluations()] == [False]
+
+
+def test_a_check_passes_only_if_every_modalitys_run_passed_it() -> None:
+    good = SparkReport(checks={"no_nan": {"passed": True, "metadata": {"rows": 3}}})
+    bad = SparkReport(checks={"no_nan": {"passed": False, "metadata": {"rows": 4}}})
+    silent = SparkReport(checks={"other": {"passed": True}})
+    assert merged_checks({"poi": good, "shops": good})["no_nan"].passed
+    assert not merged_checks({"poi": good, "shops": bad})["no_nan"].passed
+    assert not merged_checks({"poi": good, "shops": silent})["no_nan"].passed
+    assert set(merged_checks({"poi": good, "shops": bad})["no_nan"].metadata) == {"poi_rows", "shops_rows"}
+
+
+def test_the_cluster_is_one_setting(monkeypatch: pytest.MonkeyPatch, mora_home: Path) -> None:
+    monkeypatch.setenv("MORA_SPARK_MASTER", "spark://master:7077")
+    environment = SparkSubmit(conf={"spark.executor.memory": "8g"}).environment()
+    assert environment["MORA_SPARK_CONF"] == '{"spark.master": "spark://master:7077", "spark.executor.memory": "8g"}'
+    assert environment["PYSPARK_PYTHON"] == sys.executable
+    assert (Path(environment["JAVA_HOME"]) / "bin" / "java").exists()
+    monkeypatch.delenv("MORA_SPARK_MASTER")
+    assert '"spark.master": "local[*]"' in SparkSubmit().environment()["MORA_SPARK_CONF"]
+    assert str(Path(__file__).resolve().parents[2]) in environment["PYTHONPATH"].split(os.pathsep)

@@ -1,0 +1,231 @@
+"""The whole chain for a tiny region: real Spark children, real encoders, MLflow on SQLite."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from mora_pipeline.definitions import defs
+from mora_pipeline.defs import checks
+from mora_pipeline.lake import Lake
+from mora_pipeline.promotion import CHAMPION
+from mora_pipeline.registry import Registry
+from mora_pipeline.schemas import CellVectors
+from mora_pipeline.tracking import TrackingSettings, connect
+
+ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
+NUM_CELLS = 100
+
+
+class Home:
+    """A home with regions, and one Dagster instance."""
+
+    def __init__(self, path: Path, settings: dict[str, dict[str, object]], instance: dg.DagsterInstance) -> None:
+        self.path, self.settings, self.instance = path, settings, instance
+        self.lake = Lake(path / "lake")
+
+    def add(self, region_yaml: Path, region: str) -> None:
+        Registry(self.path).add(region_yaml)
+        self.instance.add_dynamic_partitions("regions", [region])
+
+    def materialize(self, region: str, *names: str) -> dg.ExecuteInProcessResult:
+        """Make the named assets of a region, or all."""
+        chosen = list(names) or [asset.key.to_user_string() for asset in ASSETS]
+        return dg.materialize(
+            ASSETS,
+            selection=chosen,
+            partition_key=region,
+            instance=self.instance,
+            resources=dict(defs.resources or {}),
+            run_config={"ops": {name: item for name, item in self.settings["ops"].items() if name in chosen}},
+            raise_on_error=False,
+        )
+
+    def vectors(self, dataset: str, region: str) -> CellVectors:
+        return CellVectors.from_table(self.lake.read(dataset, region).table())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, tiny_settings) -> Iterator[Home]:
+    path = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setenv("MORA_HOME", str(path))
+        patch.setenv("MORA_SPARK_MASTER", "local[2]")
+        patch.setenv("MORA_SPARK_DRIVER_MEMORY", "1g")
+        for name in ("MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
+            patch.delenv(name, raising=False)
+        yield Home(path, tiny_settings, instance)
+
+
+@pytest.fixture(scope="module")
+def whole(home: Home, write_region) -> dg.ExecuteInProcessResult:
+    """The main job on a region with every kind of modality."""
+    home.add(write_region(home.path / "raw" / "tiny", "tiny"), "tiny")
+    return home.materialize("tiny")
+
+
+@pytest.fixture(scope="module")
+def alone(home: Home, write_region) -> dg.ExecuteInProcessResult:
+    """The main job on a region with mobility alone."""
+    home.add(write_region(home.path / "raw" / "alone", "alone", with_modalities=False), "alone")
+    return home.materialize("alone")
+
+
+def metadata(done: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
+    (event,) = done.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def failures(done: dg.ExecuteInProcessResult) -> list[str]:
+    return [f"{event.step_key}: {event.step_failure_data.error}" for event in done.all_events if event.is_step_failure]
+
+
+def message(done: dg.ExecuteInProcessResult) -> str:
+    (failure,) = [event for event in done.all_events if event.is_step_failure]
+    return str(failure.step_failure_data.user_failure_data.description)
+
+
+def test_every_asset_is_made_and_every_check_passes(whole) -> None:
+    assert failures(whole) == []
+    made = {event.asset_key.to_user_string() for event in whole.get_asset_materialization_events() if event.asset_key}
+    assert made == {asset.key.to_user_string() for asset in ASSETS}
+    evaluations = whole.get_asset_check_evaluations()
+    assert len(evaluations) == sum(len(list(asset.check_specs)) for asset in ASSETS)
+    assert all(item.passed for item in evaluations)
+
+
+def test_embeddings_stand_in_the_order_of_the_cells(whole, home: Home) -> None:
+    cells = home.lake.read("cells", "tiny").table()
+    embeddings = home.lake.read("embeddings", "tiny").table()
+    assert len(cells) == NUM_CELLS
+    assert cells["node"].to_pylist() == list(range(NUM_CELLS))
+    assert embeddings["cell"].to_pylist() == cells["cell"].to_pylist() == sorted(cells["cell"].to_pylist())
+    assert embeddings["h3"].to_pylist() == [f"{cell:x}" for cell in cells["cell"].to_pylist()]
+    assert embeddings["latitude"].to_pylist() == cells["latitude"].to_pylist()
+    assert home.vectors("embeddings", "tiny").vectors.shape == (NUM_CELLS, 128)
+
+
+def test_every_modality_reaches_the_lake_for_the_cells_it_covers(whole, home: Home) -> None:
+    places = pd.read_csv(home.path / "raw" / "tiny" / "places.csv")
+    pois = pd.read_csv(home.path / "raw" / "tiny" / "pois.csv.gz")
+    covered = places.merge(pois[["latitude", "longitude"]].drop_duplicates(), on=["latitude", "longitude"])
+    assert len(home.vectors("features/poi", "tiny").cells) == len(covered)
+    assert len(home.vectors("features/ages", "tiny").cells) == 90
+    assert len(home.vectors("features/sky", "tiny").cells) == NUM_CELLS
+
+
+def test_edges_keep_the_flow_between_cells_and_cells_keep_the_rest(whole, home: Home) -> None:
+    flows = pd.read_parquet(home.path / "raw" / "tiny" / "flows.parquet")
+    inside = flows["from"] == flows["to"]
+    edges, cells = home.lake.read("edges", "tiny").table(), home.lake.read("cells", "tiny").table()
+    assert np.isclose(sum(edges["flow"].to_pylist()), flows.loc[~inside, "trips"].sum())
+    assert np.isclose(sum(cells["internal_flow"].to_pylist()), flows.loc[inside, "trips"].sum())
+
+
+def test_metadata_shows_rows_costs_pictures_and_the_mlflow_run(whole) -> None:
+    for asset in ASSETS:
+        told = metadata(whole, asset.key.to_user_string())
+        assert float(str(told["seconds"])) >= 0
+        assert 0.05 < float(str(told["peak_memory_gib"])) < 8
+    told = metadata(whole, "embeddings")
+    assert told["dagster/row_count"] == NUM_CELLS
+    assert str(told["map"]).startswith("![map](data:image/png;base64,")
+    assert str(told["loss"]).startswith("![loss](data:image/png;base64,")
+    assert "| mora |" in str(metadata(whole, "benchmark")["table"])
+    assert Path(str(metadata(whole, "benchmark")["report"])).is_file()
+
+
+def test_inputs_are_recorded_all_the_way(whole, home: Home) -> None:
+    embeddings = home.lake.read("embeddings", "tiny")
+    named = {"cells", "graph", "line_vectors", "features/poi", "features/ages", "features/sky"}
+    assert set(embeddings.inputs) == named
+    assert embeddings.inputs["graph"] == home.lake.read("graph", "tiny").version
+    assert home.lake.read("graph", "tiny").inputs == {"edges": home.lake.read("edges", "tiny").version}
+
+
+def test_every_training_step_left_an_mlflow_run_and_the_model_is_champion(whole, home: Home) -> None:
+    client = connect(TrackingSettings.of(home.path))
+    experiment = client.get_experiment_by_name("mora/tiny")
+    runs = {run.data.tags["step"]: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) >= {"line_vectors", "embeddings", "distilled_encoder", "benchmark"}
+    assert all(run.info.status == "FINISHED" for run in runs.values())
+    tags = runs["embeddings"].data.tags
+    assert tags["dagster.run_id"] == whole.run_id
+    assert tags["input.graph"] == home.lake.read("graph", "tiny").version
+    assert runs["embeddings"].data.params["maximum_epochs"] == "4"
+    assert len(client.get_metric_history(runs["embeddings"].info.run_id, "train_loss")) == 4
+    assert [item.path for item in client.list_artifacts(runs["embeddings"].info.run_id)] == ["alignment.safetensors"]
+    assert str(client.get_model_version_by_alias("mora_tiny", CHAMPION).version) == "1"
+
+
+def test_the_champion_answers_as_the_published_encoder_does(whole, home: Home) -> None:
+    import mlflow
+
+    connect(TrackingSettings.of(home.path))
+    cells = home.lake.read("cells", "tiny").table(["latitude", "longitude"]).to_pandas()
+    answer = mlflow.pyfunc.load_model("models:/mora_tiny@champion").predict(cells)
+    np.testing.assert_allclose(answer, home.vectors("distilled_encoder", "tiny").vectors, rtol=1e-5, atol=1e-6)
+
+
+def test_a_second_run_with_the_same_seed_gives_equal_vectors(whole, home: Home) -> None:
+    before = {name: home.vectors(name, "tiny").vectors for name in ("line_vectors", "embeddings")}
+    version = home.lake.read("embeddings", "tiny").version
+    assert failures(home.materialize("tiny", "line_vectors", "embeddings")) == []
+    assert home.lake.read("embeddings", "tiny").version != version
+    for name, vectors in before.items():
+        np.testing.assert_array_equal(home.vectors(name, "tiny").vectors, vectors)
+
+
+def test_a_failed_check_leaves_the_published_version_and_stops_what_follows(
+    whole, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = home.lake.read("embeddings", "tiny").version
+    monkeypatch.setattr(checks, "MINIMUM_DIRECTIONS", 1000.0)
+    done = home.materialize("tiny", "embeddings", "distilled_encoder")
+    assert not done.success
+    assert {item.check_name for item in done.get_asset_check_evaluations() if not item.passed} == {"not_collapsed"}
+    assert home.lake.read("embeddings", "tiny").version == before
+    assert done.asset_materializations_for_node("distilled_encoder") == []
+    assert list(home.lake.root.rglob("draft-2*")) == []
+
+
+def test_a_region_with_mobility_alone_works(alone, home: Home) -> None:
+    assert failures(alone) == []
+    assert home.vectors("embeddings", "alone").vectors.shape == (NUM_CELLS, 128)
+    assert not (home.lake.root / "features" / "poi" / "region=alone").exists()
+    assert metadata(alone, "text_features")["modalities"] == 0
+    assert set(home.lake.read("benchmark", "alone").table()["method"].to_pylist()) == {
+        "mora",
+        "distilled",
+        "line",
+        "coordinates",
+    }
+
+
+def test_a_damaged_file_of_the_lake_is_named(alone, home: Home) -> None:
+    damaged = home.lake.read("line_vectors", "alone").files()[0]
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: len(content) // 2])
+    done = home.materialize("alone", "embeddings")
+    damaged.write_bytes(content)
+    assert f"{damaged} cannot be read as Parquet" in message(done)
+
+
+def test_too_many_bad_rows_fail_with_the_reason_and_keep_the_rows_and_the_version(alone, home: Home) -> None:
+    before = home.lake.read("edges", "alone").version
+    flows = home.path / "raw" / "alone" / "flows.parquet"
+    table = pd.read_parquet(flows)
+    table.loc[::2, "to"] = "nowhere"
+    table.to_parquet(flows)
+    done = home.materialize("alone", "edges")
+    told = message(done)
+    quarantine = home.lake.read("quarantine/edges", "alone")
+    assert "flows.parquet: 650 of 1,300 rows (50.00%) are bad" in told
+    assert "unknown place" in told
+    assert str(quarantine.path) in told
+    assert quarantine.path.is_dir()
+    assert quarantine.rows == 650
+    assert home.lake.read("edges", "alone").version == before
