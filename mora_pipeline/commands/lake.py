@@ -1,0 +1,108 @@
+"""`mora lake`: which versions of a dataset are kept, and the way back to one of them."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from mora_pipeline.commands.base import MoraGroup
+from mora_pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from mora_pipeline.lake import Lake, Version
+
+
+@click.group(cls=MoraGroup)
+def lake() -> None:
+    """List what has been made, and go back to an earlier version."""
+
+
+@lake.command(name="list")
+@click.argument("region")
+def list_datasets(region: str) -> None:
+    """List the datasets of REGION: rows, when they were made, and the folder of the published version.
+
+    \b
+    Example:
+      mora lake list us_east
+    """
+    from mora_pipeline.lake import Lake
+
+    made = datasets_of(Lake.at_home(), region)
+    if not made:
+        raise UserError(f"Nothing has been made for region '{region}' yet: mora materialize {region}")
+    width = max(len(version.dataset) for version in made)
+    for version in made:
+        click.echo(f"{version.dataset:<{width}}  {version.rows:>12,} rows  {published_at(version)}  {version.path}")
+
+
+@lake.command()
+@click.argument("dataset")
+@click.argument("region")
+def versions(dataset: str, region: str) -> None:
+    """List the kept versions of DATASET of REGION, oldest first; the published one has a star.
+
+    \b
+    Example:
+      mora lake versions embeddings us_east
+    """
+    published, kept = _published_and_kept(dataset, region)
+    for version in kept:
+        inputs = ", ".join(f"{name} {source}" for name, source in version.inputs.items())
+        star = "*" if version.version == published.version else " "
+        click.echo(f"{star} {version.version}  {version.rows:>12,} rows  {f'from {inputs}' if inputs else ''}".rstrip())
+
+
+@lake.command()
+@click.argument("dataset")
+@click.argument("region")
+@click.argument("version", required=False)
+def restore(dataset: str, region: str, version: str | None) -> None:
+    """Let readers of DATASET of REGION see VERSION; without VERSION, the one before the published one.
+
+    Nothing is deleted: restore the later version to go forward again.
+
+    \b
+    Examples:
+      mora lake restore embeddings us_east
+      mora lake restore embeddings us_east 20260101T020000000000-0123abcd
+    """
+    from mora_pipeline.lake import Lake
+
+    if version is None:
+        published, kept = _published_and_kept(dataset, region)
+        earlier = [item.version for item in kept if item.version < published.version]
+        if not earlier:
+            raise UserError(f"`{dataset}` of '{region}' has no version before the published {published.version}.")
+        version = earlier[-1]
+    restored = Lake.at_home().restore(_checked_dataset(dataset, region), region, version)
+    click.echo(f"Readers of {dataset} of {region} now see {restored.version}, {restored.rows:,} rows.")
+
+
+def datasets_of(lake: "Lake", region: str) -> list["Version"]:
+    """The published version of every dataset of a region, by name."""
+    from mora_pipeline.lake import checked_region_name
+
+    folders = sorted(lake.root.glob(f"**/region={checked_region_name(region)}/current.json"))
+    return [lake.read(str(found.parent.parent.relative_to(lake.root)), region) for found in folders]
+
+
+def published_at(version: "Version") -> str:
+    """When a version was begun, in UTC, to the minute."""
+    begun = datetime.strptime(version.version.split("-")[0], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+    return f"{begun:%Y-%m-%d %H:%M} UTC"
+
+
+def _published_and_kept(dataset: str, region: str) -> tuple["Version", list["Version"]]:
+    from mora_pipeline.lake import Lake
+
+    lake, dataset = Lake.at_home(), _checked_dataset(dataset, region)
+    return lake.read(dataset, region), lake.versions(dataset, region)
+
+
+def _checked_dataset(dataset: str, region: str) -> str:
+    from mora_pipeline.lake import DATASET_NAME
+
+    if not DATASET_NAME.fullmatch(dataset):
+        raise UserError(f"'{dataset}' cannot name a dataset. See what there is: mora lake list {region}")
+    return dataset

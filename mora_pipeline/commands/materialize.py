@@ -1,0 +1,95 @@
+"""`mora materialize` and `mora benchmark`: run a region's chain, and read what came out."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mora_pipeline.errors import UserError
+
+
+@click.command()
+@click.argument("region")
+@click.option("--select", metavar="ASSETS", help="Only these assets: names with commas, or Dagster's syntax.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Dagster run config, as YAML."
+)
+@click.option("--set", "assignments", multiple=True, metavar="ASSET.KEY=VALUE", help="One setting; may be repeated.")
+def materialize(region: str, select: str | None, config_file: Path | None, assignments: tuple[str, ...]) -> None:
+    """Make everything of REGION: cells, graph, features, embeddings, benchmark and distilled encoder.
+
+    The run is recorded where the Dagster UI shows it (mora dev). Ends with 1 if a step fails.
+
+    \b
+    Examples:
+      mora materialize us_east
+      mora materialize us_east --select benchmark
+      mora materialize us_east --select embeddings+        (and all that is made from them)
+      mora materialize us_east --set embeddings.maximum_epochs=20 --set line_vectors.seed=1
+      mora materialize us_east --config settings.yaml
+    """
+    from mora_pipeline.commands.execution import settings
+
+    if not run_region(region, select, settings(config_file, assignments)):
+        sys.exit(1)
+    click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
+
+
+@click.command()
+@click.argument("region")
+@click.option("--run", is_flag=True, help="Make the table again first, from the published embeddings.")
+def benchmark(region: str, run: bool) -> None:
+    """Print the benchmark table of REGION: how well each method's vectors predict the region's tasks.
+
+    \b
+    Examples:
+      mora benchmark us_east
+      mora benchmark us_east --run
+    """
+    if run and not run_region(region, "benchmark", {}):
+        sys.exit(1)
+    click.echo(benchmark_table(region))
+
+
+def benchmark_table(region: str) -> str:
+    """The published benchmark as a Markdown table.
+
+    Raises:
+        UserError: if there is none.
+    """
+    from mora_pipeline.lake import Lake, checked_region_name
+
+    published = Lake.at_home().read("benchmark", checked_region_name(region))
+    if not published.rows:
+        raise UserError(f"region.yaml of '{region}' has no tasks, so there is no benchmark: add some under 'tasks'.")
+    from mora_pipeline.evaluation.report import markdown_table
+
+    return markdown_table(published.table())
+
+
+def run_region(region: str, select: str | None, run_config: dict[str, Any]) -> bool:
+    """Run the main job for a region and show it; True if it succeeded.
+
+    Raises:
+        UserError: if the region, its files, the selection or a setting is wrong; then nothing has been started.
+    """
+    from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.commands.progress import RunState, progress_for
+    from mora_pipeline.instance import REGIONS, dagster_instance
+    from mora_pipeline.registry import Registry
+
+    Registry.at_home().load(region)
+    with dagster_instance() as instance:
+        instance.add_dynamic_partitions(REGIONS, [region])
+        with region_run(instance, region, select, run_config) as running:
+            state = RunState.of(running.steps)
+            click.echo(f"Run {running.run.run_id} of {region}, {len(running.steps)} steps")
+            with progress_for(state) as shown:
+                for entry in follow(instance, running):
+                    shown.show(state.take(entry))
+    if not state.succeeded:
+        for message in state.errors or ["The run ended without a message."]:
+            click.echo(message, err=True)
+        click.echo(f"\nWhat was printed on the way: {running.log}", err=True)
+    return state.succeeded

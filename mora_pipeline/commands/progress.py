@@ -1,0 +1,198 @@
+"""What a terminal shows of a run: one line a step, live, or a line an event where there is no terminal."""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mora_pipeline.commands.base import console
+
+if TYPE_CHECKING:
+    from dagster import DagsterEvent, EventLogEntry
+    from dagster._utils.error import SerializableErrorInfo
+    from rich.table import Table
+
+_MARKS = {"waiting": "·", "running": "▸", "done": "✓", "failed": "✗", "skipped": "-"}
+_COLOURS = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red", "skipped": "dim"}
+
+
+@dataclass
+class Step:
+    """What is known of a step of a run."""
+
+    name: str
+    state: str = "waiting"
+    started: float = 0.0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass
+class RunState:
+    """A run as its events tell it: feed it every event in order."""
+
+    steps: dict[str, Step]
+    errors: list[str] = field(default_factory=list)
+    succeeded: bool = False
+
+    @classmethod
+    def of(cls, names: list[str]) -> "RunState":
+        return cls({name: Step(name) for name in names})
+
+    def take(self, entry: "EventLogEntry") -> Step | None:
+        """Learn from an event; the step that it began or ended, if it did."""
+        event = entry.dagster_event
+        step = self.steps.get(entry.step_key or "")
+        if event is None:
+            if step and step.state == "running":
+                step.note = _one_line(entry.user_message)
+            return None
+        if step is not None:
+            return self._take_step(step, event, entry.timestamp)
+        if event.is_job_success:
+            self.succeeded = True
+        elif event.event_type_value in ("PIPELINE_FAILURE", "PIPELINE_CANCELED") and not self.errors:
+            self.errors.append(_run_error(event))
+        return None
+
+    def _take_step(self, step: Step, event: "DagsterEvent", timestamp: float) -> Step | None:
+        kind = event.event_type_value
+        if kind == "STEP_START":
+            step.state, step.started = "running", timestamp
+        elif kind == "STEP_SUCCESS":
+            step.state, step.seconds = "done", timestamp - step.started
+        elif kind == "STEP_FAILURE":
+            step.state, step.note = "failed", ""
+            step.seconds = timestamp - step.started if step.started else 0.0
+            if not self._failed_check(event):
+                self.errors.append(f"{step.name}: {_step_error(event)}")
+        elif kind == "STEP_SKIPPED":
+            step.state, step.note = "skipped", ""
+        elif kind == "ASSET_MATERIALIZATION":
+            step.note = _rows(event) or ""
+            return None
+        elif kind == "ASSET_CHECK_EVALUATION":
+            if not event.asset_check_evaluation_data.passed:
+                self.errors.append(_check_error(event))
+            return None
+        else:
+            return None
+        return step
+
+    def _failed_check(self, event: "DagsterEvent") -> bool:
+        """True if the step failed because of a check, which has been told already."""
+        error = event.step_failure_data.error
+        return bool(self.errors and error and error.cls_name == "DagsterAssetCheckFailedError")
+
+
+class PlainProgress:
+    """One line when a step begins and one when it ends: for logs and pipes."""
+
+    def __init__(self, state: RunState) -> None:
+        self.state, self.console = state, console()
+
+    def __enter__(self) -> "PlainProgress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, changed: Step | None) -> None:
+        if changed is None:
+            return
+        done = sum(step.state in ("done", "failed", "skipped") for step in self.state.steps.values())
+        clock = time.strftime("%H:%M:%S")
+        words = [clock, f"[{done}/{len(self.state.steps)}]", changed.name, changed.state]
+        if changed.state in ("done", "failed"):
+            words.append(f"{changed.seconds:.1f} s")
+        if changed.state == "done" and changed.note:
+            words.append(changed.note)
+        self.console.print(" ".join(words), markup=False)
+
+
+class LiveProgress:
+    """A table of all steps that renews itself: for terminals."""
+
+    def __init__(self, state: RunState) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.state = state
+        self.live = Live(
+            get_renderable=self._table, console=Console(), refresh_per_second=4, vertical_overflow="visible"
+        )
+
+    def __enter__(self) -> "LiveProgress":
+        self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def show(self, changed: Step | None) -> None:
+        """Nothing to do: the table is drawn anew four times a second."""
+
+    def _table(self) -> "Table":
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for step in self.state.steps.values():
+            seconds = time.time() - step.started if step.state == "running" else step.seconds
+            table.add_row(
+                Text(f"{_MARKS[step.state]} {step.name}", style=_COLOURS[step.state]),
+                f"{seconds:.1f} s" if step.state in ("running", "done", "failed") else "",
+                Text(step.note, style="dim"),
+            )
+        return table
+
+
+def progress_for(state: RunState) -> PlainProgress | LiveProgress:
+    """Live where a person looks, plain elsewhere."""
+    return LiveProgress(state) if console().is_terminal else PlainProgress(state)
+
+
+def _rows(event: "DagsterEvent") -> str | None:
+    metadata = event.step_materialization_data.materialization.metadata
+    rows = metadata.get("dagster/row_count") or metadata.get("rows")
+    return f"{rows.value:,} rows" if rows is not None and isinstance(rows.value, int) else None
+
+
+def _step_error(event: "DagsterEvent") -> str:
+    """The message that the step's code gave: of a `Failure` its description, of an exception its text."""
+    failure = event.step_failure_data
+    described = failure.user_failure_data.description if failure.user_failure_data else None
+    return described or (_root_message(failure.error) if failure.error else "failed without a message")
+
+
+def _check_error(event: "DagsterEvent") -> str:
+    """Which check failed, and what it measured."""
+    check = event.asset_check_evaluation_data
+    figures = [f"{name} {entry.value}" for name, entry in check.metadata.items() if hasattr(entry, "value")]
+    found = ": ".join(filter(None, [check.description, ", ".join(figures)]))
+    name = f"{check.asset_key.to_user_string()}: the check {check.check_name} failed"
+    return f"{name} ({found}). Nothing of it was published." if check.blocking else f"{name} ({found})"
+
+
+def _run_error(event: "DagsterEvent") -> str:
+    if event.event_type_value == "PIPELINE_CANCELED":
+        return "The run was cancelled."
+    error = event.job_failure_data.error if event.event_specific_data else None
+    return _root_message(error) if error else (event.message or "The run failed without a message.")
+
+
+def _root_message(error: "SerializableErrorInfo") -> str:
+    """The innermost error's text; the class is named unless it is one that means the user's data or settings."""
+    while error.cause is not None:
+        error = error.cause
+    name, _, text = error.message.strip().partition(": ")
+    if not text:
+        return name
+    kind = name.rsplit(".", 1)[-1]
+    return text.strip() if kind in ("UserError", "InputError", "Failure") else f"{kind}: {text.strip()}"
+
+
+def _one_line(message: str) -> str:
+    return next((line.strip() for line in message.splitlines() if line.strip()), "")[:120]

@@ -1,0 +1,104 @@
+"""`mora region`: which regions this home knows."""
+
+from pathlib import Path
+
+import click
+
+from mora_pipeline.commands.base import MoraGroup
+
+
+@click.group(cls=MoraGroup)
+def region() -> None:
+    """Add, list, show and remove regions.
+
+    A region is a folder of raw data with a region.yaml that says what lies where (docs/region_yaml.md).
+    """
+
+
+@region.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Take this file even if the region is known from another one.")
+def add(path: Path, replace: bool) -> None:
+    """Check PATH (a region.yaml or its folder) and every file it names, and add the region.
+
+    Nothing is computed yet. Adding a region again reads its region.yaml anew.
+
+    \b
+    Example:
+      mora region add examples/us_east/region.yaml
+    """
+    from mora_pipeline.instance import REGIONS, dagster_instance
+    from mora_pipeline.registry import Registry
+
+    config = Registry.at_home().add(path, replace=replace)
+    with dagster_instance() as instance:
+        instance.add_dynamic_partitions(REGIONS, [config.region])
+    modalities = ", ".join(config.modalities) or "none besides mobility"
+    click.echo(f"Added {config.region}: resolution {config.resolution}, modalities: {modalities}.")
+    click.echo(f"Next: mora materialize {config.region}")
+
+
+@region.command(name="list")
+def list_regions() -> None:
+    """List the regions: the name, when embeddings were last published, and where region.yaml lies.
+
+    \b
+    Example:
+      mora region list
+    """
+    from mora_pipeline.commands.lake import published_at
+    from mora_pipeline.lake import Lake
+    from mora_pipeline.registry import Registry
+
+    known = Registry.at_home().all()
+    if not known:
+        click.echo("No region yet. Add one: mora region add PATH_OF_REGION_YAML")
+    lake, width = Lake.at_home(), max(map(len, known), default=0)
+    for name, path in known.items():
+        made = published_at(lake.read("embeddings", name)) if lake.has("embeddings", name) else "no embeddings yet"
+        click.echo(f"{name:<{width}}  {made:<20}  {path}")
+
+
+@region.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Show the region NAME: its settings as they are read, and what has been made from them.
+
+    \b
+    Example:
+      mora region show us_east
+    """
+    import yaml
+
+    from mora_pipeline.commands.lake import datasets_of, published_at
+    from mora_pipeline.lake import Lake
+    from mora_pipeline.registry import Registry
+
+    registry = Registry.at_home()
+    path, config = registry.path_of(name), registry.load(name)
+    click.echo(f"# {path}")
+    click.echo(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False).rstrip())
+    click.echo("\n# made so far")
+    made = datasets_of(Lake.at_home(), name)
+    for version in made:
+        click.echo(f"{version.dataset:<24} {version.rows:>12,} rows  {published_at(version)}")
+    if not made:
+        click.echo(f"nothing: mora materialize {name}")
+
+
+@region.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Forget the region NAME; its raw files and what was made from them stay.
+
+    \b
+    Example:
+      mora region remove us_east
+    """
+    from mora_pipeline.instance import REGIONS, dagster_instance
+    from mora_pipeline.registry import Registry
+
+    Registry.at_home().remove(name)
+    with dagster_instance() as instance:
+        instance.delete_dynamic_partition(REGIONS, name)
+    click.echo(f"Forgot {name}. Its files were not touched.")
