@@ -1,0 +1,2 @@
+-- Run once, when the database folder is still empty; the database of Dagster is POSTGRES_DB.
+CREATE DATABASE mlflow;
