@@ -11,7 +11,7 @@ from mora_pipeline.commands.base import MoraGroup
 def region() -> None:
     """Add, list, show and remove regions.
 
-    A region is a folder of raw data with a region.yaml that says what lies where (docs/region_yaml.md).
+    A region is a folder of raw data with a region.yaml that says what lies where (docs/region.md).
     """
 
 
