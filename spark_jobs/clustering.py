@@ -1,67 +1,35 @@
-"""Files of edges that hold whole origins: reading them piece by piece, and proving it."""
+"""Files of edges that hold whole origins: a Spark task for each, and the proof that they do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from spark_jobs.errors import InputError
 from spark_jobs.output import open_parquet
 from spark_jobs.report import Check
 
 Cells = npt.NDArray[np.int64]
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 COLUMNS = ["origin", "destination", "flow"]
-ROWS_PER_PIECE = 4_000_000
 
 
-def on_each_file(spark: SparkSession, files: list[str], kernel: Callable[[int, str], Result]) -> list[Result]:
+def on_each_file(spark: SparkSession, files: Sequence[Item], kernel: Callable[[int, Item], Result]) -> list[Result]:
     """Call a function once a file, each call a Spark task; no row passes through the JVM.
 
     Args:
-        kernel: takes the file's number and path; a picklable function of an importable module.
+        files: paths, or whatever names a file or a part of one to the kernel.
+        kernel: takes the file's number and the file; a picklable function of an importable module.
 
     Returns:
         The results in the order of the files.
     """
     numbered = list(enumerate(files))
     tasks = spark.sparkContext.parallelize(numbered, len(numbered))
-    return [result for _, result in sorted(tasks.map(lambda item: (item[0], kernel(*item))).collect())]
-
-
-def whole_origins(file: str, rows_per_piece: int = ROWS_PER_PIECE) -> Iterator[pa.Table]:
-    """The edges of a file in pieces that never part an origin.
-
-    Raises:
-        InputError: if the file cannot be read or is not sorted by origin.
-    """
-    held: list[pa.RecordBatch] = []
-    for batch in open_parquet(file).iter_batches(batch_size=1 << 20, columns=COLUMNS):
-        if not batch.num_rows:
-            continue
-        held.append(batch)
-        if sum(part.num_rows for part in held) < rows_per_piece:
-            continue
-        table = pa.Table.from_batches(held).combine_chunks()
-        origin = _sorted_origins(table, file)
-        end = int(np.searchsorted(origin, origin[-1], side="left"))
-        if end:
-            yield table.slice(0, end)
-            held = table.slice(end).to_batches()
-    if held:
-        table = pa.Table.from_batches(held).combine_chunks()
-        _sorted_origins(table, file)
-        yield table
-
-
-def _sorted_origins(table: pa.Table, file: str) -> Cells:
-    origin: Cells = table["origin"].to_numpy()
-    if (origin[1:] < origin[:-1]).any():
-        raise InputError(f"{file} is not sorted by origin: make the edges with the job grid_mobility.")
-    return origin
+    found: list[tuple[int, Result]] = tasks.map(lambda item: (item[0], kernel(*item))).collect()
+    return [result for _, result in sorted(found, key=lambda item: item[0])]
 
 
 def edges_checks(spark: SparkSession, files: list[str]) -> dict[str, Check]:

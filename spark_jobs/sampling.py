@@ -1,19 +1,21 @@
 """Which edges of an origin stay: strategies over arrays of whole origins, each with a proof of its result."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spark_jobs.errors import InputError
+from spark_jobs.ranking import Cells, Indices, Key, Mask, broken_ranking, largest, starts_of
 
-Cells = npt.NDArray[np.int64]
 Flow = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Keep = Callable[[Cells, Cells, Flow], Mask]
+Hashes = npt.NDArray[np.uint64]
+KeyOf = Callable[[Cells, Cells, Flow], Key]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Strategy:
     ``broken`` (the same, and the mask) → number of origins where the mask is not what the strategy promises.
     """
 
-    keep: Keep
+    keep: Callable[[Cells, Cells, Flow], Mask]
     broken: Callable[[Cells, Cells, Flow, Mask], int]
 
 
@@ -43,64 +45,125 @@ def checked_share(value: object) -> Fraction:
     return share
 
 
-def kept_by_degree(degrees: Cells, share: Fraction) -> Cells:
+def checked_whole(name: str, value: object, smallest: int) -> int:
+    """A whole number below 2^63.
+
+    Raises:
+        InputError: if it is none, or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value < 1 << 63:
+        raise InputError(f"{name} is {value!r}: say a whole number from {smallest} up.")
+    return value
+
+
+def checked_minimum_flow(value: object) -> float:
+    """The least flow that stays.
+
+    Raises:
+        InputError: if it is not a number above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise InputError(f"minimum_flow is {value!r}: say a number above 0, in the unit of the flows.")
+    return float(value)
+
+
+def kept_by_degree(degrees: Indices, share: Fraction) -> Indices:
     """``max(1, ceil(share · degree))``, exact: method.md, 'Where the sources are silent' 1."""
     distinct, position = np.unique(degrees, return_inverse=True)
     counts = [max(1, -(-int(degree) * share.numerator // share.denominator)) for degree in distinct]
     return np.asarray(counts, dtype=np.int64)[position]
 
 
-def starts_of(origin: Cells) -> Cells:
-    """Where each origin begins."""
-    return np.flatnonzero(np.concatenate([[True], origin[1:] != origin[:-1]]))
+def hashes(origin: Cells, destination: Cells, seed: int) -> Hashes:
+    """A number for each edge that depends on its two ends and the seed alone, as if drawn from all of uint64.
+
+    Source: chained finalisers of splitmix64 (Steele, Lea and Flood 2014).
+    """
+    starts = starts_of(origin)
+    mixed = _mixed(_mixed(np.full(1, seed, dtype=np.uint64)) ^ origin[starts].view(np.uint64))
+    return _mixed(np.repeat(mixed, np.diff(starts, append=len(origin))) ^ destination.view(np.uint64))
 
 
-def top_share(origin: Cells, destination: Cells, flow: Flow, share: Fraction) -> Mask:
-    """True for each origin's strongest flows, ties won by the smaller destination.
+def _mixed(number: Hashes) -> Hashes:
+    number = number + np.uint64(0x9E3779B97F4A7C15)
+    number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    number = (number ^ (number >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return number ^ (number >> np.uint64(31))
+
+
+def ranked(key_of: KeyOf, count_of: Callable[[Indices], Indices], wanted: Callable[[int], int]) -> Strategy:
+    """Keep each origin's largest by a key, ties won by the smaller destination.
 
     Args:
-        origin, destination, flow: edges of whole origins, sorted by origin.
-        share: of each origin's edges, in (0, 1]; one edge stays at least.
+        count_of: how many stay, from all degrees at once; ``wanted``: the same from one degree, for the proof.
     """
-    mask = np.zeros(len(origin), dtype=bool)
-    if not len(origin):
-        return mask
-    starts = starts_of(origin)
-    degrees = np.diff(np.append(starts, len(origin)))
-    order = np.lexsort((destination, -flow, origin))
-    rank = np.arange(len(origin)) - np.repeat(starts, degrees)  # sorting keeps each origin in its own stretch
-    mask[order] = rank < np.repeat(kept_by_degree(degrees, share), degrees)
-    return mask
+
+    def keep(origin: Cells, destination: Cells, flow: Flow) -> Mask:
+        starts = starts_of(origin)
+        count = count_of(np.diff(starts, append=len(origin)))
+        return largest(starts, destination, key_of(origin, destination, flow), count)
+
+    def broken(origin: Cells, destination: Cells, flow: Flow, mask: Mask) -> int:
+        return broken_ranking(origin, destination, key_of(origin, destination, flow), mask, wanted)
+
+    return Strategy(keep, broken)
 
 
-def broken_top_share(origin: Cells, destination: Cells, flow: Flow, mask: Mask, share: Fraction) -> int:
-    """Origins where too few or too many edges stay, or where a dropped edge beats a kept one.
-
-    Shares no step with `top_share`: sums and extremes of each origin, no sorting.
-    """
-    starts = starts_of(origin)
-    kept = np.add.reduceat(mask.astype(np.int64), starts)
-    degrees = np.add.reduceat(np.ones(len(origin), dtype=np.int64), starts)
-    wanted = np.asarray([max(1, -((-degree * share).__floor__())) for degree in degrees.tolist()], dtype=np.int64)
-    weakest_kept = np.minimum.reduceat(np.where(mask, flow, np.inf), starts)
-    strongest_dropped = np.maximum.reduceat(np.where(mask, -np.inf, flow), starts)
-    limit = np.repeat(weakest_kept, degrees)
-    last, first = np.iinfo(np.int64).max, np.iinfo(np.int64).min
-    tied_kept = np.maximum.reduceat(np.where(mask & (flow == limit), destination, first), starts)
-    tied_dropped = np.minimum.reduceat(np.where(~mask & (flow == limit), destination, last), starts)
-    wrong = (kept != wanted) | (strongest_dropped > weakest_kept) | (tied_kept > tied_dropped)
-    return int(wrong.sum())
-
-
-def _top_share(params: Mapping[str, Any]) -> Strategy:
+def top_share(params: Mapping[str, Any]) -> Strategy:
+    """The strongest share of each origin's edges, one at least: the method's."""
     share = checked_share(params.get("share"))
+    return ranked(_flow, partial(kept_by_degree, share=share), lambda degree: max(1, math.ceil(share * degree)))
+
+
+def random_share(params: Mapping[str, Any]) -> Strategy:
+    """As many edges as `top_share`, whatever their flow: those whose hash is largest."""
+    share, seed = checked_share(params.get("share")), checked_whole("seed", params.get("seed", 0), 0)
+    key_of: KeyOf = lambda origin, destination, _: hashes(origin, destination, seed)  # noqa: E731
+    return ranked(key_of, partial(kept_by_degree, share=share), lambda degree: max(1, math.ceil(share * degree)))
+
+
+def fixed_k(params: Mapping[str, Any]) -> Strategy:
+    """The strongest k edges of each origin, or all that it has."""
+    k = checked_whole("k", params.get("k"), 1)
+    return ranked(_flow, lambda degrees: np.minimum(degrees, k), lambda degree: min(degree, k))
+
+
+def threshold(params: Mapping[str, Any]) -> Strategy:
+    """Every edge of at least the minimum flow; an origin may lose all."""
+    minimum = checked_minimum_flow(params.get("minimum_flow"))
     return Strategy(
-        lambda origin, destination, flow: top_share(origin, destination, flow, share),
-        lambda origin, destination, flow, mask: broken_top_share(origin, destination, flow, mask, share),
+        lambda origin, destination, flow: flow >= minimum,
+        lambda origin, destination, flow, mask: broken_extremes(origin, flow, mask, minimum),
     )
 
 
-STRATEGIES: dict[str, Callable[[Mapping[str, Any]], Strategy]] = {"top_share": _top_share}
+def everything(params: Mapping[str, Any]) -> Strategy:
+    """Every edge."""
+    return Strategy(
+        lambda origin, destination, flow: np.ones(len(origin), dtype=bool),
+        lambda origin, destination, flow, mask: len(np.unique(origin[~mask])),
+    )
+
+
+def broken_extremes(origin: Cells, flow: Flow, mask: Mask, minimum: float) -> int:
+    """Origins whose weakest kept edge is too weak, or whose strongest dropped edge is not."""
+    starts = starts_of(origin)
+    weakest_kept = np.minimum.reduceat(np.where(mask, flow, np.inf), starts)
+    strongest_dropped = np.maximum.reduceat(np.where(mask, -np.inf, flow), starts)
+    return int(np.count_nonzero(~((weakest_kept >= minimum) & (strongest_dropped < minimum))))
+
+
+def _flow(origin: Cells, destination: Cells, flow: Flow) -> Flow:
+    return flow
+
+
+STRATEGIES: dict[str, Callable[[Mapping[str, Any]], Strategy]] = {
+    "top_share": top_share,
+    "random_share": random_share,
+    "fixed_k": fixed_k,
+    "threshold": threshold,
+    "none": everything,
+}
 
 
 def make_strategy(params: Mapping[str, Any]) -> Strategy:
@@ -111,5 +174,5 @@ def make_strategy(params: Mapping[str, Any]) -> Strategy:
     """
     name = params.get("strategy", "top_share")
     if name not in STRATEGIES:
-        raise InputError(f"strategy is '{name}': say {', '.join(STRATEGIES)}.")
+        raise InputError(f"strategy is {name!r}: say {', '.join(STRATEGIES)}.")
     return STRATEGIES[name](params)

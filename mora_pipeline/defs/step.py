@@ -189,7 +189,7 @@ CHECKS = {
     "bad_rows_within_limit": "The share of bad rows is at most maximum_bad_share of region.yaml.",
     "shares_sum_to_one": "The shares of every group sum to 1 in every cell.",
     "cells_unique_and_sorted": "Every cell stands once, in ascending order, and node is its row.",
-    "keeps_strongest_share": "Every origin keeps the required share of its edges, the strongest ones.",
+    "follows_strategy": "Every origin keeps the edges that the sampling strategy says, and no others.",
     "cells_known": "Every cell of every modality is one of the region's cells.",
     "one_row_per_cell": "There is one row for each of the region's cells, in their order.",
     "no_nan": "Every number is finite.",

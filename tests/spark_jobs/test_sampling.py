@@ -1,4 +1,4 @@
-"""Top share: the vectorised kernel against naive pandas, and its own proof against wrong masks."""
+"""Sampling: every strategy's vectorised kernel against naive pandas, and its own proof against wrong masks."""
 
 from fractions import Fraction
 from math import ceil
@@ -7,29 +7,58 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from spark_jobs import sample_graph
-from spark_jobs.clustering import whole_origins
 from spark_jobs.errors import InputError, as_input_error
-from spark_jobs.sampling import broken_top_share, checked_share, kept_by_degree, top_share
+from spark_jobs.sampling import STRATEGIES, checked_share, hashes, kept_by_degree, make_strategy
+
+SETTINGS: list[dict[str, Any]] = [
+    *({"strategy": "top_share", "share": share} for share in ("0.1", "0.3", "0.5", "0.07", "1", "1e-9")),
+    *({"strategy": "random_share", "share": share, "seed": seed} for share, seed in (("0.3", 0), ("0.5", 7))),
+    *({"strategy": "fixed_k", "k": k} for k in (1, 3, 100)),
+    *({"strategy": "threshold", "minimum_flow": minimum} for minimum in (0.1, 1, 1.2, 2.0, 50)),
+    {"strategy": "none"},
+]
 
 
-def naive_top_share(edges: pd.DataFrame, share: str) -> pd.DataFrame:
+def naive_hash(origin: int, destination: int, seed: int) -> int:
+    """The hash in whole numbers of any length."""
+    state = 0
+    for number in (seed, origin, destination):
+        state = ((state ^ number) + 0x9E3779B97F4A7C15) % 2**64
+        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+        state ^= state >> 31
+    return state
+
+
+def naive(edges: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
     """The definition, one origin at a time."""
     kept = []
     for _, own in edges.groupby("origin"):
-        count = max(1, ceil(Fraction(share) * len(own)))
-        kept.append(own.sort_values(["flow", "destination"], ascending=[False, True]).head(count))
+        if settings["strategy"] == "threshold":
+            kept.append(own[own["flow"] >= settings["minimum_flow"]])
+            continue
+        rank = own["flow"]
+        if settings["strategy"] == "random_share":
+            numbers = [naive_hash(row.origin, row.destination, settings["seed"]) for row in own.itertuples()]
+            rank = pd.Series(numbers, index=own.index, dtype="uint64")
+        share = {"fixed_k": None, "none": 1}.get(settings["strategy"], settings.get("share"))
+        count = settings["k"] if share is None else max(1, ceil(Fraction(str(share)) * len(own)))
+        ordered = own.assign(rank=rank).sort_values(["rank", "destination"], ascending=[False, True])
+        kept.append(ordered.drop(columns="rank").head(count))
     return pd.concat(kept).sort_values(["origin", "destination"]).reset_index(drop=True)
 
 
 @st.composite
 def edge_tables(draw: st.DrawFn) -> pd.DataFrame:
-    """Few flows, so that ties abound; degrees from one to hot."""
+    """Few flows, so that ties abound; degrees from one to hot; destinations in order or not."""
     degrees = draw(st.lists(st.integers(1, 30), min_size=1, max_size=8))
     rows = [
         (origin, destination, draw(st.integers(1, 4)) / 2)
@@ -37,34 +66,88 @@ def edge_tables(draw: st.DrawFn) -> pd.DataFrame:
         for destination in draw(st.permutations(range(100, 130)))[:degree]
     ]
     frame = pd.DataFrame(rows, columns=["origin", "destination", "flow"])
-    return frame.sort_values("origin", kind="stable").reset_index(drop=True)
+    keys = ["origin", "destination"] if draw(st.booleans()) else ["origin"]
+    return frame.sort_values(keys, kind="stable").reset_index(drop=True)
 
 
 def arrays(edges: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return edges["origin"].to_numpy(), edges["destination"].to_numpy(), edges["flow"].to_numpy()
 
 
-@given(edge_tables(), st.sampled_from(["0.1", "0.3", "0.5", "0.07", "1", "1e-9"]))
-def test_the_kernel_keeps_what_the_definition_keeps(edges: pd.DataFrame, share: str) -> None:
-    mask = top_share(*arrays(edges), Fraction(share))
+@given(edge_tables(), st.sampled_from(SETTINGS))
+def test_the_kernel_keeps_what_the_definition_keeps(edges: pd.DataFrame, settings: dict[str, Any]) -> None:
+    strategy = make_strategy(settings)
+    mask = strategy.keep(*arrays(edges))
     kept = edges[mask].sort_values(["origin", "destination"]).reset_index(drop=True)
-    pd.testing.assert_frame_equal(kept, naive_top_share(edges, share))
-    assert broken_top_share(*arrays(edges), mask, Fraction(share)) == 0
+    pd.testing.assert_frame_equal(kept, naive(edges, settings))
+    assert strategy.broken(*arrays(edges), mask) == 0
 
 
-@given(edge_tables(), st.data())
-def test_the_proof_finds_a_wrong_edge(edges: pd.DataFrame, data: st.DataObject) -> None:
-    mask = top_share(*arrays(edges), Fraction("0.3"))
+@given(edge_tables(), st.sampled_from(SETTINGS), st.data())
+def test_the_proof_finds_a_wrong_edge(edges: pd.DataFrame, settings: dict[str, Any], data: st.DataObject) -> None:
+    strategy = make_strategy(settings)
+    mask = strategy.keep(*arrays(edges))
     wrong = data.draw(st.integers(0, len(edges) - 1))
     mask[wrong] = not mask[wrong]
-    assert broken_top_share(*arrays(edges), mask, Fraction("0.3")) == 1
+    assert strategy.broken(*arrays(edges), mask) == 1
 
 
-def test_the_proof_finds_a_weaker_edge_in_the_place_of_a_stronger_one() -> None:
-    edges = pd.DataFrame({"origin": [1, 1, 1], "destination": [5, 6, 7], "flow": [3.0, 2.0, 2.0]})
-    assert broken_top_share(*arrays(edges), np.array([False, True, False]), Fraction("0.1")) == 1
-    assert broken_top_share(*arrays(edges), np.array([True, False, True]), Fraction("0.5")) == 1  # the tie's other edge
-    assert broken_top_share(*arrays(edges), np.array([True, True, False]), Fraction("0.5")) == 0
+@given(edge_tables(), st.sampled_from(SETTINGS), st.data())
+def test_the_proof_finds_an_edge_in_the_place_of_another(
+    edges: pd.DataFrame, settings: dict[str, Any], data: st.DataObject
+) -> None:
+    """The counts are right then: only the edges' ranks tell."""
+    strategy = make_strategy(settings)
+    mask = strategy.keep(*arrays(edges))
+    mixed = edges.groupby("origin")["flow"].transform("size") > pd.Series(mask).groupby(edges["origin"]).transform(
+        "sum"
+    )
+    mixed &= pd.Series(mask).groupby(edges["origin"]).transform("sum") > 0
+    if mixed.any():
+        origin = data.draw(st.sampled_from(sorted(set(edges["origin"][mixed]))))
+        own = edges["origin"].to_numpy() == origin
+        mask[data.draw(st.sampled_from(np.flatnonzero(own & mask).tolist()))] = False
+        dropped = np.flatnonzero(own & ~naive_mask(edges, settings))
+        mask[data.draw(st.sampled_from(dropped.tolist()))] = True
+        assert strategy.broken(*arrays(edges), mask) == 1
+
+
+def naive_mask(edges: pd.DataFrame, settings: dict[str, Any]) -> np.ndarray:
+    kept = naive(edges, settings).set_index(["origin", "destination"]).index
+    return edges.set_index(["origin", "destination"]).index.isin(kept)
+
+
+def test_every_strategy_is_tested() -> None:
+    assert {settings["strategy"] for settings in SETTINGS} == set(STRATEGIES)
+
+
+def test_of_two_equal_flows_the_smaller_destination_stays() -> None:
+    edges = pd.DataFrame({"origin": [1, 1, 1], "destination": [5, 7, 6], "flow": [3.0, 2.0, 2.0]})
+    half = make_strategy({"strategy": "top_share", "share": 0.5})
+    assert half.keep(*arrays(edges)).tolist() == [True, False, True]
+    assert half.broken(*arrays(edges), np.array([True, True, False])) == 1
+
+
+def test_a_random_share_follows_neither_flow_nor_place() -> None:
+    """Kept edges of 2,000 origins: their mean flow is the mean flow, another seed keeps others."""
+    random = np.random.default_rng(0)
+    origin, destination = np.repeat(np.arange(2000), 50), np.tile(np.arange(50), 2000)
+    flow = random.random(len(origin))
+    masks = [
+        make_strategy({"strategy": "random_share", "share": 0.2, "seed": seed}).keep(origin, destination, flow)
+        for seed in (0, 1)
+    ]
+    for mask in masks:
+        assert mask.sum() == 2000 * 10
+        assert abs(flow[mask].mean() - 0.5) < 0.01  # five standard errors
+        assert abs(destination[mask].mean() - 24.5) < 0.5
+    assert abs((masks[0] & masks[1]).sum() / 20_000 - 0.2) < 0.02  # as many in common as by chance
+
+
+def test_hashes_are_those_of_whole_numbers() -> None:
+    origin, destination = np.array([2**62 + 3, 2**62 + 3, 2**62 + 9]), np.array([1, 2**61, 1])
+    expected = [naive_hash(int(o), int(d), 11) for o, d in zip(origin, destination, strict=True)]
+    assert hashes(origin, destination, 11).tolist() == expected
 
 
 def test_a_tenth_of_ten_edges_is_one_edge() -> None:
@@ -80,10 +163,11 @@ def test_a_share_outside_its_range_is_refused(share: object) -> None:
         checked_share(share)
 
 
-def write_edges(folder: Path, edges: pd.DataFrame, files: int = 3) -> str:
+def write_edges(folder: Path, edges: pd.DataFrame, files: int = 3, rows_per_group: int = 1000) -> str:
     folder.mkdir(exist_ok=True)
     for number in range(files):
-        edges[edges["origin"] % files == number].to_parquet(folder / f"part-{number:05d}.parquet", index=False)
+        own = edges[edges["origin"] % files == number]
+        own.to_parquet(folder / f"part-{number:05d}.parquet", index=False, row_group_size=rows_per_group)
     return str(folder)
 
 
@@ -96,25 +180,48 @@ def city(hot_degree: int = 3000) -> pd.DataFrame:
     return edges.assign(flow=random.integers(1, 6, len(edges)).astype(float))
 
 
-def test_the_job_keeps_what_the_definition_keeps(spark: SparkSession, tmp_path: Path, output: Any, read: Any) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strategy": "top_share", "share": 0.1},
+        {"strategy": "random_share", "share": 0.1, "seed": 3},
+        {"strategy": "fixed_k", "k": 5},
+        {"strategy": "threshold", "minimum_flow": 5},
+        {"strategy": "none"},
+    ],
+    ids=lambda settings: settings["strategy"],
+)
+def test_the_job_keeps_what_the_definition_keeps(
+    spark: SparkSession, tmp_path: Path, output: Any, read: Any, settings: dict[str, Any]
+) -> None:
     edges, target = city(), output("graph")
-    params = {"edges": write_edges(tmp_path / "edges", edges), "strategy": "top_share", "share": 0.1, "output": target}
+    params = {"edges": write_edges(tmp_path / "edges", edges), "output": target, **settings}
     outcome = sample_graph.run(spark, params)
-    graph = read(target["graph"])
-    expected = naive_top_share(edges, "0.1")
+    graph, expected = read(target["graph"]), naive(edges, settings)
     pd.testing.assert_frame_equal(graph.sort_values(["origin", "destination"], ignore_index=True), expected)
-    assert outcome.checks["keeps_strongest_share"].passed
+    check = outcome.checks["follows_strategy"]
+    assert check.passed
+    assert check.metadata["origins_without_edges"] == edges["origin"].nunique() - expected["origin"].nunique()
     assert outcome.rows == {"graph": len(expected)}
     assert outcome.read == len(edges)
 
 
-def test_pieces_never_part_an_origin(tmp_path: Path) -> None:
-    edges = city()
-    folder = Path(write_edges(tmp_path / "edges", edges, files=1))
-    seen: list[int] = []
-    for piece in whole_origins(str(folder / "part-00000.parquet"), rows_per_piece=500):
-        seen += sorted(set(piece["origin"].to_pylist()))
-    assert seen == list(range(len(set(edges["origin"]))))
+def test_the_graph_does_not_depend_on_how_the_edges_lie(
+    spark: SparkSession, tmp_path: Path, output: Any, read: Any
+) -> None:
+    """Other files, row groups and order within an origin; a random choice too."""
+    graphs = []
+    for number, (files, groups) in enumerate([(1, 100_000), (4, 50)]):
+        edges, target = city(), output("graph")
+        if number:
+            edges = edges.sample(frac=1, random_state=0).sort_values("origin", kind="stable")
+        folder = write_edges(tmp_path / f"edges_{number}", edges, files, groups)
+        sample_graph.run(spark, {"edges": folder, "strategy": "random_share", "share": 0.3, "output": target})
+        graph = read(target["graph"])
+        for _, own in graph.groupby("origin"):
+            assert own["destination"].is_monotonic_increasing
+        graphs.append(graph.sort_values(["origin", "destination"], ignore_index=True))
+    pd.testing.assert_frame_equal(*graphs)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +229,11 @@ def test_pieces_never_part_an_origin(tmp_path: Path) -> None:
     [
         ({"share": 0}, "share is 0"),
         ({"strategy": "strongest"}, "strategy is 'strongest'"),
+        ({"strategy": "fixed_k"}, "k is None"),
+        ({"strategy": "fixed_k", "k": 0}, "k is 0: say a whole number from 1 up"),
+        ({"strategy": "threshold", "minimum_flow": "much"}, "minimum_flow is 'much'"),
+        ({"strategy": "threshold", "minimum_flow": 1e9}, "No flow .* reaches minimum_flow = 1000000000.0"),
+        ({"strategy": "random_share", "seed": -1}, "seed is -1"),
         ({"edges": "/nowhere"}, "/nowhere holds no Parquet file"),
         ({"output": {}}, "lack 'output.graph'"),
     ],
@@ -134,8 +246,47 @@ def test_wrong_parameters_of_the_job_are_told(
         sample_graph.run(spark, {"edges": edges, "share": 0.1, "output": output("graph"), **change})
 
 
-def test_edges_that_are_not_sorted_are_refused(spark: SparkSession, tmp_path: Path, output: Any) -> None:
-    edges = write_edges(tmp_path / "edges", city(10).sample(frac=1, random_state=0), files=1)
-    with pytest.raises(Exception, match="not sorted by origin") as raised:
+def unsorted(folder: Path) -> str:
+    city(10).sample(frac=1, random_state=0).to_parquet(folder / "part-00000.parquet", index=False)
+    return "part-00000.parquet is not sorted by origin"
+
+
+def in_two_files(folder: Path) -> str:
+    city(10).tail(1).to_parquet(folder / "part-00009.parquet", index=False)
+    return "1 origins lie in several files, such as 220"
+
+
+def of_another_type(folder: Path) -> str:
+    city(10).astype({"flow": str}).to_parquet(folder / "part-00009.parquet", index=False)
+    return "part-00009.parquet: column flow is of type .*string, not double"
+
+
+def without_a_column(folder: Path) -> str:
+    city(10).drop(columns="flow").to_parquet(folder / "part-00009.parquet", index=False)
+    return "part-00009.parquet has no column flow; it has origin, destination"
+
+
+def with_a_hole(folder: Path) -> str:
+    city(10).assign(origin=1000, flow=np.nan).to_parquet(folder / "part-00009.parquet", index=False)
+    return "part-00009.parquet has edges without flow"
+
+
+def spoilt_inside(folder: Path) -> str:
+    """The footer is whole, a page in the middle is not."""
+    file = folder / "part-00009.parquet"
+    pq.write_table(pa.Table.from_pandas(city().assign(origin=1000), preserve_index=False), file, compression="zstd")
+    content = bytearray(file.read_bytes())
+    content[50:500] = bytes(450)
+    file.write_bytes(content)
+    return "part-00009.parquet cannot be read"
+
+
+@pytest.mark.parametrize(
+    "spoil", [unsorted, in_two_files, of_another_type, without_a_column, with_a_hole, spoilt_inside]
+)
+def test_edges_that_cannot_be_sampled_are_refused(spark: SparkSession, tmp_path: Path, output: Any, spoil: Any) -> None:
+    edges = write_edges(tmp_path / "edges", city(10))
+    message = spoil(tmp_path / "edges")
+    with pytest.raises(Exception, match=message) as raised:
         sample_graph.run(spark, {"edges": edges, "share": 0.1, "output": output("graph")})
-    assert "part-00000.parquet is not sorted by origin" in str(as_input_error(raised.value))
+    assert as_input_error(raised.value) is not None
