@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test lint types dev clean
+.PHONY: install demo test lint types dev bench-spark clean
 
 install: $(INSTALLED)
 
@@ -32,6 +32,12 @@ types: install
 
 dev: install
 	$(BIN)/mora dev
+
+# Rows to measure with, and further options: make bench-spark SIZE=1B ARGS='--part sampling'
+SIZE ?= 10M
+ARGS ?=
+bench-spark: install
+	$(BIN)/python -m benchmarks.spark --size $(SIZE) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

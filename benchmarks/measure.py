@@ -1,10 +1,103 @@
 """What benchmarks measure with."""
 
+import json
+import os
+import platform
 import resource
+import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+from mora_pipeline.defs.meter import Meter
+
+GIB = 1 << 30
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a child process took: wall time; peak memory of it and all below it; most bytes in its scratch folder."""
+
+    seconds: float
+    peak_gib: float
+    spill_gib: float
+    output: str
+
+
+def run_measured(command: Sequence[str], scratch: Path, environment: Mapping[str, str] | None = None) -> Usage:
+    """Run a command to its end.
+
+    Args:
+        scratch: the folder where the command spills to, watched meanwhile.
+        environment: variables besides this process' own.
+
+    Raises:
+        RuntimeError: if it fails; with the last lines that it wrote.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    own = {**os.environ, "PYTHONPATH": path, **(environment or {})}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
+        child = subprocess.Popen(command, stdout=out, stderr=log, env=own)
+        over, spilled = threading.Event(), [0]
+        watcher = threading.Thread(target=_watch_folder, args=(scratch, over, spilled))
+        with Meter(process=child.pid) as meter:
+            watcher.start()
+            status = child.wait()
+            figures = meter.metadata()
+        over.set()
+        watcher.join()
+        for file in (out, log):
+            file.seek(0)
+        if status:
+            raise RuntimeError(f"{' '.join(command)} ended with {status}:\n{log.read()[-3000:]}")
+        return Usage(figures["seconds"], figures["peak_memory_gib"], spilled[0] / GIB, out.read())
+
+
+def _watch_folder(folder: Path, over: threading.Event, most: list[int]) -> None:
+    while not over.wait(0.25):
+        size = 0
+        for file in folder.rglob("*"):
+            try:
+                size += file.stat().st_size
+            except OSError:  # it is gone already
+                continue
+        most[0] = max(most[0], size)
+
+
+def machine() -> dict[str, Any]:
+    """Where figures were measured, and with what."""
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
+        "processor": platform.processor() or platform.machine(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "versions": {name: version(name) for name in ("pyspark", "pyarrow", "numpy", "duckdb")},
+    }
+
+
+def save_report(name: str, title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
+    """Write `docs/benchmarks/<name>.md` and `.json`.
+
+    Returns:
+        The table, as Markdown.
+    """
+    folder = ROOT / "docs" / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = list(rows[0])
+    lines = [[str(row[column]) for column in columns] for row in rows]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in [columns, ["---"] * len(columns), *lines])
+    told = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items())
+    (folder / f"{name}.md").write_text(f"# {title}\n\n{table}\n\n{told}\n")
+    (folder / f"{name}.json").write_text(json.dumps({"title": title, "rows": rows, **facts}, indent=1) + "\n")
+    return table
 
 
 def held_bytes() -> int:

@@ -10,13 +10,14 @@ GIB = 1024**3
 
 
 class Meter:
-    """Samples the resident memory of this process and all below it while a `with` lasts.
+    """Samples the resident memory of a process (this one, unless told) and all below it while a `with` lasts.
 
     Pages that processes share count once for each of them. Peaks shorter than the interval can be missed.
     """
 
-    def __init__(self, interval_seconds: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, interval_seconds: float = INTERVAL_SECONDS, process: int | None = None) -> None:
         self._interval = interval_seconds
+        self._process = process
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory-meter", daemon=True)
         self._started = time.monotonic()
@@ -46,8 +47,12 @@ class Meter:
 
     def _sample(self) -> None:
         total = 0
-        this = psutil.Process()
-        for process in (this, *this.children(recursive=True)):
+        try:
+            top = psutil.Process(self._process)
+            tree = [top, *top.children(recursive=True)]
+        except psutil.NoSuchProcess:  # it ended before this sample
+            return
+        for process in tree:
             try:
                 total += process.memory_info().rss
             except psutil.Error:  # it ended between the two calls
