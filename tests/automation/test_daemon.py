@@ -1,8 +1,10 @@
 """Nightly runs, new regions and backfills, asked of a real Dagster daemon."""
 
+import json
 import subprocess
 import sys
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,10 @@ from mora_pipeline.registry import Registry
 
 LIGHT = str(Path(__file__).with_name("light_definitions.py"))
 PARTITION = "dagster/partition"
+LAUNCH_BACKFILL = """
+mutation ($wanted: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $wanted) { __typename ... on PythonError { message } }
+}"""
 
 
 def successful(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
@@ -76,15 +82,23 @@ def two_regions(home: Path, tmp_path: Path, write_region: Callable[..., Path]) -
         Registry.at_home().add(write_region(tmp_path / name))
 
 
-@pytest.mark.usefixtures("two_regions")
-def test_mora_backfill_runs_each_region_through_mora_dev(
+@pytest.fixture
+def dev(
     home: Path, instance: dg.DagsterInstance, start: Callable[..., Any], waiting: Callable[..., Any], unused_port: int
-) -> None:
-    """The project's whole definitions, UI and daemon as `mora dev` starts them; only the first asset is asked for."""
+) -> Iterator[str]:
+    """The project's whole definitions, UI and daemon as `mora dev` starts them: the address of the UI."""
     from mora_pipeline.commands.backfill import daemon_is_running
 
-    dev = start("mora_pipeline.cli", "dev", "--port", str(unused_port))
+    process = start("mora_pipeline.cli", "dev", "--port", str(unused_port))
     waiting(lambda: daemon_is_running(instance), 120)
+    yield f"http://127.0.0.1:{unused_port}"
+    process.send_signal(2)
+    assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.usefixtures("two_regions", "dev")
+def test_mora_backfill_runs_each_region_through_mora_dev(home: Path, instance: dg.DagsterInstance) -> None:
+    """Only the first asset is asked for."""
     command = [sys.executable, "-m", "mora_pipeline.cli", "backfill", "north", "south"]
     ended = subprocess.run(
         [*command, "--select", "raw_files", "--wait"],
@@ -95,11 +109,36 @@ def test_mora_backfill_runs_each_region_through_mora_dev(
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr + (home / "process.log").read_text()[-3000:]
+    assert_one_backfill_ran(instance)
+
+
+@pytest.mark.usefixtures("two_regions")
+def test_the_ui_launches_a_backfill_over_several_regions(
+    dev: str, instance: dg.DagsterInstance, waiting: Callable[..., Any]
+) -> None:
+    """What the button of the assets page sends to the webserver."""
+    instance.add_dynamic_partitions(REGIONS, ["north", "south"])
+    wanted = {"assetSelection": [{"path": ["raw_files"]}], "partitionNames": ["north", "south"], "tags": []}
+    body = json.dumps({"query": LAUNCH_BACKFILL, "variables": {"wanted": wanted}}).encode()
+
+    def launched() -> dict[str, Any] | None:
+        request = urllib.request.Request(f"{dev}/graphql", body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return dict(json.loads(answer.read()))
+        except OSError:  # the UI starts beside the daemon
+            return None
+
+    answer = waiting(launched, 120)
+    assert answer["data"]["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", answer
+    waiting(lambda: len(successful(instance)) == 2, 120)
+    assert_one_backfill_ran(instance)
+
+
+def assert_one_backfill_ran(instance: dg.DagsterInstance) -> None:
     runs = successful(instance)
     assert sorted(run.tags[PARTITION] for run in runs) == ["north", "south"]
     assert len({run.tags["dagster/backfill"] for run in runs}) == 1
-    dev.send_signal(2)
-    assert dev.wait(timeout=60) == 0
 
 
 @pytest.mark.usefixtures("two_regions")

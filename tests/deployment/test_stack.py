@@ -137,9 +137,8 @@ def test_spark_ran_on_the_cluster(stack: Any, run_id: str) -> None:
     assert master["url"] == f"spark://127.0.0.1:{stack.loopback.ports['7077']}"
     assert [worker["state"] for worker in master["workers"]] == ["ALIVE"]
     done = {(job["name"], job["state"]) for job in master["completedapps"]}
-    assert {
-        (name, "FINISHED") for name in ("grid_mobility", "grid_text", "grid_table", "cells", "sample_graph")
-    } <= done
+    jobs = ("grid_mobility", "grid_text", "grid_table", "cells", "sample_graph")
+    assert {(f"mora {name}", "FINISHED") for name in jobs} <= done
     worked = {path.parents[0].name for path in (stack.scratch / "spark-work").glob("app-*/*")}
     assert len(worked) >= 5, "every application had an executor in the worker"
 

@@ -1,0 +1,45 @@
+"""Wall time and peak memory of every asset of a region, as its latest materialisation measured them.
+
+python -m benchmarks.assets us_east   # after mora materialize us_east
+The table is Markdown; the last line is JSON: {asset: [seconds, GiB]}.
+"""
+# ruff: noqa: T201 - a command prints
+
+import argparse
+import json
+
+import dagster as dg
+
+from mora_pipeline.commands.execution import repository
+from mora_pipeline.instance import dagster_instance
+
+
+def costs(instance: dg.DagsterInstance, region: str) -> dict[str, tuple[float, float]]:
+    """Seconds and GiB of each asset that has been made, in the order of their dependencies."""
+    graph = repository().get_definition().asset_graph
+    found: dict[str, tuple[float, float]] = {}
+    for key in graph.toposorted_asset_keys:
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[region])
+        records = instance.fetch_materializations(wanted, limit=1).records
+        if records and records[0].asset_materialization:
+            told = records[0].asset_materialization.metadata
+            numbers = [float(str(told[name].value)) for name in ("seconds", "peak_memory_gib")]
+            found[key.to_user_string()] = (numbers[0], numbers[1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("region")
+    region = parser.parse_args().region
+    with dagster_instance() as instance:
+        found = costs(instance, region)
+    print("| asset | seconds | peak GiB |\n|---|---:|---:|")
+    for name, (seconds, peak) in found.items():
+        print(f"| {name} | {seconds:.1f} | {peak:.2f} |")
+    print(f"| all, one after the other | {sum(seconds for seconds, _ in found.values()):.0f} | |")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
