@@ -26,7 +26,16 @@ from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.judging import NO_TEXT, Judged, positive_rules, settle
 from spark_jobs.located import read_located
-from spark_jobs.output import WORKING, checked_empty, count_rows, open_parquet, part_files, part_name, write_parts
+from spark_jobs.output import (
+    WORKING,
+    checked_empty,
+    count_rows,
+    in_one_step,
+    open_parquet,
+    part_files,
+    part_name,
+    write_parts,
+)
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sources import NUMBER, TEXT, Source
 
@@ -118,7 +127,8 @@ def number_texts(number: int, file: str, before: list[int], folder: str) -> None
     text = open_parquet(file).read(["text"])["text"].cast(pa.string())
     ids = np.arange(before[number], before[number + 1])
     table = pa.table([pa.array(ids), text], schema=TEXTS)
-    pq.write_table(table, Path(folder) / part_name(number), compression="zstd")
+    with in_one_step(Path(folder) / part_name(number)) as draft:
+        pq.write_table(table, draft, compression="zstd")
 
 
 def _sorted(frame: DataFrame, rows: int) -> DataFrame:

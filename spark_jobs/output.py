@@ -1,6 +1,10 @@
 """Datasets as folders of Parquet files with plain names, in row order."""
 
+import errno
+import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,6 +38,32 @@ def move_parts(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for number, part in enumerate(sorted(source.glob("part-*.parquet"))):
         part.rename(target / part_name(number))
+
+
+@contextmanager
+def in_one_step(target: Path) -> Iterator[Path]:
+    """Where to write a file of a dataset from a task: it is there whole or not at all.
+
+    A task that is repeated, or runs twice at once, writes under a name of its own and replaces the file in one step.
+    What a killed task leaves lies below WORKING, which the job removes at its end.
+
+    Raises:
+        InputError: if the disk is full.
+    """
+    draft = target.parent / WORKING / f"{target.name}.{secrets.token_hex(8)}"
+    try:
+        draft.parent.mkdir(exist_ok=True)
+        yield draft
+        draft.replace(target)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise InputError(
+            f"The disk of {target.parent} is full: no space left for the output. Free some there, or put the output "
+            "on another disk (MORA_HOME)."
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def part_name(number: int) -> str:

@@ -6,6 +6,7 @@ file, whole origins at a time.
 Source: MoRA section 3.1 (the strongest 10 % of each node's links); rounding and ties are ours (method.md).
 """
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.clustering import on_each_file
 from spark_jobs.errors import InputError
-from spark_jobs.output import checked_empty, count_rows, part_files, part_name
+from spark_jobs.output import WORKING, checked_empty, count_rows, in_one_step, part_files, part_name
 from spark_jobs.ranking import starts_of
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sampling import Strategy, make_strategy
@@ -56,7 +57,7 @@ def sample_span(number: int, span: Span, params: Mapping[str, Any], folder: str)
     """Sample the edges of one span into one file of the graph."""
     strategy, found, held = make_strategy(params), [], []
     target = Path(folder) / part_name(number)
-    with pq.ParquetWriter(target, GRAPH, compression="zstd") as writer:
+    with in_one_step(target) as draft, pq.ParquetWriter(draft, GRAPH, compression="zstd") as writer:
         for edges in whole_origins(span):
             piece, kept = sample_piece(edges, strategy)
             found.append(piece)
@@ -138,6 +139,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         raise InputError(f"{params['edges']} holds no edges: run the job grid_mobility first.")
     settings = {key: value for key, value in params.items() if key not in ("edges", "output")}
     sampled = in_all(on_each_file(spark, spans_of(files), partial(sample_span, params=settings, folder=str(graph))))
+    shutil.rmtree(graph / WORKING)
     check_clustered(params["edges"], sampled.origins)
     if sampled.kept == 0:
         raise InputError(f"No flow of {params['edges']} reaches minimum_flow = {params['minimum_flow']}: lower it.")
