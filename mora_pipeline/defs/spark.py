@@ -45,6 +45,14 @@ class SparkSubmit(dg.ConfigurableResource):
         default=None,
         description="Memory of the driver's JVM; default $MORA_SPARK_DRIVER_MEMORY, else the job's.",
     )
+    executor_memory: str | None = Field(
+        default=None,
+        description="Memory of each executor on a cluster; default $MORA_SPARK_EXECUTOR_MEMORY, else Spark's 1g.",
+    )
+    executor_cores: int | None = Field(
+        default=None,
+        description="Cores of each executor on a cluster; default $MORA_SPARK_EXECUTOR_CORES, else all of its worker.",
+    )
     conf: dict[str, str] = Field(default={}, description="Further spark.* settings; they win over all others.")
 
     def run(self, context: dg.AssetExecutionContext, job: str, parameters: Mapping[str, Any]) -> SparkReport:
@@ -81,9 +89,12 @@ class SparkSubmit(dg.ConfigurableResource):
         from spark_jobs.java import java_environment
 
         settings = {"spark.master": self.master or os.environ.get("MORA_SPARK_MASTER", "local[*]")}
-        memory = self.driver_memory or os.environ.get("MORA_SPARK_DRIVER_MEMORY")
-        if memory:
-            settings["spark.driver.memory"] = memory
+        told = {
+            "driver.memory": self.driver_memory or os.environ.get("MORA_SPARK_DRIVER_MEMORY"),
+            "executor.memory": self.executor_memory or os.environ.get("MORA_SPARK_EXECUTOR_MEMORY"),
+            "executor.cores": self.executor_cores or os.environ.get("MORA_SPARK_EXECUTOR_CORES"),
+        }
+        settings |= {f"spark.{name}": str(value) for name, value in told.items() if value}
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
         return {
             **java_environment(),

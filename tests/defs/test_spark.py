@@ -1,5 +1,6 @@
 """Children of Dagster Pipes: what they report is believed, silence and death are not success."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -88,10 +89,25 @@ def test_a_check_passes_only_if_every_modalitys_run_passed_it() -> None:
 
 def test_the_cluster_is_one_setting(monkeypatch: pytest.MonkeyPatch, mora_home: Path) -> None:
     monkeypatch.setenv("MORA_SPARK_MASTER", "spark://master:7077")
-    environment = SparkSubmit(conf={"spark.executor.memory": "8g"}).environment()
+    environment = SparkSubmit(executor_memory="8g").environment()
     assert environment["MORA_SPARK_CONF"] == '{"spark.master": "spark://master:7077", "spark.executor.memory": "8g"}'
     assert environment["PYSPARK_PYTHON"] == sys.executable
     assert (Path(environment["JAVA_HOME"]) / "bin" / "java").exists()
     monkeypatch.delenv("MORA_SPARK_MASTER")
     assert '"spark.master": "local[*]"' in SparkSubmit().environment()["MORA_SPARK_CONF"]
     assert str(Path(__file__).resolve().parents[2]) in environment["PYTHONPATH"].split(os.pathsep)
+
+
+def test_executors_are_sized_by_the_resource_or_the_environment(
+    monkeypatch: pytest.MonkeyPatch, mora_home: Path
+) -> None:
+    def told(**fields: object) -> dict[str, str]:
+        return json.loads(SparkSubmit(**fields).environment()["MORA_SPARK_CONF"])
+
+    assert not [key for key in told() if key.startswith("spark.executor")]
+    monkeypatch.setenv("MORA_SPARK_EXECUTOR_MEMORY", "3g")
+    monkeypatch.setenv("MORA_SPARK_EXECUTOR_CORES", "2")
+    assert told() == {"spark.master": "local[*]", "spark.executor.memory": "3g", "spark.executor.cores": "2"}
+    chosen = told(executor_memory="8g", executor_cores=4, conf={"spark.executor.cores": "6", "spark.cores.max": "12"})
+    assert chosen["spark.executor.memory"] == "8g"
+    assert (chosen["spark.executor.cores"], chosen["spark.cores.max"]) == ("6", "12"), "conf wins over all others"
