@@ -20,6 +20,7 @@ from mora_pipeline.defs.meter import Meter
 
 GIB = 1 << 30
 ROOT = Path(__file__).resolve().parents[1]
+REPORTS = ROOT / "docs" / "benchmarks"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def run_measured(command: Sequence[str], scratch: Path, environment: Mapping[str
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     own = {**os.environ, "PYTHONPATH": path, **(environment or {})}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
-        child = subprocess.Popen(command, stdout=out, stderr=log, env=own)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=own)
         over, spilled = threading.Event(), [0]
         watcher = threading.Thread(target=_watch_folder, args=(scratch, over, spilled))
         with Meter(process=child.pid) as meter:
@@ -83,13 +84,14 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save_report(name: str, title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
-    """Write `docs/benchmarks/<name>.md` and `.json`.
+def save_report(
+    folder: Path, name: str, title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+) -> str:
+    """Write <name>.md and <name>.json: the table, and a line a fact.
 
     Returns:
         The table, as Markdown.
     """
-    folder = ROOT / "docs" / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     columns = list(rows[0])
     lines = [[str(row[column]) for column in columns] for row in rows]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.measure import Usage, machine, run_measured, save_report
+from benchmarks.measure import REPORTS, Usage, machine, run_measured, save_report
 from benchmarks.spark_data import Edges, make_once
 
 SHARE = "0.1"
@@ -105,8 +105,8 @@ def _length(file: Path) -> int:
         return sum(len(block) for block in iter(lambda: stream.read(1 << 24), b""))
 
 
-def measure(size: str, data: Path, repeats: int, plain_up_to: int) -> dict[str, float]:
-    """Run all ways in turn, compare their results, save the table.
+def measure(size: str, data: Path, repeats: int, plain_up_to: int, reports: Path) -> dict[str, float]:
+    """Run all ways in turn, compare their results, save the table in the folder of reports.
 
     Raises:
         RuntimeError: if the results differ.
@@ -134,7 +134,8 @@ def measure(size: str, data: Path, repeats: int, plain_up_to: int) -> dict[str, 
     ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
     facts |= {"edges": f"{read:,} in {len(list(edges.glob('*.parquet')))} files, {size_in_bytes / 1e9:.2f} GB"}
     facts |= {"kept": f"{kept:,}, equal row for row in all ways", "median_ratio_to_duckdb": round(ratio, 3)}
-    print(save_report(f"sampling-{size}", f"Sampling {size} edges", table, {**facts, "command": command_of(size)}))
+    facts["command"] = f"`make bench-spark SIZE={size} ARGS='--part sampling'`"
+    print(save_report(reports, f"sampling-{size}", f"Sampling {size} edges", table, facts))
     peak = max(usage.peak_gib for usage in runs["sample_graph"])
     return {"sampling_vs_duckdb": round(ratio, 3), "sampling_peak_gib": round(peak, 2)}
 
@@ -153,16 +154,13 @@ def as_row(name: str, runs: list[Usage], ours: list[Usage], edges: int) -> dict[
     }
 
 
-def command_of(size: str) -> str:
-    return f"`make bench-spark SIZE={size} ARGS='--part sampling'`"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="10M", help="edges: 10M, 100M, 1B")
     parser.add_argument("--data", type=Path, default=Path("build/benchmarks"), help="folder of the generated data")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plain-up-to", type=int, default=PLAIN_UP_TO, help="edges up to which Spark's window runs")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the saved table")
     parser.add_argument("--peer", choices=[*PEERS], help="run one peer alone, on --edges, --target, --scratch")
     for name in ("edges", "target", "scratch"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
@@ -170,7 +168,8 @@ def main() -> None:
     if options.peer:
         PEERS[options.peer](options.edges, options.target, options.scratch)
         return
-    print(json.dumps(measure(options.size, options.data.resolve(), options.repeats, options.plain_up_to)))
+    data, plain_up_to = options.data.resolve(), options.plain_up_to
+    print(json.dumps(measure(options.size, data, options.repeats, plain_up_to, options.reports)))
 
 
 if __name__ == "__main__":

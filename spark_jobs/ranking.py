@@ -79,7 +79,7 @@ def broken_ranking(origin: Cells, destination: Cells, key: Key, mask: Mask, want
     Args:
         wanted: how many edges of an origin stay, from its degree.
     """
-    first, last = np.flatnonzero(np.diff(origin, prepend=~origin[:1])), np.iinfo(np.int64)
+    first, last = np.append(0, np.flatnonzero(origin[:-1] < origin[1:]) + 1), np.iinfo(np.int64)
     degrees = np.diff(np.append(first, len(origin)))
     distinct, position = np.unique(degrees, return_inverse=True)
     expected = np.asarray([wanted(degree) for degree in distinct.tolist()], dtype=np.int64)[position]

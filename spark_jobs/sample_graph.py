@@ -57,7 +57,9 @@ def sample_span(number: int, span: Span, params: Mapping[str, Any], folder: str)
     """Sample the edges of one span into one file of the graph."""
     strategy, found, held = make_strategy(params), [], []
     target = Path(folder) / part_name(number)
-    with in_one_step(target) as draft, pq.ParquetWriter(draft, GRAPH, compression="zstd") as writer:
+    # No dictionary of destinations: it outgrows its page, and is given up after all the work of making it.
+    settings = {"compression": "zstd", "use_dictionary": ["origin", "flow"]}
+    with in_one_step(target) as draft, pq.ParquetWriter(draft, GRAPH, **settings) as writer:
         for edges in whole_origins(span):
             piece, kept = sample_piece(edges, strategy)
             found.append(piece)
