@@ -259,6 +259,23 @@ def test_a_run_whose_process_dies_is_recorded_as_failed(mora: Mora, town: Path, 
     assert not state.succeeded
 
 
+def test_a_second_run_of_a_region_is_refused_while_the_first_works(mora: Mora, town: Path, mora_home: Path) -> None:
+    """Both would publish into the same datasets."""
+    from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.instance import dagster_instance
+
+    mora("region", "add", town)
+    with dagster_instance() as instance:
+        with region_run(instance, "town", "raw_files", {}) as running:
+            second = mora("materialize", "town", "--select", "raw_files")
+            assert second.exit_code == 2
+            assert f"'town' is being made by run {running.run.run_id} already" in second.stderr
+            for _ in follow(instance, running):
+                pass
+        assert len(instance.get_runs()) == 1
+    assert mora("materialize", "town", "--select", "raw_files").exit_code == 0
+
+
 def test_an_interrupted_run_is_recorded_as_cancelled(mora: Mora, town: Path, mora_home: Path) -> None:
     """Ctrl-C reaches `mora` alone: the run's process is in a group of its own, and must end all the same."""
     import dagster as dg

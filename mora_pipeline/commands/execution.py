@@ -56,12 +56,13 @@ def start_run(
         run_config: Dagster's run config.
 
     Raises:
-        UserError: if the selection or a setting is wrong.
+        UserError: if the selection or a setting is wrong, or another run makes the region.
     """
     import dagster as dg
     from dagster._core.storage.tags import PARTITION_NAME_TAG
     from dagster._grpc.types import ExecuteRunArgs
 
+    _refuse_second_run(instance, region)
     job = repository().get_reconstructable_job(JOB)
     chosen = None
     if select:
@@ -89,6 +90,21 @@ def start_run(
         )
     steps = list(TopologicalSorter({key: sorted(deps) for key, deps in snapshot.step_deps.items()}).static_order())
     return RunningRegion(run, steps, process, log)
+
+
+def _refuse_second_run(instance: "DagsterInstance", region: str) -> None:
+    """Two runs of a region would publish into each other's datasets; the daemon's own wait in its queue instead."""
+    import dagster as dg
+    from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+    states = dg.DagsterRunStatus
+    working = [states.NOT_STARTED, states.STARTING, states.STARTED, states.CANCELING]
+    found = instance.get_runs(dg.RunsFilter(tags={PARTITION_NAME_TAG: region}, statuses=working), limit=1)
+    if found:
+        raise UserError(
+            f"'{region}' is being made by run {found[0].run_id} already. Wait for it, or cancel it in the UI (mora "
+            "dev, Runs, Terminate; a run whose process was killed needs 'Force termination')."
+        )
 
 
 @contextmanager
