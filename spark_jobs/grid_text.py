@@ -35,6 +35,7 @@ from spark_jobs.output import (
     part_files,
     part_name,
     write_parts,
+    written_by_tasks,
 )
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sources import NUMBER, TEXT, Source
@@ -113,12 +114,12 @@ def write_texts(distinct: DataFrame, folder: str) -> int:
         How many texts there are.
     """
     working = str(Path(folder) / WORKING / "sorted")
-    write_parts(distinct.orderBy("text"), working)
-    files = part_files(working)
-    sizes = [count_rows([file]) for file in files]
-    before = [0, *accumulate(sizes)]
-    on_each_file(distinct.sparkSession, files, partial(number_texts, before=before, folder=folder))
-    shutil.rmtree(Path(folder) / WORKING)
+    with written_by_tasks(Path(folder)):
+        write_parts(distinct.orderBy("text"), working)
+        files = part_files(working)
+        sizes = [count_rows([file]) for file in files]
+        before = [0, *accumulate(sizes)]
+        on_each_file(distinct.sparkSession, files, partial(number_texts, before=before, folder=folder))
     return before[-1]
 
 

@@ -41,18 +41,32 @@ def move_parts(source: Path, target: Path) -> None:
 
 
 @contextmanager
+def written_by_tasks(folder: Path) -> Iterator[None]:
+    """Let tasks write the files of a dataset with `in_one_step`; if the block fails, none of them stays."""
+    (folder / WORKING).mkdir(exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for part in folder.glob("*.parquet"):
+            part.unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(folder / WORKING, ignore_errors=True)
+
+
+@contextmanager
 def in_one_step(target: Path) -> Iterator[Path]:
     """Where to write a file of a dataset from a task: it is there whole or not at all.
 
     A task that is repeated, or runs twice at once, writes under a name of its own and replaces the file in one step.
-    What a killed task leaves lies below WORKING, which the job removes at its end.
+    What a killed task leaves lies below WORKING, which is there only while the job is in `written_by_tasks`: a copy
+    that comes later finds no place to write to, and changes nothing.
 
     Raises:
         InputError: if the disk is full.
     """
     draft = target.parent / WORKING / f"{target.name}.{secrets.token_hex(8)}"
     try:
-        draft.parent.mkdir(exist_ok=True)
         yield draft
         draft.replace(target)
     except OSError as error:

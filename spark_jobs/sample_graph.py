@@ -6,7 +6,6 @@ file, whole origins at a time.
 Source: MoRA section 3.1 (the strongest 10 % of each node's links); rounding and ties are ours (method.md).
 """
 
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.clustering import on_each_file
 from spark_jobs.errors import InputError
-from spark_jobs.output import WORKING, checked_empty, count_rows, in_one_step, part_files, part_name
+from spark_jobs.output import checked_empty, count_rows, in_one_step, part_files, part_name, written_by_tasks
 from spark_jobs.ranking import starts_of
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sampling import Strategy, make_strategy
@@ -140,11 +139,12 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     if count_rows(files) == 0:
         raise InputError(f"{params['edges']} holds no edges: run the job grid_mobility first.")
     settings = {key: value for key, value in params.items() if key not in ("edges", "output")}
-    sampled = in_all(on_each_file(spark, spans_of(files), partial(sample_span, params=settings, folder=str(graph))))
-    shutil.rmtree(graph / WORKING)
-    check_clustered(params["edges"], sampled.origins)
-    if sampled.kept == 0:
-        raise InputError(f"No flow of {params['edges']} reaches minimum_flow = {params['minimum_flow']}: lower it.")
+    with written_by_tasks(graph):
+        kernel = partial(sample_span, params=settings, folder=str(graph))
+        sampled = in_all(on_each_file(spark, spans_of(files), kernel))
+        check_clustered(params["edges"], sampled.origins)
+        if sampled.kept == 0:
+            raise InputError(f"No flow of {params['edges']} reaches minimum_flow = {params['minimum_flow']}: lower it.")
     written, origins = count_rows(part_files(str(graph))), len(sampled.origins)
     figures = {"edges": sampled.read, "kept": sampled.kept, "written": written, "origins": origins}
     figures |= {"origins_wrong": sampled.broken, "origins_without_edges": origins - sampled.left}

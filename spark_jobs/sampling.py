@@ -1,6 +1,7 @@
 """Which edges of an origin stay: strategies over arrays of whole origins, each with a proof of its result."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -62,7 +63,7 @@ def checked_minimum_flow(value: object) -> float:
     Raises:
         InputError: if it is not a number above 0.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < sys.float_info.max:
         raise InputError(f"minimum_flow is {value!r}: say a number above 0, in the unit of the flows.")
     return float(value)
 
@@ -173,6 +174,6 @@ def make_strategy(params: Mapping[str, Any]) -> Strategy:
         InputError: if there is none of that name, or its own parameters are wrong.
     """
     name = params.get("strategy", "top_share")
-    if name not in STRATEGIES:
+    if not isinstance(name, str) or name not in STRATEGIES:
         raise InputError(f"strategy is {name!r}: say {', '.join(STRATEGIES)}.")
     return STRATEGIES[name](params)

@@ -133,12 +133,19 @@ def _next(batches: Iterator[pa.RecordBatch], file: str) -> pa.RecordBatch | None
     """The next batch with the types of `COLUMNS`, or None after the last."""
     try:
         batch = next(batches, None)
-        if batch is None:
-            return None
-        columns = [batch[name].cast(kind) for name, kind in COLUMNS.items()]
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{file} cannot be read ({error}). Is it whole? Make it again.") from None
-    for name, column in zip(COLUMNS, columns, strict=True):
-        if column.null_count or (name == "flow" and np.isnan(column.to_numpy()).any()):
+    if batch is None:
+        return None
+    columns = []
+    for name, kind in COLUMNS.items():
+        try:
+            columns.append(batch[name].cast(kind))
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{file}: column {name} does not fit into {kind} ({error}). {REMEDY}") from None
+        if columns[-1].null_count:
             raise InputError(f"{file} has edges without {name}. {REMEDY}")
+    flow = columns[-1].to_numpy()
+    if not (np.isfinite(flow) & (flow > 0)).all():
+        raise InputError(f"{file} has flows that are not positive and finite. {REMEDY}")
     return pa.record_batch(columns, names=list(COLUMNS))

@@ -6,7 +6,44 @@ from pathlib import Path
 import pytest
 
 from spark_jobs.errors import InputError
-from spark_jobs.output import WORKING, in_one_step
+from spark_jobs.output import WORKING, in_one_step, written_by_tasks
+
+
+@pytest.fixture(autouse=True)
+def working(tmp_path: Path) -> Path:
+    """What the job has made before its tasks begin."""
+    folder = tmp_path / WORKING
+    folder.mkdir()
+    return folder
+
+
+def test_a_job_that_fails_leaves_none_of_its_tasks_files(tmp_path: Path) -> None:
+    """Else the job could not be run again into the same folder."""
+
+    def fail() -> None:
+        with written_by_tasks(tmp_path):
+            with in_one_step(tmp_path / "part-00000.parquet") as draft:
+                draft.write_text("whole")
+            raise InputError("one of the others failed")
+
+    with pytest.raises(InputError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_of_a_task_that_ends_after_the_job_changes_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "part-00000.parquet"
+    with written_by_tasks(tmp_path), in_one_step(target) as draft:
+        draft.write_text("whole")
+
+    def come_late() -> None:
+        with in_one_step(target) as late:
+            late.write_text("late")
+
+    with pytest.raises(FileNotFoundError):
+        come_late()
+    assert target.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_task_that_breaks_down_leaves_no_file_and_its_repetition_a_whole_one(tmp_path: Path) -> None:
