@@ -51,6 +51,7 @@ class SparkSubmit(dg.ConfigurableResource):
     )
     executor_cores: int | None = Field(
         default=None,
+        gt=0,
         description="Cores of each executor on a cluster; default $MORA_SPARK_EXECUTOR_CORES, else all of its worker.",
     )
     conf: dict[str, str] = Field(default={}, description="Further spark.* settings; they win over all others.")

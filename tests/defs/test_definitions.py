@@ -91,3 +91,12 @@ def test_the_workspace_names_the_definitions() -> None:
     assert workspace["load_from"] == [
         {"python_module": {"module_name": "mora_pipeline.definitions", "attribute": "defs"}}
     ]
+
+
+def test_every_sampling_strategy_of_the_job_can_be_chosen() -> None:
+    from mora_pipeline.defs.graph import SamplingConfig, SamplingStrategy
+    from spark_jobs.sampling import STRATEGIES, make_strategy
+
+    assert {strategy.value for strategy in SamplingStrategy} == set(STRATEGIES)
+    for strategy in SamplingStrategy:
+        make_strategy(SamplingConfig(strategy=strategy).settings())

@@ -104,6 +104,8 @@ def test_executors_are_sized_by_the_resource_or_the_environment(
     def told(**fields: object) -> dict[str, str]:
         return json.loads(SparkSubmit(**fields).environment()["MORA_SPARK_CONF"])
 
+    for name in ("MASTER", "DRIVER_MEMORY", "EXECUTOR_MEMORY", "EXECUTOR_CORES"):
+        monkeypatch.delenv(f"MORA_SPARK_{name}", raising=False)
     assert not [key for key in told() if key.startswith("spark.executor")]
     monkeypatch.setenv("MORA_SPARK_EXECUTOR_MEMORY", "3g")
     monkeypatch.setenv("MORA_SPARK_EXECUTOR_CORES", "2")
