@@ -23,8 +23,9 @@ def costs(instance: dg.DagsterInstance, region: str) -> dict[str, tuple[float, f
         records = instance.fetch_materializations(wanted, limit=1).records
         if records and records[0].asset_materialization:
             told = records[0].asset_materialization.metadata
-            numbers = [float(str(told[name].value)) for name in ("seconds", "peak_memory_gib")]
-            found[key.to_user_string()] = (numbers[0], numbers[1])
+            if "seconds" in told and "peak_memory_gib" in told:
+                numbers = [float(str(told[name].value)) for name in ("seconds", "peak_memory_gib")]
+                found[key.to_user_string()] = (numbers[0], numbers[1])
     return found
 
 
@@ -34,6 +35,8 @@ def main() -> None:
     region = parser.parse_args().region
     with dagster_instance() as instance:
         found = costs(instance, region)
+    if not found:
+        parser.error(f"nothing of '{region}' has been made here: mora materialize {region}")
     print("| asset | seconds | peak GiB |\n|---|---:|---:|")
     for name, (seconds, peak) in found.items():
         print(f"| {name} | {seconds:.1f} | {peak:.2f} |")

@@ -1,5 +1,6 @@
 """What benchmarks measure with."""
 
+import contextlib
 import json
 import os
 import platform
@@ -48,13 +49,16 @@ def run_measured(command: Sequence[str], scratch: Path, environment: Mapping[str
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=own)
         over, spilled = threading.Event(), [0]
-        watcher = threading.Thread(target=_watch_folder, args=(scratch, over, spilled))
-        with Meter(process=child.pid) as meter:
-            watcher.start()
-            status = child.wait()
-            figures = meter.metadata()
-        over.set()
-        watcher.join()
+        watcher = threading.Thread(target=_watch_folder, args=(scratch, over, spilled), daemon=True)
+        try:
+            with Meter(process=child.pid) as meter:
+                watcher.start()
+                status = child.wait()
+                figures = meter.metadata()
+        finally:
+            child.kill()  # it lives only if this process was interrupted
+            over.set()
+            watcher.join()
         for file in (out, log):
             file.seek(0)
         if status:
@@ -65,11 +69,10 @@ def run_measured(command: Sequence[str], scratch: Path, environment: Mapping[str
 def _watch_folder(folder: Path, over: threading.Event, most: list[int]) -> None:
     while not over.wait(0.25):
         size = 0
-        for file in folder.rglob("*"):
-            try:
-                size += file.stat().st_size
-            except OSError:  # it is gone already
-                continue
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(OSError):  # it is gone already
+                    size += Path(parent, name).stat().st_size
         most[0] = max(most[0], size)
 
 

@@ -23,13 +23,14 @@ PARETO = 1.5  # exponent of the flows: the mean is three times the smallest
 ROWS_PER_CHUNK = 1 << 20
 EDGES_PER_ORIGIN = 5000  # as in the paper: 1.2 billion edges of about 200 k cells
 DRAWS_PER_EDGE = 1.165  # what is left once twins are dropped is an edge for each of that many draws
-PLACES = 200_000
+PLACES = 400_000  # more cells than a billion edges have origins
 RESOLUTION = 6
 BOX = (25.0, 50.0, -125.0, -70.0)  # degrees: south, north, west, east
 SPREAD_DEGREES = 0.01  # how far the trips of a place lie apart: within one to four cells of resolution 6
 FIRST_TIME = np.datetime64("2024-01-01T00:00:00", "us")
 WEEKS = 54
 GENERATED = "_generated.json"
+GENERATION = 2  # goes up with every change of what is generated: older files are made anew
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def running_share(weights: Floats) -> Floats:
 def make_once(folder: Path, wanted: Trips | Edges) -> Path:
     """The folder with these data: left as it is if it holds them already, else made anew."""
     record = folder / GENERATED
-    told = json.dumps({"kind": type(wanted).__name__, **asdict(wanted)})
+    told = json.dumps({"generation": GENERATION, "kind": type(wanted).__name__, **asdict(wanted)})
     if record.exists() and record.read_text() == told:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -173,6 +174,8 @@ def edges_of_file(wanted: Edges, number: int) -> Iterator[pa.Table]:
     """
     country = make_country(wanted.seed)
     cells = np.unique(cells_at(pa.array(country.latitude), pa.array(country.longitude), RESOLUTION).to_numpy())
+    if wanted.origins > len(cells):
+        raise ValueError(f"{wanted.rows:,} edges need {wanted.origins:,} origins, but there are {len(cells):,} cells")
     weights = np.random.default_rng([wanted.seed, 2]).lognormal(0.0, 1.5, len(cells))
     running = running_share(weights)
     random = np.random.default_rng([wanted.seed, 3, number])
