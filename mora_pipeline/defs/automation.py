@@ -23,7 +23,7 @@ from mora_pipeline.registry import Registry
     ),
 )
 def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run a region and night: a tick that is repeated asks for no second one."""
+    """One run a region and night: a tick that the daemon takes up again after a crash adds none."""
     known = context.instance.get_dynamic_partitions(regions.name or "")
     night = context.scheduled_execution_time.date().isoformat()
     if not known:
