@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,13 @@ REPORTS = ROOT / "docs" / "benchmarks"
 
 @dataclass(frozen=True)
 class Usage:
-    """What a child process took: wall time; peak memory of it and all below it; most bytes in its scratch folder."""
+    """What a child process took, all processes below it included.
+
+    ``seconds`` of wall time; ``processor_seconds``, over all cores; peak memory; most bytes in its scratch folder.
+    """
 
     seconds: float
+    processor_seconds: float
     peak_gib: float
     spill_gib: float
     output: str
@@ -48,8 +52,8 @@ def run_measured(command: Sequence[str], scratch: Path, environment: Mapping[str
     own = {**os.environ, "PYTHONPATH": path, **(environment or {})}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=own)
-        over, spilled = threading.Event(), [0]
-        watcher = threading.Thread(target=_watch_folder, args=(scratch, over, spilled), daemon=True)
+        over, watched = threading.Event(), _Watched()
+        watcher = threading.Thread(target=_watch, args=(child.pid, scratch, over, watched), daemon=True)
         try:
             with Meter(process=child.pid) as meter:
                 watcher.start()
@@ -63,17 +67,30 @@ def run_measured(command: Sequence[str], scratch: Path, environment: Mapping[str
             file.seek(0)
         if status:
             raise RuntimeError(f"{' '.join(command)} ended with {status}:\n{log.read()[-3000:]}")
-        return Usage(figures["seconds"], figures["peak_memory_gib"], spilled[0] / GIB, out.read())
+        processor = round(sum(watched.processor_seconds.values()), 2)
+        return Usage(figures["seconds"], processor, figures["peak_memory_gib"], watched.spill_bytes / GIB, out.read())
 
 
-def _watch_folder(folder: Path, over: threading.Event, most: list[int]) -> None:
+@dataclass
+class _Watched:
+    """What was seen so far: processor time by process, and the most bytes in the scratch folder."""
+
+    processor_seconds: dict[psutil.Process, float] = field(default_factory=dict)
+    spill_bytes: int = 0
+
+
+def _watch(process: int, folder: Path, over: threading.Event, watched: _Watched) -> None:
     while not over.wait(0.25):
         size = 0
+        with contextlib.suppress(psutil.NoSuchProcess):  # what it took until the last look counts
+            top = psutil.Process(process)
+            for each in (top, *top.children(recursive=True)):
+                watched.processor_seconds[each] = sum(each.cpu_times()[:2])
         for parent, _, names in os.walk(folder):
             for name in names:
                 with contextlib.suppress(OSError):  # it is gone already
                     size += Path(parent, name).stat().st_size
-        most[0] = max(most[0], size)
+        watched.spill_bytes = max(watched.spill_bytes, size)
 
 
 def machine() -> dict[str, Any]:

@@ -147,6 +147,7 @@ def as_row(name: str, runs: list[Usage], ours: list[Usage], edges: int) -> dict[
         "way": name,
         "seconds, median": f"{seconds:.1f}",
         "seconds, all": ", ".join(f"{usage.seconds:.1f}" for usage in runs),
+        "processor seconds": f"{statistics.median(usage.processor_seconds for usage in runs):.1f}",
         "million edges a second": f"{edges / seconds / 1e6:.1f}",
         "ours takes": f"{statistics.median(usage.seconds for usage in ours) / seconds:.2f}×",
         "peak memory, GiB": f"{max(usage.peak_gib for usage in runs):.2f}",

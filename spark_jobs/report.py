@@ -41,8 +41,13 @@ class Outcome:
 Work = Callable[[SparkSession, Mapping[str, Any]], Outcome]
 
 
-def run_as_program(name: str, work: Work, arguments: list[str] | None = None) -> int:
+def run_as_program(
+    name: str, work: Work, arguments: list[str] | None = None, settings: Mapping[str, str] | None = None
+) -> int:
     """Run a job with the parameters in the file given by ``--params``; the last line printed is its report.
+
+    Args:
+        settings: of Spark, as suit this job; the user's win.
 
     Returns:
         The exit code: 0, or 2 for a mistake in the input, reported as ``{"error": message}``.
@@ -55,7 +60,7 @@ def run_as_program(name: str, work: Work, arguments: list[str] | None = None) ->
     with _listener() as tell:
         try:
             params = read_params(chosen.params)
-            with spark_session(f"mora {name}") as spark:
+            with spark_session(f"mora {name}", settings) as spark:
                 message, status = asdict(work(spark, params)), 0
         except Exception as error:
             mistake = as_input_error(error)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +20,11 @@ GIBIBYTE = 1 << 30
 
 
 @contextmanager
-def spark_session(name: str) -> Iterator[SparkSession]:
+def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
     """A session that lasts for one job and leaves no files behind.
 
-    Settings, the later winning: ours, those of spark-submit where the job was started by it, ``MORA_SPARK_CONF``
-    (JSON object of ``spark.*`` settings).
+    Settings, the later winning: ours, those of the job, those of spark-submit where the job was started by it,
+    ``MORA_SPARK_CONF`` (JSON object of ``spark.*`` settings).
 
     Raises:
         InputError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
@@ -38,7 +38,7 @@ def spark_session(name: str) -> Iterator[SparkSession]:
         if submitted:
             SparkContext._ensure_initialized()
         conf = SparkConf()
-        for key, value in {**default_settings(scratch), "spark.app.name": name}.items():
+        for key, value in {**default_settings(scratch), **(of_job or {}), "spark.app.name": name}.items():
             conf.setIfMissing(key, value)
         for key, value in wanted.items():
             conf.set(key, value)
