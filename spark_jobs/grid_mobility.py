@@ -1,41 +1,32 @@
 """Raw mobility to edges between H3 cells, clustered by origin, and the flow inside each cell.
 
-Reads od (places and flows between them), trips (two points each) or events (a user at a time and point). One shuffle
-carries the moves to their origin's partition, where they are sorted and added up; events take one more, by user.
+Reads od (places and flows between them), trips (two points each) or events (a user at a time and point). Each task adds
+up the moves that it reads; one shuffle carries the sums to their origin's partition; events take one more, by user.
 
 Source: method.md, "Where the sources are silent" 1 and 3.
 """
 
-import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-submit knows this folder alone
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as sql
+from pyspark.sql import SparkSession
 
 from spark_jobs.clustering import edges_checks
+from spark_jobs.edges import Least, Written, write_edges
 from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.judging import settle
 from spark_jobs.movement import Movement, read_events, read_od, read_trips
-from spark_jobs.output import WORKING, checked_empty, count_rows, move_parts, part_files, write_parts
+from spark_jobs.output import checked_empty, part_files
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 
 READERS = {"od": read_od, "trips": read_trips, "events": read_events}
 BYTES_PER_PARTITION = 128 << 20
-
-
-@dataclass(frozen=True)
-class Written:
-    """Rows of the two datasets that one pass over the moves gives."""
-
-    edges: int
-    self_flow: int
 
 
 def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
@@ -43,8 +34,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
     Args:
         params: ``kind`` (od, trips, events), ``source`` and, for od, ``places`` (files, format, columns by role),
-            ``resolution``, ``maximum_gap_hours`` and ``time_zone`` (events), ``maximum_bad_share``, ``partitions``
-            (of the shuffle, or null), ``output.edges``, ``.self_flow``, ``.quarantine`` (folders).
+            ``resolution``, ``maximum_gap_hours`` and ``time_zone`` (events), ``maximum_bad_share``,
+            ``minimum_users`` and ``minimum_flow`` (of an edge, or null), ``partitions`` (of the shuffle, or null),
+            ``output.edges``, ``.self_flow``, ``.quarantine`` (folders).
 
     Raises:
         InputError: if the files or the parameters are wrong, too many rows are bad, or no edge remains.
@@ -58,18 +50,17 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     output = params["output"]
     movement: Movement = READERS[kind](spark, params)
     partitions = number_of_partitions(spark, params, movement)
-    written = write_edges(edges_by_origin(movement, partitions), output["edges"], output["self_flow"])
+    least = least_published(params, movement)
+    written = write_edges(movement.packed(partitions), partitions, least, output["edges"], output["self_flow"])
+    main, *others = movement.judged
     verdict = settle(
-        movement.judged,
+        [replace(main, told=(written.read, written.good)), *others],
         float(params.get("maximum_bad_share", 0.01)),
         "mobility.maximum_bad_share",
         output["quarantine"],
     )
     if written.edges == 0:
-        raise InputError(
-            f"{movement.judged[0].name} gives no edge: every move stays inside one cell, or no two records of a user "
-            f"lie within the gap. A finer resolution than {params['resolution']} separates more places."
-        )
+        raise InputError(no_edge(main.name, written, params))
     limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
     return Outcome(
         rows={
@@ -80,7 +71,35 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         read=verdict.read,
         quarantined=verdict.quarantined,
         checks={**edges_checks(spark, part_files(output["edges"])), "bad_rows_within_limit": limit},
-        metadata={"partitions": partitions},
+        metadata={"partitions": partitions, "edges_suppressed": written.suppressed},
+    )
+
+
+def least_published(params: Mapping[str, Any], movement: Movement) -> Least:
+    """What an edge needs to be published.
+
+    Raises:
+        InputError: if users are asked for that the mobility does not know.
+    """
+    least = Least(int(params.get("minimum_users") or 0), float(params.get("minimum_flow") or 0))
+    if least.users and movement.users == "unknown":
+        raise InputError(
+            f"mobility.minimum_users is {least.users}, but {movement.source.describe()} tells no users. Name their "
+            "column (mobility.columns.user or users), or bound the flow by mobility.minimum_flow."
+        )
+    return least
+
+
+def no_edge(name: str, written: Written, params: Mapping[str, Any]) -> str:
+    """Why there is no edge, and what to do."""
+    if written.suppressed:
+        return (
+            f"{name} gives no edge that may be published: {written.suppressed:,} have fewer users than "
+            "mobility.minimum_users or less flow than mobility.minimum_flow. Lower these, or grid more coarsely."
+        )
+    return (
+        f"{name} gives no edge: every move stays inside one cell, or no two records of a user lie within the gap. "
+        f"A finer resolution than {params['resolution']} separates more places."
     )
 
 
@@ -90,50 +109,6 @@ def number_of_partitions(spark: SparkSession, params: Mapping[str, Any], movemen
         return int(params["partitions"])
     by_size = -(-movement.source.size_in_bytes() // BYTES_PER_PARTITION)
     return max(int(spark.conf.get("spark.sql.shuffle.partitions")), by_size)
-
-
-def edges_by_origin(movement: Movement, partitions: int) -> DataFrame:
-    """Add up the moves between each two cells with one shuffle, by origin.
-
-    Returns:
-        internal (origin = destination), origin, destination, flow, users; a partition holds all edges of its
-        origins, sorted by these three. Sums are repeatable: every group is added up in sorted order.
-    """
-    keys = ["internal", "origin", "destination"]
-    # As double: the optimiser drops a sort below sums of integers, and with it the order of the rows.
-    moves = movement.moves.withColumn("flow", sql.col("flow").cast("double"))
-    moves = moves.withColumn("internal", sql.col("origin") == sql.col("destination"))
-    spread = moves.repartition(partitions, "origin")
-    if movement.users == "named":
-        per_user = (
-            spread.sortWithinPartitions(*keys, "user", "flow").groupBy(*keys, "user").agg(sql.sum("flow").alias("flow"))
-        )
-        users = sql.count(sql.lit(1)).alias("users")
-        return per_user.groupBy(*keys).agg(sql.sum("flow").alias("flow"), users).sortWithinPartitions(*keys)
-    if movement.users == "counted":
-        ordered = spread.sortWithinPartitions(*keys, "flow", "users")
-        added = ordered.groupBy(*keys).agg(sql.sum("flow").alias("flow"), sql.sum("users").alias("users"))
-        return added.sortWithinPartitions(*keys)
-    ordered = spread.sortWithinPartitions(*keys, "flow")
-    added = ordered.groupBy(*keys).agg(sql.sum("flow").alias("flow"), sql.lit(None).cast("long").alias("users"))
-    return added.sortWithinPartitions(*keys)
-
-
-def write_edges(edges: DataFrame, edges_folder: str, self_flow_folder: str) -> Written:
-    """Write moves between cells and moves inside one in a single pass, then give the latter their own columns."""
-    working = Path(edges_folder) / WORKING
-    typed = edges.select(
-        "internal", "origin", "destination", sql.col("flow").cast("double"), sql.col("users").cast("long")
-    )
-    typed.write.mode("overwrite").partitionBy("internal").parquet(str(working))
-    move_parts(working / "internal=false", Path(edges_folder))
-    inside = working / "internal=true"
-    spark = edges.sparkSession
-    own = spark.read.parquet(str(inside)) if inside.exists() else spark.createDataFrame([], typed.schema)
-    ordered = own.select(sql.col("origin").alias("cell"), sql.col("flow").alias("internal_flow")).coalesce(1)
-    self_flow = write_parts(ordered.sortWithinPartitions("cell"), self_flow_folder)
-    shutil.rmtree(working)
-    return Written(count_rows([str(path) for path in Path(edges_folder).glob("*.parquet")]), self_flow)
 
 
 if __name__ == "__main__":

@@ -73,9 +73,10 @@ def _gridder(
 
 @dataclass(frozen=True)
 class Places:
-    """Place ids and their cells, small enough to send to every worker."""
+    """Place ids and their cells, small enough to send to every worker; ``arrow`` is the same as ``table``."""
 
     table: DataFrame
+    arrow: pa.Table
     judged: Judged
 
     def look_up(self, frame: DataFrame, role: str, cell: str) -> DataFrame:
@@ -103,4 +104,5 @@ def read_places(spark: SparkSession, params: object, resolution: int) -> Places:
     ]
     judged = Judged.by(rules, raw, source.describe())
     good = with_cells(judged.good("id", "latitude", "longitude"), {"cell": ("latitude", "longitude")}, resolution)
-    return Places(spark.createDataFrame(good.distinct().orderBy("id").toArrow()), judged)
+    arrow = good.distinct().orderBy("id").toArrow()
+    return Places(spark.createDataFrame(arrow), arrow, judged)

@@ -13,6 +13,7 @@ from spark_jobs.output import write_parts
 
 Rule = tuple[Column, str]
 ROWS_PER_FILE = 1_000_000
+QUARANTINE = "source string, reason string, row string"
 
 NO_COORDINATE = "coordinate missing or NaN"
 NO_LATITUDE = "latitude beyond ±90"
@@ -60,13 +61,17 @@ def share_rules(name: str, label: str) -> list[Rule]:
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows with a ``reason`` (null: good). They are counted on the way, by the first action that reads them."""
+    """Rows with a ``reason`` (null: good). They are counted on the way, by the first action that reads them.
+
+    ``told``: how many rows there are and how many of them are good, where the tasks that read them have counted.
+    """
 
     name: str
     frame: DataFrame
     reasons: tuple[str, ...]
     counted: tuple[Column, ...] = field(repr=False)
     observation: Observation = field(repr=False)
+    told: tuple[int, int] | None = None
 
     @classmethod
     def by(cls, rules: list[Rule], frame: DataFrame, name: str) -> "Judged":
@@ -95,12 +100,29 @@ class Judged:
         """What was counted; waits for the first action.
 
         Where no row is good, Spark replaces the whole plan by an empty one and the observation with it: count then.
+
+        Raises:
+            InputError: if the rows are not those that the tasks have counted.
         """
+        if self.told is not None:
+            return self._figures_told(*self.told)
         try:
             return {name: int(count) for name, count in self.observation.get.items()}
         except Py4JJavaError:
-            row = self.frame.agg(*self.counted).first()
-            return {name: int(count) for name, count in row.asDict().items()}
+            return self._count()
+
+    def _figures_told(self, read: int, good: int) -> dict[str, int]:
+        """Without bad rows there is nothing to ask Spark; else it counts them by reason."""
+        if read == good:
+            return {"read": read, **{f"r{number}": 0 for number in range(len(self.reasons))}}
+        figures = self._count()
+        if figures["read"] != read or sum(figures.values()) != 2 * read - good:
+            raise InputError(f"{self.name} changed while it was read. Run the job again.")
+        return figures
+
+    def _count(self) -> dict[str, int]:
+        row = self.frame.agg(*self.counted).first()
+        return {name: int(count) for name, count in row.asDict().items()}
 
     def read(self) -> int:
         """Rows read."""
@@ -139,9 +161,10 @@ def settle(judged: Iterable[Judged], allowed: float, setting: str, folder: str) 
     for source in sources:
         for reason, count in source.counts().items():
             quarantined[reason] = quarantined.get(reason, 0) + count
-    everything = reduce(DataFrame.union, (source.bad() for source in sources))
-    if not quarantined:
-        everything = everything.limit(0)
+    if quarantined:
+        everything = reduce(DataFrame.union, (source.bad() for source in sources))
+    else:
+        everything = sources[0].frame.sparkSession.createDataFrame([], QUARANTINE)
     files = 1 + sum(quarantined.values()) // ROWS_PER_FILE
     by_reason = everything.repartition(files, "reason", "row") if files > 1 else everything.coalesce(1)
     write_parts(by_reason.sortWithinPartitions("source", "reason", "row"), folder)

@@ -84,6 +84,7 @@ def default_settings(scratch: str) -> dict[str, str]:
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),  # rows that hold payloads are large
         "spark.sql.catalogImplementation": "in-memory",
         "spark.master": "local[*]",
         "spark.driver.memory": f"{local_memory_gibibytes()}g",

@@ -205,8 +205,17 @@ def _lacks(file: str, column: str, header: list[str]) -> str:
 
 
 def _parquet_columns(file: str) -> dict[str, str]:
+    return {name: str(kind) for name, kind in parquet_types(file).items()}
+
+
+def parquet_types(file: str) -> dict[str, pa.DataType]:
+    """The columns of a Parquet file.
+
+    Raises:
+        InputError: if it is missing or unreadable.
+    """
     try:
-        return {column.name: str(column.type) for column in pq.read_schema(file)}
+        return {column.name: column.type for column in pq.read_schema(file)}
     except FileNotFoundError:
         raise InputError(f"{file} does not exist.") from None
     except (pa.ArrowInvalid, OSError) as error:

@@ -30,6 +30,8 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
         "maximum_gap_hours": events.maximum_gap_hours if events else MAXIMUM_GAP_HOURS,
         "time_zone": events.time_zone if events else None,
         "maximum_bad_share": mobility.maximum_bad_share,
+        "minimum_users": mobility.minimum_users,
+        "minimum_flow": mobility.minimum_flow,
         "partitions": None,
     }
 

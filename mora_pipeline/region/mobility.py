@@ -11,6 +11,29 @@ from mora_pipeline.region.parts import BadShare, Name, Part, Places, problem
 MAXIMUM_GAP_HOURS = 24.0
 
 
+class Bounds(Part):
+    """What every kind of mobility bounds."""
+
+    columns: Part
+    maximum_bad_share: BadShare
+    minimum_users: int = Field(
+        default=0, ge=0, description="distinct users below which an edge, or the flow inside a cell, is held back"
+    )
+    minimum_flow: float = Field(
+        default=0.0, ge=0, description="flow below which an edge, or the flow inside a cell, is held back"
+    )
+
+    @model_validator(mode="after")
+    def _users_known(self) -> Self:
+        roles = type(self.columns).model_fields.keys() & {"user", "users"}
+        if self.minimum_users and not any(getattr(self.columns, role) for role in roles):
+            raise problem(
+                f"has minimum_users {self.minimum_users}, but its rows tell no users. Name columns.{min(roles)}, or "
+                "bound the flow by minimum_flow"
+            )
+        return self
+
+
 class OdColumns(Part):
     """Columns of origin-destination flows."""
 
@@ -20,14 +43,13 @@ class OdColumns(Part):
     users: Name | None = Field(default=None, description="column of the number of distinct users")
 
 
-class OdMobility(Part):
+class OdMobility(Bounds):
     """Flows between places."""
 
     kind: Literal["od"]
     path: Name = Field(description="file, folder or glob of the flows")
     columns: OdColumns = Field(description="the flows' columns")
     places: Places | None = Field(default=None, description="the table of places, if it is not at the top level")
-    maximum_bad_share: BadShare
 
 
 class TripColumns(Part):
@@ -42,13 +64,12 @@ class TripColumns(Part):
     user: Name | None = Field(default=None, description="column of the user's id")
 
 
-class TripsMobility(Part):
+class TripsMobility(Bounds):
     """Trips with the coordinates of both ends."""
 
     kind: Literal["trips"]
     path: Name = Field(description="file, folder or glob of the trips")
     columns: TripColumns = Field(description="the trips' columns")
-    maximum_bad_share: BadShare
 
 
 class EventColumns(Part):
@@ -60,7 +81,7 @@ class EventColumns(Part):
     longitude: Name = Field(description="column of the longitude, degrees")
 
 
-class EventsMobility(Part):
+class EventsMobility(Bounds):
     """Where users were when; consecutive places of one user become a move."""
 
     kind: Literal["events"]
@@ -70,7 +91,6 @@ class EventsMobility(Part):
         default=MAXIMUM_GAP_HOURS, gt=0, description="hours between two events up to which they make a move"
     )
     time_zone: str | None = Field(default=None, description="zone of time stamps without one, such as America/Santiago")
-    maximum_bad_share: BadShare
 
     @model_validator(mode="after")
     def _zone_exists(self) -> Self:

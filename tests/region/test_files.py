@@ -209,6 +209,8 @@ def test_jobs_carry_absolute_paths_roles_and_expanded_groups(tiny: Tiny, tmp_pat
         "maximum_gap_hours": 24.0,
         "time_zone": None,
         "maximum_bad_share": 0.01,
+        "minimum_users": 0,
+        "minimum_flow": 0.0,
         "partitions": None,
     }
     assert config.text_job("poi")["places"] is None

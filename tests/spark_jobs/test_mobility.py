@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs import grid_mobility
 from spark_jobs.errors import InputError
+from spark_jobs.exchange import exchanged
 from spark_jobs.movement import read_events, read_od, read_trips
 from spark_jobs.output import part_files
 
@@ -347,9 +348,7 @@ def test_more_bad_rows_than_allowed_stop_the_job_with_their_reasons(
 
 def exchanges(frame: Any) -> list[str]:
     plan = frame._jdf.queryExecution().executedPlan().toString()
-    return [
-        line.strip() for line in plan.splitlines() if "Exchange hashpartitioning" in line or "Exchange range" in line
-    ]
+    return [line.strip(" :+-") for line in plan.splitlines() if "Exchange" in line and "BroadcastExchange" not in line]
 
 
 def test_od_and_trips_are_shuffled_once(spark: SparkSession, source: Any) -> None:
@@ -357,21 +356,64 @@ def test_od_and_trips_are_shuffled_once(spark: SparkSession, source: Any) -> Non
     params = {"source": source(random_flows(places), "f.parquet"), "places": source(places, "p.csv"), "resolution": 7}
     for movement in (
         read_od(spark, params),
+        read_od(spark, {**params, "source": source(random_flows(places), "f.csv")}),
         read_trips(spark, {"source": source(random_trips(), "t.csv"), "resolution": 7}),
         read_trips(spark, {"source": source(random_trips().assign(user="u"), "t.parquet"), "resolution": 7}),
     ):
-        edges = grid_mobility.edges_by_origin(movement, 3)
-        assert len(exchanges(edges)) == 1
-        assert "origin" in exchanges(edges)[0]
-        # Floats are added up in sorted order only by an aggregate that streams.
-        assert "HashAggregate" not in edges._jdf.queryExecution().executedPlan().toString()
+        found = exchanges(exchanged(movement.packed(3), 3))
+        assert len(found) == 1
+        assert "bucket" in found[0]
 
 
 def test_events_are_shuffled_by_user_and_then_by_origin(spark: SparkSession, source: Any) -> None:
     events = pd.DataFrame({"user": ["a"], "time": ["2024-03-01T08:00:00Z"], "latitude": [1.0], "longitude": [1.0]})
     movement = read_events(spark, {"source": source(events, "events.csv"), "resolution": 7})
-    found = exchanges(grid_mobility.edges_by_origin(movement, 3))
-    assert [("origin" in line, "user" in line) for line in found] == [(True, False), (False, True)]
+    assert len(exchanges(movement.packed(3))) == 1
+    assert len(exchanges(exchanged(movement.packed(3), 3))) == 2
+
+
+def moves_between(ways: list[tuple[str, str, float]]) -> pd.DataFrame:
+    """Trips of users from one of three places to another, with their count."""
+    at = dict(zip("hws", (HOME, WORK, SHOP), strict=True))
+    rows = [(*at[way[0]], *at[way[1]], user, count) for user, way, count in ways]
+    return pd.DataFrame(rows, columns=[*ENDS, "user", "count"])
+
+
+@pytest.mark.parametrize("name", ["trips.csv", "trips.parquet"])
+def test_edges_of_too_few_users_or_too_little_flow_are_held_back(
+    spark: SparkSession, source: Any, output: Any, read: Any, name: str
+) -> None:
+    trips = moves_between(
+        [
+            ("ann", "hw", 1.5),
+            ("bob", "hw", 1.5),
+            ("ann", "hw", 1.0),  # home → work: two users, 4
+            ("ann", "ws", 9.0),  # one user alone
+            ("ann", "sh", 1.0),
+            ("bob", "sh", 0.5),  # two users, too little
+            ("ann", "hh", 5.0),
+            ("bob", "hh", 5.0),  # inside home: two users
+            ("ann", "ww", 5.0),  # inside work: one
+        ]
+    )
+    target = output(*OUTPUTS)
+    params = {"kind": "trips", "source": source(trips, name), "resolution": 7, "output": target}
+    outcome = grid_mobility.run(spark, {**params, "minimum_users": 2, "minimum_flow": 2.0})
+    assert read(target["edges"]).to_dict("records") == [
+        {"origin": cell(*HOME), "destination": cell(*WORK), "flow": 4.0, "users": 2}
+    ]
+    assert read(target["self_flow"]).to_dict("records") == [{"cell": cell(*HOME), "internal_flow": 10.0}]
+    assert outcome.metadata["edges_suppressed"] == 3
+    with pytest.raises(
+        InputError, match=r"no edge that may be published: 5 have fewer users than mobility\.minimum_us"
+    ):
+        grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "minimum_users": 3})
+
+
+def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, source: Any, output: Any) -> None:
+    params = {"kind": "trips", "source": source(random_trips(9), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
+    with pytest.raises(InputError, match=r"t\.csv tells no users\. Name their column"):
+        grid_mobility.run(spark, {**params, "minimum_users": 2})
 
 
 @pytest.mark.parametrize(

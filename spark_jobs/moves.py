@@ -1,0 +1,111 @@
+"""Moves between cells as Arrow tables, added up wherever they meet: in the task that reads them and after the shuffle.
+
+A table of moves has ``origin`` and ``destination`` (int64 cells), the parts of the exact flow (`spark_jobs.exact`), and
+either ``users`` (int64, to be added up), ``user`` (string, of which the distinct are counted) or neither.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from spark_jobs.exact import PARTS, WHOLE, exact, summed
+
+Cells = npt.NDArray[np.int64]
+ROWS_AT_ONCE = 1 << 21  # added up at a time, at least
+ROWS_HELD = 1 << 21  # sums that a task keeps in the hope of more moves between the same cells
+
+
+def make_moves(origin: pa.Array, destination: pa.Array, flow: pa.Array, **users: pa.Array) -> pa.Table:
+    """A table of moves; `flow` is positive, at most `exact.LARGEST`, and without nulls."""
+    amounts = exact(flow.to_numpy(zero_copy_only=False).astype(np.float64))
+    return pa.table({"origin": origin, "destination": destination, **amounts, **users})
+
+
+def added_up(moves: pa.Table) -> pa.Table:
+    """One row for each origin, destination and, where there is one, user; sorted by origin and destination.
+
+    Raises:
+        InputError: if the flows are too large to add up.
+    """
+    if not moves.num_rows:
+        return moves
+    cells, first, second = _pair_codes(moves["origin"], moves["destination"])
+    width = len(cells)
+    code = first * width + second
+    users = None
+    if "user" in moves.column_names:
+        named = moves["user"].combine_chunks().dictionary_encode()
+        users = named.dictionary
+        code = _ranks_if_large(code, width * width, len(users)) * len(users) + named.indices.to_numpy()
+    order = np.argsort(code)
+    code = code[order]
+    starts = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
+    chosen = order[starts]
+    numbers = {name: moves[name].to_numpy() for name in moves.column_names if name in PARTS}
+    table = {"origin": cells[first[chosen]], "destination": cells[second[chosen]], **summed(numbers, order, starts)}
+    if "users" in moves.column_names:
+        table["users"] = np.add.reduceat(moves["users"].to_numpy()[order], starts)
+    if users is not None:
+        table["user"] = users.take(named.indices.take(pa.array(chosen)))
+    return pa.table(table)
+
+
+def _pair_codes(origin: pa.ChunkedArray, destination: pa.ChunkedArray) -> tuple[Cells, Cells, Cells]:
+    """The distinct cells in ascending order, and the places of the origins and the destinations among them."""
+    coded = pa.chunked_array([*origin.chunks, *destination.chunks]).dictionary_encode().combine_chunks()
+    found = coded.dictionary.to_numpy()
+    ascending = np.argsort(found)
+    place = np.empty(len(found), dtype=np.int64)
+    place[ascending] = np.arange(len(found))
+    codes = place[coded.indices.to_numpy()]
+    return found[ascending], codes[: len(origin)], codes[len(origin) :]
+
+
+def _ranks_if_large(code: Cells, codes: int, others: int) -> Cells:
+    """The codes, or their ranks if a combination with so many others left 63 bits; in the same order."""
+    return code if codes * others < 2**63 else np.unique(code, return_inverse=True)[1]
+
+
+def joined(tables: list[pa.Table]) -> pa.Table:
+    """Tables of moves below each other; a flow without fractions has zeros where others have some."""
+    names = {name for table in tables for name in table.column_names}
+    lacking = [name for name in PARTS if name in names and name != WHOLE]
+    filled = []
+    for table in tables:
+        for name in lacking:
+            if name not in table.column_names:
+                table = table.append_column(name, pa.array(np.zeros(table.num_rows, dtype=np.int64)))
+        filled.append(table)
+    order = [name for name in ("origin", "destination", *PARTS, "users", "user") if name in names]
+    return pa.concat_tables([table.select(order) for table in filled])
+
+
+class Adder:
+    """Adds up moves as they come. What it holds is bounded by the pairs it has seen, or by `rows_held` if told."""
+
+    def __init__(self, rows_held: int | None = None, rows_at_once: int = ROWS_AT_ONCE) -> None:
+        self.rows_held, self.rows_at_once = rows_held, rows_at_once
+        self.sums: list[pa.Table] = []  # one table, or none yet
+        self.coming: list[pa.Table] = []
+
+    def add(self, moves: pa.Table) -> Iterator[pa.Table]:
+        """Take moves in; gives the sums that outgrew `rows_held`, of which the same pairs may come again."""
+        self.coming.append(moves)
+        coming = sum(table.num_rows for table in self.coming)
+        # As many as are held already, so that each row is sorted again only a few times.
+        if coming >= max([self.rows_at_once, *(table.num_rows for table in self.sums)]):
+            self._settle()
+            if self.rows_held is not None and self.sums[0].num_rows > self.rows_held:
+                yield self.sums.pop()
+
+    def rest(self) -> Iterator[pa.Table]:
+        """The sums that are still held."""
+        if self.coming:
+            self._settle()
+        yield from self.sums
+        self.sums = []
+
+    def _settle(self) -> None:
+        self.sums, self.coming = [added_up(joined([*self.sums, *self.coming]))], []
