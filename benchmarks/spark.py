@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = {"sampling": "benchmarks.spark_sampling"}
+PARTS = {"sampling": "benchmarks.spark_sampling", "gridding": "benchmarks.spark_gridding"}
 
 
 def run_part(module: str, size: str, data: Path, others: list[str]) -> dict[str, float]:

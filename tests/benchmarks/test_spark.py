@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.spark_data import Edges, Trips, make_once
-from benchmarks.spark_sampling import rows_of
+from benchmarks.spark_ways import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,13 +46,20 @@ def test_a_size_may_have_a_unit(size: str, rows: int) -> None:
     assert rows_of(size) == rows
 
 
-def test_the_command_compares_all_ways_and_ends_with_its_figures(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.spark", "--part", "sampling", "--size", "50K", "--repeats", "1"]
+WAYS = {
+    "sampling": ["job sample_graph", "DuckDB, 12GB", "Spark row_number"],
+    "gridding": ["job grid_mobility", "Polars, polars-h3", "DuckDB, 12GB, cells by h3ronpy in a process a core"],
+}
+
+
+@pytest.mark.parametrize("part", [*WAYS])
+def test_the_command_compares_all_ways_and_ends_with_its_figures(tmp_path: Path, part: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.spark", "--part", part, "--size", "50K", "--repeats", "1"]
     command += ["--data", str(tmp_path / "data"), "--reports", str(tmp_path / "reports")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
-    assert figures["sampling_vs_duckdb"] > 0
-    assert 0 < figures["sampling_peak_gib"] < 8
-    saved = json.loads((tmp_path / "reports" / "sampling-50K.json").read_text())
-    assert [row["way"] for row in saved["rows"]] == ["job sample_graph", "DuckDB, 12GB", "Spark row_number"]
+    assert all(value > 0 for value in figures.values())
+    assert 0 < figures[f"{part}_peak_gib"] < 8
+    saved = json.loads((tmp_path / "reports" / f"{part}-50K.json").read_text())
+    assert [row["way"] for row in saved["rows"]][:3] == WAYS[part]
