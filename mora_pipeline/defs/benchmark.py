@@ -2,6 +2,7 @@
 
 Source: `embeddings`, `distilled_encoder`, `line_vectors`, features, `cells` and the labels that region.yaml names.
 Published protocol and folds of whole blocks. Written as `benchmark` (rows) and `report` (a page); one MLflow run.
+Scores are kept under $MORA_HOME/cache/scores: a run that was stopped goes on, and one of the same data costs no fit.
 """
 
 from pathlib import Path
@@ -39,6 +40,7 @@ class BenchmarkConfig(BenchmarkParameters, dg.Config):
 def benchmark(
     context: dg.AssetExecutionContext, config: BenchmarkConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
+    from mora_pipeline.evaluation.kept_scores import KeptScores
     from mora_pipeline.evaluation.protocol import run_benchmark
     from mora_pipeline.evaluation.report import markdown_table
     from mora_pipeline.evaluation.tasks import load_tasks
@@ -49,7 +51,8 @@ def benchmark(
         methods = vectors_by_method(work, cells, config.raw_components)
         report, target = work.begin("report"), work.begin("benchmark")
         with tracking.run(work, config.model_dump()) as run:
-            table = run_benchmark(methods, tasks, config, log_progress(context, "fits"))
+            kept = KeptScores(work.home / "cache" / "scores")
+            table = run_benchmark(methods, tasks, config, log_progress(context, "fits"), kept)
             target.write(table)
             page = write_page(work, table, cells, methods["mora"], report.path)
             log_scores(run, table)

@@ -18,6 +18,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mora_pipeline import schemas
+from mora_pipeline.evaluation.kept_scores import KeptScores, key_of
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.regressors import (
     LIGHTGBM,
@@ -64,6 +65,7 @@ def run_benchmark(
     tasks: Sequence[Task],
     parameters: BenchmarkParameters | None = None,
     progress: Progress | None = None,
+    kept: KeptScores | None = None,
 ) -> pa.Table:
     """Score every method on every task.
 
@@ -72,6 +74,7 @@ def run_benchmark(
         tasks: from `load_tasks`, with the same N.
         parameters: the protocol; default: the published one and its blocked twin.
         progress: called with fits done, fits in all and what was fitted.
+        kept: scores of earlier runs, which are taken as they are; this run's are added method by method.
 
     Returns:
         `schemas.BENCHMARK`: a row a method, task, split, seed and model, in the order given. ``n`` is the number of
@@ -91,7 +94,14 @@ def run_benchmark(
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(parameters.threads or _cores()) as pool:
         for name, vectors in methods.items():
             for task in tasks:
-                scored = _score(vectors, trials[task.name], parameters, pool, counter, f"{name}: {task.name}")
+                message, key = f"{name}: {task.name}", key_of(vectors, task, parameters) if kept else ""
+                scored = kept.find(key) if kept else None
+                if scored is None:
+                    scored = _score(vectors, trials[task.name], parameters, pool, counter, message)
+                    if kept:
+                        kept.keep(key, scored)
+                else:
+                    counter.add(f"{message}, as before", sum(len(trial.folds) for trial in trials[task.name]))
                 rows.extend({"method": name, **row} for row in scored)
     skipped = [
         {"task": trial.task.name, "split": trial.split, "model": trial.model, "reason": trial.skipped}
@@ -118,8 +128,8 @@ class _Counter:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
 
-    def add(self, message: str) -> None:
-        self.done += 1
+    def add(self, message: str, fits: int = 1) -> None:
+        self.done += fits
         if self.progress:
             self.progress(self.done, self.total, message)
 
