@@ -1,4 +1,4 @@
-"""Mobility of an invented country for the Spark benchmarks: edges by origin, and raw trips; the same bytes every time.
+"""Mobility of an invented country for the Spark benchmarks: edges, raw trips and events; the same bytes every time.
 
 Places weigh as a lognormal law says and flows as a Pareto law says; both are drawn piece by piece in little memory.
 """
@@ -27,6 +27,7 @@ PLACES = 400_000  # more cells than a billion edges have origins
 RESOLUTION = 6
 BOX = (25.0, 50.0, -125.0, -70.0)  # degrees: south, north, west, east
 SPREAD_DEGREES = 0.01  # how far the trips of a place lie apart: within one to four cells of resolution 6
+PLACES_OF_A_USER = 8
 FIRST_TIME = np.datetime64("2024-01-01T00:00:00", "us")
 WEEKS = 54
 GENERATED = "_generated.json"
@@ -46,6 +47,21 @@ class Trips:
     users: int = 0
     timed: bool = False
     hot_share: float = 0.0
+    files: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Events:
+    """Which records of users to draw.
+
+    ``rows``: number of records; ``users``: number of people, some of whom are seen far more often; ``hot_rows``: how
+    many of the records are of one more person; ``files``: Parquet files.
+    """
+
+    rows: int
+    users: int
+    hot_rows: int = 0
     files: int = 8
     seed: int = 0
 
@@ -88,7 +104,7 @@ def running_share(weights: Floats) -> Floats:
     return np.cumsum(weights) / weights.sum()
 
 
-def make_once(folder: Path, wanted: Trips | Edges) -> Path:
+def make_once(folder: Path, wanted: Trips | Events | Edges) -> Path:
     """The folder with these data: left as it is if it holds them already, else made anew."""
     record = folder / GENERATED
     told = json.dumps({"generation": GENERATION, "kind": type(wanted).__name__, **asdict(wanted)})
@@ -97,10 +113,15 @@ def make_once(folder: Path, wanted: Trips | Edges) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for number in range(wanted.files):
-        chunks = trips_of_file(wanted, number) if isinstance(wanted, Trips) else edges_of_file(wanted, number)
-        write_chunks(folder / part_name(number), chunks)
+        write_chunks(folder / part_name(number), chunks_of_file(wanted, number))
     record.write_text(told)  # last: a folder without it is not whole
     return folder
+
+
+def chunks_of_file(wanted: Trips | Events | Edges, number: int) -> Iterator[pa.Table]:
+    if isinstance(wanted, Trips):
+        return trips_of_file(wanted, number)
+    return events_of_file(wanted, number) if isinstance(wanted, Events) else edges_of_file(wanted, number)
 
 
 def write_chunks(file: Path, chunks: Iterator[pa.Table]) -> None:
@@ -125,21 +146,59 @@ def trips_of_file(wanted: Trips, number: int) -> Iterator[pa.Table]:
     """
     country = make_country(wanted.seed)
     random = np.random.default_rng([wanted.seed, 1, number])
-    left = wanted.rows * (number + 1) // wanted.files - wanted.rows * number // wanted.files
-    while left:
-        rows = min(left, ROWS_PER_CHUNK)
-        left -= rows
+    for rows in chunk_sizes(wanted, number):
         origin, destination = pairs(country, wanted, random, rows)
         columns = {}
         for name, place in (("origin", origin), ("destination", destination)):
             columns[f"{name}_latitude"] = country.latitude[place] + random.normal(0, SPREAD_DEGREES, rows)
             columns[f"{name}_longitude"] = country.longitude[place] + random.normal(0, SPREAD_DEGREES, rows)
         if wanted.users:
-            columns["user"] = np.minimum((wanted.users * random.random(rows) ** 2).astype(np.int64), wanted.users - 1)
+            columns["user"] = unequal_users(wanted.users, random, rows)
         if wanted.timed:
-            seconds = random.integers(0, WEEKS * 7 * 86_400, rows)
-            columns["time"] = pa.array(FIRST_TIME + seconds.astype("timedelta64[s]"), pa.timestamp("us", "UTC"))
+            columns["time"] = times(random, rows)
         yield pa.table(columns)
+
+
+def events_of_file(wanted: Events, number: int) -> Iterator[pa.Table]:
+    """The records of one file in no order: everyone moves between a few places of their own.
+
+    Columns:
+        ``user`` (int64), ``time`` (UTC), ``latitude``, ``longitude`` (degrees).
+    """
+    country = make_country(wanted.seed)
+    random = np.random.default_rng([wanted.seed, 4, number])
+    for rows in chunk_sizes(wanted, number):
+        user = unequal_users(wanted.users, random, rows)
+        user[random.random(rows) < wanted.hot_rows / wanted.rows] = wanted.users
+        own = (PLACES_OF_A_USER * random.random(rows) ** 2).astype(np.int64)
+        place = country.places_at(scattered((user * PLACES_OF_A_USER + own).astype(np.uint64), wanted.seed))
+        yield pa.table(
+            {
+                "user": user,
+                "time": times(random, rows),
+                "latitude": country.latitude[place] + random.normal(0, SPREAD_DEGREES, rows),
+                "longitude": country.longitude[place] + random.normal(0, SPREAD_DEGREES, rows),
+            }
+        )
+
+
+def chunk_sizes(wanted: Trips | Events, number: int) -> Iterator[int]:
+    """The rows of each chunk of a file."""
+    left = wanted.rows * (number + 1) // wanted.files - wanted.rows * number // wanted.files
+    while left:
+        yield min(left, ROWS_PER_CHUNK)
+        left -= min(left, ROWS_PER_CHUNK)
+
+
+def unequal_users(users: int, random: np.random.Generator, rows: int) -> Indices:
+    """Users from 0, the first of whom come far more often."""
+    return np.minimum((users * random.random(rows) ** 2).astype(np.int64), users - 1)
+
+
+def times(random: np.random.Generator, rows: int) -> pa.Array:
+    """Whole seconds of `WEEKS`."""
+    seconds = random.integers(0, WEEKS * 7 * 86_400, rows)
+    return pa.array(FIRST_TIME + seconds.astype("timedelta64[s]"), pa.timestamp("us", "UTC"))
 
 
 def pairs(country: Country, wanted: Trips, random: np.random.Generator, rows: int) -> tuple[Indices, Indices]:

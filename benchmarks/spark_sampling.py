@@ -17,10 +17,11 @@ from benchmarks.spark_data import Edges, make_once
 from benchmarks.spark_ways import (
     DUCKDB_MEMORY,
     Peer,
-    arguments,
     as_row,
+    command,
     in_turn,
     median_ratio,
+    options_of,
     read_once,
     report_of,
     rows_of,
@@ -107,7 +108,7 @@ def measure(options: Namespace) -> dict[str, float]:
 
 
 def main() -> None:
-    print(json.dumps(measure(arguments(__doc__, "edges", PEERS, PLAIN_UP_TO))))
+    print(json.dumps(measure(options_of(command(__doc__, "edges", PEERS, PLAIN_UP_TO), PEERS))))
 
 
 if __name__ == "__main__":

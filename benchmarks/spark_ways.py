@@ -106,9 +106,9 @@ def as_row(name: str, runs: Sequence[Usage], ours: Sequence[Usage], rows: int, w
     }
 
 
-def arguments(module_help: str | None, what: str, peers: Mapping[str, Peer], plain_up_to: int) -> argparse.Namespace:
-    """The options of a benchmark's command; with --peer, that peer is run and the process ends."""
-    parser = argparse.ArgumentParser(description=module_help, formatter_class=argparse.RawDescriptionHelpFormatter)
+def command(help_text: str | None, what: str, peers: Mapping[str, Peer], plain_up_to: int) -> argparse.ArgumentParser:
+    """The options of a benchmark's command."""
+    parser = argparse.ArgumentParser(description=help_text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="10M", help=f"{what}: 10M, 100M, 1B")
     parser.add_argument("--data", type=Path, default=Path("build/benchmarks"), help="folder of the generated data")
     parser.add_argument("--repeats", type=int, default=3)
@@ -117,6 +117,11 @@ def arguments(module_help: str | None, what: str, peers: Mapping[str, Peer], pla
     parser.add_argument("--peer", choices=[*peers], help="run one peer alone, on --source, --target, --scratch")
     for name in ("source", "target", "scratch"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
+    return parser
+
+
+def options_of(parser: argparse.ArgumentParser, peers: Mapping[str, Peer]) -> argparse.Namespace:
+    """The options given; with --peer, that peer is run and the process ends."""
     options = parser.parse_args()
     if options.peer:
         peers[options.peer](options.source, options.target, options.scratch)

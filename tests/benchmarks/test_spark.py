@@ -8,16 +8,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.spark_data import Edges, Trips, make_once
+from benchmarks.spark_data import Edges, Events, Trips, make_once
 from benchmarks.spark_ways import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    "wanted", [Edges(40_000, files=3), Trips(3_000, users=50, timed=True, files=2)], ids=["e", "t"]
+    "wanted",
+    [Edges(40_000, files=3), Trips(3_000, users=50, timed=True, files=2), Events(3_000, 50, files=2)],
+    ids=["edges", "trips", "events"],
 )
-def test_the_same_data_come_out_every_time(tmp_path: Path, wanted: Edges | Trips) -> None:
+def test_the_same_data_come_out_every_time(tmp_path: Path, wanted: Edges | Events | Trips) -> None:
     folders = [make_once(tmp_path / name, wanted) for name in ("first", "second")]
     contents = [[file.read_bytes() for file in sorted(folder.glob("*.parquet"))] for folder in folders]
     assert contents[0] == contents[1]
@@ -48,6 +50,7 @@ def test_a_size_may_have_a_unit(size: str, rows: int) -> None:
 
 WAYS = {
     "sampling": ["job sample_graph", "DuckDB, 12GB", "Spark row_number"],
+    "events": ["job grid_mobility", "Polars, polars-h3", "DuckDB, 12GB, cells by h3ronpy in a process a core"],
     "gridding": ["job grid_mobility", "Polars, polars-h3", "DuckDB, 12GB, cells by h3ronpy in a process a core"],
 }
 
