@@ -21,9 +21,11 @@ from spark_jobs.edges import Least, Written, write_edges
 from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.judging import settle
-from spark_jobs.movement import Movement, read_events, read_od, read_trips
+from spark_jobs.movement import Movement, plain_of, read_events, read_od, read_trips
 from spark_jobs.output import checked_empty, part_files
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
+from spark_jobs.session import QUICK_JAVA
+from spark_jobs.sources import Source
 
 READERS = {"od": read_od, "trips": read_trips, "events": read_events}
 BYTES_PER_PARTITION = 128 << 20
@@ -75,6 +77,15 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     )
 
 
+def settings(params: Mapping[str, Any]) -> dict[str, str]:
+    """Where the tasks read the files by themselves, no row passes through the JVM: its quick compiler is enough."""
+    try:
+        plain = plain_of(Source.parse(params["source"], set()), params["kind"])
+    except (InputError, KeyError):  # `run` says what is wrong
+        return {}
+    return QUICK_JAVA if plain else {}
+
+
 def least_published(params: Mapping[str, Any], movement: Movement) -> Least:
     """What an edge needs to be published.
 
@@ -112,4 +123,4 @@ def number_of_partitions(spark: SparkSession, params: Mapping[str, Any], movemen
 
 
 if __name__ == "__main__":
-    sys.exit(run_as_program("grid_mobility", run))
+    sys.exit(run_as_program("grid_mobility", run, settings=settings))

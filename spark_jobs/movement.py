@@ -34,6 +34,11 @@ from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
 ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
+KINDS: dict[str, dict[str, str]] = {  # of each role, by the kind of mobility
+    "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER},
+    "trips": {**dict.fromkeys(ENDS, NUMBER), "count": NUMBER, "user": TEXT, "time": TIME},
+    "events": {"user": TEXT, "time": TIME, "latitude": NUMBER, "longitude": NUMBER},
+}
 Mask = npt.NDArray[np.bool_]
 Rows = Iterator[pa.RecordBatch]
 Kernel = Callable[[Rows], Rows]
@@ -131,8 +136,7 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     """Flows between places; ids of both tables are compared as strings."""
     source = Source.parse(parameter(params, "source"), {"origin", "destination", "flow"})
     places: Places = read_places(spark, parameter(params, "places"), params["resolution"])
-    kinds = {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER}
-    raw = read_source(spark, source, kinds)
+    raw = read_source(spark, source, KINDS["od"])
     raw = places.look_up(places.look_up(raw, "origin", "origin_cell"), "destination", "destination_cell")
     rules: list[Rule] = [
         (sql.col("origin").isNull() | sql.col("destination").isNull(), NO_ID),
@@ -145,7 +149,7 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     records = Records(
         Judged.by(rules, raw, source.describe()),
         ("origin_cell", "destination_cell", *amounts),
-        Plain.of(source, kinds),
+        plain_of(source, "od"),
         partial(good_flows, amounts=amounts),
         partial(at_places, places=places.arrow),
     )
@@ -157,9 +161,8 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
 def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     """Trips between two points each; a trip without a count is one."""
     source = Source.parse(parameter(params, "source"), set(ENDS))
-    kinds = {**dict.fromkeys(ENDS, NUMBER), "count": NUMBER, "user": TEXT, "time": TIME}
     # Only whether the time can be read matters here, so a missing zone does no harm.
-    raw = read_source(spark, source, kinds, params.get("time_zone") or "UTC")
+    raw = read_source(spark, source, KINDS["trips"], params.get("time_zone") or "UTC")
     rules = [*coordinate_rules(*ENDS[:2]), *coordinate_rules(*ENDS[2:])]
     if "count" in source.columns:
         rules += flow_rules("count")
@@ -168,9 +171,7 @@ def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     if "time" in source.columns:
         rules.append((sql.col("time").isNull(), NO_TIME))
     columns = (*ENDS, *(role for role in ("count", "user") if role in source.columns))
-    records = Records(
-        Judged.by(rules, raw, source.describe()), columns, Plain.of(source, kinds, instants=False), good_trips
-    )
+    records = Records(Judged.by(rules, raw, source.describe()), columns, plain_of(source, "trips"), good_trips)
     kernel = partial(pack_moves, moves=partial(trip_moves, resolution=params["resolution"]))
     users: Literal["named", "unknown"] = "named" if "user" in columns else "unknown"
     return Movement(source, users, [records.judged], partial(_by_origin, records, kernel))
@@ -186,20 +187,26 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     gap = float(params.get("maximum_gap_hours") or 24.0)
     if not gap > 0:
         raise InputError(f"mobility.maximum_gap_hours is {gap:g}: it must be above zero.")
-    kinds = {"user": TEXT, "time": TIME, "latitude": NUMBER, "longitude": NUMBER}
-    raw = read_source(spark, source, kinds, params.get("time_zone"))
+    raw = read_source(spark, source, KINDS["events"], params.get("time_zone"))
     rules = [
         (sql.col("user").isNull(), NO_USER),
         (sql.col("time").isNull(), NO_TIME),
         (sql.col("time_zoneless"), f"{NO_ZONE} (say mobility.time_zone)"),
         *coordinate_rules("latitude", "longitude"),
     ]
-    records = Records(Judged.by(rules, raw, source.describe()), tuple(kinds), Plain.of(source, kinds), good_events)
+    records = Records(
+        Judged.by(rules, raw, source.describe()), tuple(KINDS["events"]), plain_of(source, "events"), good_events
+    )
     gridded = partial(pack_records, resolution=params["resolution"])
     gap_microseconds = int(gap * MICROSECONDS_PER_HOUR)
     return Movement(
         source, "counted", [records.judged], partial(_by_user_and_origin, records, gridded, gap_microseconds)
     )
+
+
+def plain_of(source: Source, kind: str) -> Plain | None:
+    """The raw files as tasks can read them by themselves; None if Spark must."""
+    return Plain.of(source, KINDS[kind], instants=kind == "events")
 
 
 def flow_rules(name: str) -> list[Rule]:

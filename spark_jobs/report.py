@@ -42,12 +42,15 @@ Work = Callable[[SparkSession, Mapping[str, Any]], Outcome]
 
 
 def run_as_program(
-    name: str, work: Work, arguments: list[str] | None = None, settings: Mapping[str, str] | None = None
+    name: str,
+    work: Work,
+    arguments: list[str] | None = None,
+    settings: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None,
 ) -> int:
     """Run a job with the parameters in the file given by ``--params``; the last line printed is its report.
 
     Args:
-        settings: of Spark, as suit this job; the user's win.
+        settings: gives those of Spark that suit the job's parameters; the user's win.
 
     Returns:
         The exit code: 0, or 2 for a mistake in the input, reported as ``{"error": message}``.
@@ -60,7 +63,7 @@ def run_as_program(
     with _listener() as tell:
         try:
             params = read_params(chosen.params)
-            with spark_session(f"mora {name}", settings) as spark:
+            with spark_session(f"mora {name}", settings(params) if settings else None) as spark:
                 message, status = asdict(work(spark, params)), 0
         except Exception as error:
             mistake = as_input_error(error)

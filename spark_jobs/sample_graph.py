@@ -27,6 +27,7 @@ from spark_jobs.output import checked_empty, count_rows, in_one_step, part_files
 from spark_jobs.ranking import starts_of
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sampling import Strategy, make_strategy
+from spark_jobs.session import QUICK_JAVA
 from spark_jobs.spans import Span, spans_of, whole_origins
 
 GRAPH = pa.schema(
@@ -37,8 +38,6 @@ GRAPH = pa.schema(
     ]
 )
 ROWS_PER_GROUP = 1 << 20
-# No row passes through the JVM: the quick compiler and collector start in two thirds of the processor time.
-SETTINGS = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 @dataclass(frozen=True)
@@ -163,4 +162,4 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(run_as_program("sample_graph", run, settings=SETTINGS))
+    sys.exit(run_as_program("sample_graph", run, settings=lambda _: QUICK_JAVA))

@@ -17,6 +17,8 @@ from spark_jobs.errors import InputError
 from spark_jobs.java import java_environment
 
 GIBIBYTE = 1 << 30
+# For jobs whose rows do not pass through the JVM: they start in two thirds of the processor time.
+QUICK_JAVA = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 @contextmanager
