@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 FILE_IN_MESSAGE = re.compile(r"(?:file:/*(?=/)|(?=\b(?:s3a|hdfs|abfss?|gs)://))(?P<path>[^\s'\"\]]+)")
 RAISED_IN_TASK = re.compile(r"(?:^|\n)(?:\w+\.)*InputError: (?P<message>[^\n]*)")
+NO_STORE = re.compile(r"No FileSystem for scheme[^\n]*|Class org\.apache\.hadoop\.fs\.\S+ not found")
 UNREADABLE = (
     "FAILED_READ_FILE",
     "CANNOT_READ_FILE_FOOTER",
@@ -38,6 +39,13 @@ def as_input_error(error: BaseException) -> InputError | None:
             "The disk is full: no space left on device. Free some, or let Spark write its temporary files elsewhere "
             "(spark.local.dir in MORA_SPARK_CONF)."
         )
+    store = NO_STORE.search(text)
+    if store:
+        return InputError(
+            f"Spark cannot open addresses like {_file_named_in(text, 's3a://…')}: {store[0]}. Give it the store's "
+            "library, for S3 spark.jars.packages = org.apache.hadoop:hadoop-aws:<the version of Spark's Hadoop>, and "
+            "the keys (spark.hadoop.fs.s3a.*) in MORA_SPARK_CONF."
+        )
     if any(sign in text for sign in UNREADABLE):
         return InputError(f"{_file_named_in(text)} cannot be read ({_first_line(text)}). Is it whole? Fetch it again.")
     if type(error).__name__ == "AnalysisException":
@@ -45,9 +53,9 @@ def as_input_error(error: BaseException) -> InputError | None:
     return None
 
 
-def _file_named_in(text: str) -> str:
+def _file_named_in(text: str, otherwise: str = "A file of the input") -> str:
     found = FILE_IN_MESSAGE.search(text)
-    return unquote(found["path"].rstrip(".,;:)")) if found else "A file of the input"
+    return unquote(found["path"].rstrip(".,;:)")) if found else otherwise
 
 
 def _first_line(text: str) -> str:

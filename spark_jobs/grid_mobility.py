@@ -118,7 +118,7 @@ def number_of_partitions(spark: SparkSession, params: Mapping[str, Any], movemen
     """The partitions of the shuffle: as told, else the session's, more where the raw files are large."""
     if params.get("partitions"):
         return int(params["partitions"])
-    by_size = -(-movement.source.size_in_bytes() // BYTES_PER_PARTITION)
+    by_size = -(-movement.source.size_in_bytes(spark) // BYTES_PER_PARTITION)
     return max(int(spark.conf.get("spark.sql.shuffle.partitions")), by_size)
 
 

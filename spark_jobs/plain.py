@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from spark_jobs.errors import InputError
 from spark_jobs.output import open_parquet
-from spark_jobs.sources import NUMBER, TEXT, Source, parquet_types
+from spark_jobs.sources import NUMBER, TEXT, Source, is_remote, parquet_types
 
 ROWS_PER_SPLIT = 8 << 20  # fixed, not by cores
 ROWS_PER_BATCH = 1 << 18
@@ -48,7 +48,7 @@ class Plain:
         Raises:
             InputError: if a file is missing or unreadable.
         """
-        if source.format != "parquet" or any("://" in file for file in source.files):
+        if source.format != "parquet" or any(map(is_remote, source.files)):
             return None
         columns = {role: column for role, column in source.columns.items() if role in kinds}
         if any("." in column for column in columns.values()):  # to the reader a part of a struct

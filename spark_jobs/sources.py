@@ -50,8 +50,8 @@ class Source:
             )
         return source
 
-    def size_in_bytes(self) -> int:
-        return sum(Path(file).stat().st_size for file in self.files)
+    def size_in_bytes(self, spark: SparkSession) -> int:
+        return sum(_size(spark, file) for file in self.files)
 
     def describe(self) -> str:
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
@@ -82,7 +82,7 @@ def read_source(
         _checked_zone(time_zone)
     used = {role: column for role, column in source.columns.items() if role in kinds}
     frames = []
-    for files, stored in _alike(source, list(used.values())):
+    for files, stored in _alike(spark, source, list(used.values())):
         raw = _open(spark, source.format, files)
         wall_clock = {role for role, column in used.items() if stored[column] == WALL_CLOCK_NANOSECONDS}
         columns = [sql.col(_quoted(column)).alias(role) for role, column in used.items()]
@@ -183,17 +183,35 @@ def _open(spark: SparkSession, form: str, files: list[str]) -> DataFrame:
     return frame.toDF(*(name.removeprefix("\ufeff") for name in frame.columns))
 
 
-def _alike(source: Source, columns: list[str]) -> list[tuple[list[str], dict[str, str]]]:
+def is_remote(file: str) -> bool:
+    """Whether a file has an address (``s3a://bucket/trips.parquet``), which only Spark can open."""
+    return "://" in file
+
+
+def _size(spark: SparkSession, file: str) -> int:
+    if not is_remote(file):
+        return Path(file).stat().st_size
+    path = spark._jvm.org.apache.hadoop.fs.Path(file)  # type: ignore[union-attr]
+    return int(path.getFileSystem(spark._jsc.hadoopConfiguration()).getFileStatus(path).getLen())
+
+
+def _header(spark: SparkSession, source: Source, file: str) -> dict[str, str]:
+    """The columns of a file and the names of their types."""
+    if is_remote(file):
+        return {column.name: column.dataType.simpleString() for column in _open(spark, source.format, [file]).schema}
+    return _parquet_columns(file) if source.format == "parquet" else dict.fromkeys(_csv_header(file), "string")
+
+
+def _alike(spark: SparkSession, source: Source, columns: list[str]) -> list[tuple[list[str], dict[str, str]]]:
     """The files in groups that Spark can read with one schema, and the types of the columns in each."""
     groups: dict[Any, tuple[list[str], dict[str, str]]] = {}
     for file in source.files:
-        parquet = source.format == "parquet"
-        header = _parquet_columns(file) if parquet else dict.fromkeys(_csv_header(file), "string")
+        header = _header(spark, source, file)
         for column in columns:
             if column not in header:
                 raise InputError(_lacks(file, column, list(header)))
         # Parquet is read by name, CSV by position.
-        likeness = tuple(header[name] for name in columns) if parquet else tuple(header)
+        likeness = tuple(header[name] for name in columns) if source.format == "parquet" else tuple(header)
         groups.setdefault(likeness, ([], header))[0].append(file)
     return list(groups.values())
 

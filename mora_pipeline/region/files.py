@@ -49,6 +49,11 @@ def data_files(base: Path, pattern: str, where: str, formats: dict[str, str] = F
     Raises:
         UserError: if there are none, if one is of no known format, if formats are mixed.
     """
+    if "://" in pattern:
+        raise UserError(
+            f"{where}is '{pattern}', an address; a region takes files. Mount the store as a folder. (The Spark jobs "
+            "read such addresses where they are started by hand: docs/operations.md.)"
+        )
     path, known = base / pattern, " or ".join(formats)
     if path.is_file():
         found = [path]

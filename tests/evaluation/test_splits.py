@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 from mora_pipeline.evaluation.splits import blocked_folds, random_folds, random_split
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=80), st.integers(2, 6), st.integers(0, 99))
 def test_no_block_is_fitted_and_tested_at_once(blocks: list[int], folds: int, seed: int) -> None:
     array = np.array(blocks)

@@ -85,7 +85,7 @@ def test_tasks_read_what_spark_reads(spark: SparkSession, tmp_path: Path, kind: 
     """The rules for bad rows are stated for Spark and for the tasks: here they meet on the same rows."""
     calls = iter(range(1000))
 
-    @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(draw.lists(record, min_size=20, max_size=60))
     def compare(records: list[dict[str, Any]]) -> None:
         folder = tmp_path / str(next(calls))

@@ -46,6 +46,33 @@ def test_odd_names_are_read_as_they_are(spark: SparkSession, tmp_path: Path) -> 
     assert row["row"] == '{"a.b `c`":"say \\"hi\\", twice"}'
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_an_address_is_read_as_the_file_is(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    """`file://` stands for the addresses of a store: they go through the same code of Hadoop."""
+    frame, path = pd.DataFrame({"place": ["7", "8"], "flow": [1.0, 2.5]}), tmp_path / name
+    if name.endswith("csv"):
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    kinds, columns = {"place": TEXT, "flow": NUMBER}, {"place": "place", "flow": "flow"}
+    there, here = (Source((file,), path.suffix[1:], columns) for file in (path.as_uri(), str(path)))
+    assert read_source(spark, there, kinds).collect() == read_source(spark, here, kinds).collect()
+    assert there.size_in_bytes(spark) == here.size_in_bytes(spark) == path.stat().st_size
+    (tmp_path / "u.csv").write_text("flow\n1\n")
+    other = Source(((tmp_path / "u.csv").as_uri(),), "csv", columns)
+    with pytest.raises(InputError, match="has no column 'place'"):
+        read_source(spark, other, kinds)
+
+
+def test_an_address_without_its_library_is_told(spark: SparkSession) -> None:
+    source = Source(("s3a://bucket/t.parquet",), "parquet", {"flow": "flow"})
+    with pytest.raises(Exception, match="S3AFileSystem") as raised:
+        read_source(spark, source, {"flow": NUMBER}).collect()
+    told = as_input_error(raised.value)
+    assert told is not None
+    assert "hadoop-aws" in str(told)
+
+
 def broken_files(folder: Path) -> dict[str, Path]:
     table = pa.table({"place": ["x"] * 1000, "flow": list(range(1000))})
     pq.write_table(table, folder / "whole.parquet", compression="none", use_dictionary=False)

@@ -60,7 +60,7 @@ def test_each_direction_of_an_edge_is_drawn_as_often() -> None:
 
 
 @given(weights=st.lists(st.sampled_from([0.0, 1e-3, 1.0, 50.0]), min_size=1, max_size=20), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_item_without_weight_is_never_drawn(weights: list[float], seed: int) -> None:
     values = torch.tensor(weights, dtype=torch.float64)
     if not bool(values.any()):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -27,7 +27,6 @@ def loss_and_gradients(function, anchor, other, *arguments):
     return loss.detach(), *torch.autograd.grad(loss * 3, [anchor, other])
 
 
-@settings(deadline=None)
 @given(
     size=st.integers(1, 40),
     dimension=st.integers(1, 9),
