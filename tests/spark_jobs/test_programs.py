@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +40,10 @@ def start(command: list[str], folder: Path, params: dict[str, Any], **environmen
     )
 
 
-def trips_params(folder: Path) -> dict[str, Any]:
+def trips_params(folder: Path, rows: int = 50) -> dict[str, Any]:
     random = np.random.default_rng(0)
     ends = ["origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude"]
-    pd.DataFrame(random.uniform(0, 1, (50, 4)), columns=ends).to_parquet(folder / "trips.parquet")
+    pd.DataFrame(random.uniform(0, 1, (rows, 4)), columns=ends).to_parquet(folder / "trips.parquet")
     source = {"files": [str(folder / "trips.parquet")], "format": "parquet", "columns": {end: end for end in ends}}
     output = {name: str(folder / "lake" / name) for name in ("edges", "self_flow", "quarantine")}
     return {"kind": "trips", "source": source, "resolution": 5, "output": output}
@@ -91,6 +93,29 @@ def test_a_plain_spark_submit_tells_a_mistake_without_a_traceback(tmp_path: Path
     assert done.returncode == 2, done.stderr
     assert "trips.parquet cannot be read as Parquet" in json.loads(done.stdout.splitlines()[-1])["error"]
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a quarter of a megabyte."""
+    folder = tmp_path / "small_disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_keeps_no_part_of_the_output(tmp_path: Path, small_disk: Path) -> None:
+    params = trips_params(tmp_path, rows=50_000)
+    output = {name: str(small_disk / name) for name in params["output"]}
+    done = start([sys.executable, "-m", "spark_jobs.grid_mobility"], tmp_path, {**params, "output": output})
+    assert done.returncode == 2, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])["error"]
+    assert told.startswith(f"The disk of {small_disk}")
+    assert "MORA_HOME" in told
+    assert [path for path in small_disk.rglob("*") if path.is_file()] == []
 
 
 def test_the_launcher_drops_only_the_module_that_is_missing(tmp_path: Path) -> None:
