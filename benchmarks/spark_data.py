@@ -38,14 +38,10 @@ GENERATION = 2  # goes up with every change of what is generated: older files ar
 class Trips:
     """Which trips to draw.
 
-    ``rows``: number of trips; ``users``: number of people, some of whom travel far more, 0 for no column ``user``;
-    ``timed``: with a column ``time`` over `WEEKS`; ``hot_share``: share of all trips that leave from one place;
-    ``files``: Parquet files.
+    ``rows``: number of trips; ``hot_share``: share of all trips that leave from one place; ``files``: Parquet files.
     """
 
     rows: int
-    users: int = 0
-    timed: bool = False
     hot_share: float = 0.0
     files: int = 8
     seed: int = 0
@@ -141,8 +137,7 @@ def trips_of_file(wanted: Trips, number: int) -> Iterator[pa.Table]:
     """The trips of one file in no order.
 
     Columns:
-        ``origin_latitude``, ``origin_longitude``, ``destination_latitude``, ``destination_longitude`` (degrees), and
-        as wanted ``user`` (int64) and ``time`` (UTC).
+        ``origin_latitude``, ``origin_longitude``, ``destination_latitude``, ``destination_longitude`` (degrees).
     """
     country = make_country(wanted.seed)
     random = np.random.default_rng([wanted.seed, 1, number])
@@ -152,10 +147,6 @@ def trips_of_file(wanted: Trips, number: int) -> Iterator[pa.Table]:
         for name, place in (("origin", origin), ("destination", destination)):
             columns[f"{name}_latitude"] = country.latitude[place] + random.normal(0, SPREAD_DEGREES, rows)
             columns[f"{name}_longitude"] = country.longitude[place] + random.normal(0, SPREAD_DEGREES, rows)
-        if wanted.users:
-            columns["user"] = unequal_users(wanted.users, random, rows)
-        if wanted.timed:
-            columns["time"] = times(random, rows)
         yield pa.table(columns)
 
 

@@ -27,10 +27,8 @@ EDGES = pa.schema(
 SELF_FLOW = pa.schema(
     [pa.field("cell", pa.int64(), nullable=False), pa.field("internal_flow", pa.float64(), nullable=False)]
 )
-SUMMARY = pa.schema(
-    [(name, pa.int64()) for name in ("bucket", "edges", "suppressed", "read", "good")] + [("self_flow", pa.binary())]
-)
-SUMMARY_COLUMNS = "bucket long, edges long, suppressed long, read long, good long, self_flow binary"
+COUNTS = ("edges", "edges_suppressed", "cells_suppressed", "read", "good")
+SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), ("self_flow", pa.binary())])
 ROWS_PER_GROUP = 1 << 20
 
 
@@ -44,11 +42,12 @@ class Least:
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of the two datasets, edges and cells held back, and the rows that were read for them and found good."""
+    """Rows of the two datasets, what was held back of each, and the raw rows that were read and found good."""
 
     edges: int
     self_flow: int
-    suppressed: int
+    edges_suppressed: int
+    cells_suppressed: int
     read: int
     good: int
 
@@ -64,12 +63,13 @@ def write_edges(packed: DataFrame, partitions: int, least: Least, edges_folder: 
     target, inside = Path(edges_folder), Path(self_flow_folder)
     writer = partial(write_partition, least=least, folder=edges_folder)
     with written_by_tasks(target), written_by_tasks(inside):
-        rows = exchanged(packed, partitions).mapInArrow(writer, SUMMARY_COLUMNS).toArrow()
+        summary = ", ".join([*(f"{name} long" for name in COUNTS), "self_flow binary"])
+        rows = exchanged(packed, partitions).mapInArrow(writer, summary).toArrow()
         own = [pa.ipc.open_stream(payload).read_all() for payload in rows["self_flow"].to_pylist()]
         self_flow = pa.concat_tables([SELF_FLOW.empty_table(), *own]).sort_by("cell")
         with in_one_step(inside / part_name(0)) as draft:
             pq.write_table(self_flow, draft, compression="zstd")
-    total = {name: pc.sum(rows[name]).as_py() or 0 for name in ("edges", "suppressed", "read", "good")}
+    total = {name: pc.sum(rows[name]).as_py() or 0 for name in COUNTS}
     return Written(self_flow=self_flow.num_rows, **total)
 
 
@@ -89,19 +89,16 @@ def write_partition(batches: Iterator[pa.RecordBatch], least: Least, folder: str
             raise AssertionError("an adder without a bound holds everything")
     if bucket is None:
         return
-    edges = inside = None
-    suppressed = 0
+    edges, inside, held_back, cells_held_back = EDGES.empty_table(), SELF_FLOW.empty_table(), 0, 0
     for sums in adder.rest():
-        edges, suppressed = published(as_edges(sums), least)
-        own = pc.equal(edges["origin"], edges["destination"])
-        edges, inside = edges.filter(pc.invert(own)), edges.filter(own)
-        if edges.num_rows:
-            write_file(edges, Path(folder) / part_name(bucket))
-    self_flow = written(
-        SELF_FLOW.empty_table() if inside is None else pa.table([inside["origin"], inside["flow"]], schema=SELF_FLOW)
-    )
-    count = edges.num_rows if edges is not None else 0
-    values = [bucket, count, suppressed, tally.read, tally.good, self_flow]
+        all_edges = as_edges(sums)
+        own = pc.equal(all_edges["origin"], all_edges["destination"])
+        edges, held_back = published(all_edges.filter(pc.invert(own)), least)
+        kept, cells_held_back = published(all_edges.filter(own), least)
+        inside = pa.table([kept["origin"], kept["flow"]], schema=SELF_FLOW)
+    if edges.num_rows:
+        write_file(edges, Path(folder) / part_name(bucket))
+    values = [edges.num_rows, held_back, cells_held_back, tally.read, tally.good, written(inside)]
     yield pa.record_batch([[value] for value in values], schema=SUMMARY)
 
 

@@ -44,7 +44,7 @@ def as_input_error(error: BaseException) -> InputError | None:
         return InputError(
             f"Spark cannot open addresses like {_file_named_in(text, 's3a://…')}: {store[0]}. Give it the store's "
             "library, for S3 spark.jars.packages = org.apache.hadoop:hadoop-aws:<the version of Spark's Hadoop>, and "
-            "the keys (spark.hadoop.fs.s3a.*) in MORA_SPARK_CONF."
+            "the keys (spark.hadoop.fs.s3a.*) in MORA_SPARK_CONF. Addresses of S3 begin with s3a://."
         )
     if any(sign in text for sign in UNREADABLE):
         return InputError(f"{_file_named_in(text)} cannot be read ({_first_line(text)}). Is it whole? Fetch it again.")

@@ -1,7 +1,7 @@
 """Amounts in fixed point: their sums are exact, so that no order of rows, files or tasks changes a byte.
 
 An amount is ``whole + upper · 2⁻⁴⁰ + lower · 2⁻⁸⁰``, three whole numbers. A float64 of 2⁻²⁸ or more is kept to its last
-bit, a smaller one to within 2⁻⁸¹.
+bit, a smaller one to within 2⁻⁸¹; what is kept is added up exactly.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ Amounts = dict[str, Numbers]  # whole, and upper and lower where any amount has 
 WHOLE, UPPER, LOWER = PARTS = ("whole", "upper", "lower")
 DIGIT = 2.0**40  # what a place value counts up to
 LARGEST = 2.0**40  # of one amount: 4 million of them add up within 63 bits
+SMALLEST = 2.0**-40  # below, so few bits would be kept that a flow could become nothing
+LONGEST_RUN = 1 << 22  # of fractions that are added up before they are carried
 
 
 def exact(values: npt.NDArray[np.float64]) -> Amounts:
@@ -44,13 +46,20 @@ def summed(amounts: Mapping[str, Numbers], order: npt.NDArray[np.int64], starts:
     Args:
         amounts: parts, [n] each; `upper` and `lower` at most 2⁴⁰ (as `exact` and `summed` give them).
         order: [n], in which the rows are taken.
-        starts: where each run begins, in that order; a run has fewer than 2²² rows.
+        starts: where each run begins, in that order.
 
     Raises:
         InputError: if the sums leave 63 bits.
     """
     if float(amounts[WHOLE].sum(dtype=np.float64)) >= 2.0**62:
-        raise InputError("The flows add up to more than 4.6e18. Give them in a larger unit.")
+        raise InputError(
+            "The flows (mobility.columns.flow or count) add up to more than 4.6e18. Give them in a larger unit."
+        )
+    rows = len(order)
+    if UPPER in amounts and int(np.diff(starts, append=rows).max()) > LONGEST_RUN:
+        pieces = np.union1d(starts, np.arange(0, rows, LONGEST_RUN))
+        parts = summed(amounts, order, pieces)
+        return summed(parts, np.arange(len(pieces)), np.searchsorted(pieces, starts))
     return carried({name: np.add.reduceat(part[order], starts) for name, part in amounts.items()})
 
 

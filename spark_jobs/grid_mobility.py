@@ -3,7 +3,7 @@
 Reads od (places and flows between them), trips (two points each) or events (a user at a time and point). Each task adds
 up the moves that it reads; one shuffle carries the sums to their origin's partition; events take one more, by user.
 
-Source: method.md, "Where the sources are silent" 1 and 3.
+Source: method.md, "Where the sources are silent" 1, 3 and 9.
 """
 
 import sys
@@ -29,6 +29,7 @@ from spark_jobs.sources import Source
 
 READERS = {"od": read_od, "trips": read_trips, "events": read_events}
 BYTES_PER_PARTITION = 128 << 20
+ROWS_PER_PARTITION = 8 << 20
 
 
 def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
@@ -73,7 +74,11 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         read=verdict.read,
         quarantined=verdict.quarantined,
         checks={**edges_checks(spark, part_files(output["edges"])), "bad_rows_within_limit": limit},
-        metadata={"partitions": partitions, "edges_suppressed": written.suppressed},
+        metadata={
+            "partitions": partitions,
+            "edges_suppressed": written.edges_suppressed,
+            "cells_suppressed": written.cells_suppressed,
+        },
     )
 
 
@@ -103,9 +108,9 @@ def least_published(params: Mapping[str, Any], movement: Movement) -> Least:
 
 def no_edge(name: str, written: Written, params: Mapping[str, Any]) -> str:
     """Why there is no edge, and what to do."""
-    if written.suppressed:
+    if written.edges_suppressed:
         return (
-            f"{name} gives no edge that may be published: {written.suppressed:,} have fewer users than "
+            f"{name} gives no edge that may be published: {written.edges_suppressed:,} have fewer users than "
             "mobility.minimum_users or less flow than mobility.minimum_flow. Lower these, or grid more coarsely."
         )
     return (
@@ -119,7 +124,8 @@ def number_of_partitions(spark: SparkSession, params: Mapping[str, Any], movemen
     if params.get("partitions"):
         return int(params["partitions"])
     by_size = -(-movement.source.size_in_bytes(spark) // BYTES_PER_PARTITION)
-    return max(int(spark.conf.get("spark.sql.shuffle.partitions")), by_size)
+    by_rows = -(-movement.rows() // ROWS_PER_PARTITION)  # sorted records take few bytes a row
+    return max(int(spark.conf.get("spark.sql.shuffle.partitions")), by_size, by_rows)
 
 
 if __name__ == "__main__":

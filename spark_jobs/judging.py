@@ -97,28 +97,37 @@ class Judged:
 
     @cached_property
     def figures(self) -> dict[str, int]:
-        """What was counted; waits for the first action.
+        """What was counted by the first action on the frame, which must have begun.
 
         Where no row is good, Spark replaces the whole plan by an empty one and the observation with it: count then.
 
         Raises:
             InputError: if the rows are not those that the tasks have counted.
         """
-        if self.told is not None:
-            return self._figures_told(*self.told)
+        if self.told is None:
+            return self._observed() or self._count()
+        if not self.num_bad():  # nothing to ask Spark
+            return {"read": self.told[0], **{f"r{number}": 0 for number in range(len(self.reasons))}}
+        figures = self._observed()
+        if figures is None or not self._are_told(figures):  # a repeated task may have been counted twice
+            figures = self._count()
+        if not self._are_told(figures):
+            raise InputError(f"{self.name} changed while it was read. Run the job again.")
+        return figures
+
+    def num_bad(self) -> int:
+        """Bad rows, by the tasks' count where there is one."""
+        return sum(self.counts().values()) if self.told is None else self.told[0] - self.told[1]
+
+    def _are_told(self, figures: dict[str, int]) -> bool:
+        bad = sum(count for name, count in figures.items() if name != "read")
+        return self.told == (figures["read"], figures["read"] - bad)
+
+    def _observed(self) -> dict[str, int] | None:
         try:
             return {name: int(count) for name, count in self.observation.get.items()}
         except Py4JJavaError:
-            return self._count()
-
-    def _figures_told(self, read: int, good: int) -> dict[str, int]:
-        """Without bad rows there is nothing to ask Spark; else it counts them by reason."""
-        if read == good:
-            return {"read": read, **{f"r{number}": 0 for number in range(len(self.reasons))}}
-        figures = self._count()
-        if figures["read"] != read or sum(figures.values()) != 2 * read - good:
-            raise InputError(f"{self.name} changed while it was read. Run the job again.")
-        return figures
+            return None
 
     def _count(self) -> dict[str, int]:
         row = self.frame.agg(*self.counted).first()
@@ -157,17 +166,16 @@ def settle(judged: Iterable[Judged], allowed: float, setting: str, folder: str) 
         InputError: if a source holds no rows, more bad rows than allowed, or no good one.
     """
     sources = list(judged)
-    quarantined: dict[str, int] = {}
-    for source in sources:
-        for reason, count in source.counts().items():
-            quarantined[reason] = quarantined.get(reason, 0) + count
-    if quarantined:
-        everything = reduce(DataFrame.union, (source.bad() for source in sources))
-    else:
-        everything = sources[0].frame.sparkSession.createDataFrame([], QUARANTINE)
-    files = 1 + sum(quarantined.values()) // ROWS_PER_FILE
+    spoilt = [source.bad() for source in sources if source.num_bad()]
+    nothing = sources[0].frame.sparkSession.createDataFrame([], QUARANTINE)
+    everything = reduce(DataFrame.union, spoilt) if spoilt else nothing
+    files = 1 + sum(source.num_bad() for source in sources) // ROWS_PER_FILE
     by_reason = everything.repartition(files, "reason", "row") if files > 1 else everything.coalesce(1)
     write_parts(by_reason.sortWithinPartitions("source", "reason", "row"), folder)
+    quarantined: dict[str, int] = {}
+    for source in sources:  # not before the rows were written: that may be the first time that Spark reads them
+        for reason, count in source.counts().items():
+            quarantined[reason] = quarantined.get(reason, 0) + count
     for source in reversed(sources):  # a bad table of places explains the rows that refer to it
         _check(source, allowed, setting, folder)
     main = sources[0]

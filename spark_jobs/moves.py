@@ -1,7 +1,7 @@
 """Moves between cells as Arrow tables, added up wherever they meet: in the task that reads them and after the shuffle.
 
 A table of moves has ``origin`` and ``destination`` (int64 cells), the parts of the exact flow (`spark_jobs.exact`), and
-either ``users`` (int64, to be added up), ``user`` (string, of which the distinct are counted) or neither.
+``users`` (int64, to be added up), ``user`` (int64 or large_string, of which the distinct are counted) or neither.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,13 @@ ROWS_HELD = 1 << 21  # sums that a task keeps in the hope of more moves between 
 def make_moves(origin: pa.Array, destination: pa.Array, flow: pa.Array, **users: pa.Array) -> pa.Table:
     """A table of moves; `flow` is positive, at most `exact.LARGEST`, and without nulls."""
     amounts = exact(flow.to_numpy(zero_copy_only=False).astype(np.float64))
+    users = {name: large_texts(values) for name, values in users.items()}
     return pa.table({"origin": origin, "destination": destination, **amounts, **users})
+
+
+def large_texts(values: pa.Array) -> pa.Array:
+    """Strings with offsets of 64 bits: tables of users are joined to more than 2 GiB of text."""
+    return values.cast(pa.large_string()) if pa.types.is_string(values.type) else values
 
 
 def added_up(moves: pa.Table) -> pa.Table:
@@ -36,7 +42,7 @@ def added_up(moves: pa.Table) -> pa.Table:
     code = first * width + second
     users = None
     if "user" in moves.column_names:
-        named = moves["user"].combine_chunks().dictionary_encode()
+        named = moves["user"].dictionary_encode().combine_chunks()
         users = named.dictionary
         code = _ranks_if_large(code, width * width, len(users)) * len(users) + named.indices.to_numpy()
     order = np.argsort(code)
@@ -83,19 +89,23 @@ def joined(tables: list[pa.Table]) -> pa.Table:
 
 
 class Adder:
-    """Adds up moves as they come. What it holds is bounded by the pairs it has seen, or by `rows_held` if told."""
+    """Adds up moves as they come.
+
+    What it holds is bounded by the pairs (of named users: pairs and users) it has seen, or by `rows_held` if told.
+    """
 
     def __init__(self, rows_held: int | None = None, rows_at_once: int = ROWS_AT_ONCE) -> None:
         self.rows_held, self.rows_at_once = rows_held, rows_at_once
         self.sums: list[pa.Table] = []  # one table, or none yet
         self.coming: list[pa.Table] = []
+        self.rows_coming = 0
 
     def add(self, moves: pa.Table) -> Iterator[pa.Table]:
         """Take moves in; gives the sums that outgrew `rows_held`, of which the same pairs may come again."""
         self.coming.append(moves)
-        coming = sum(table.num_rows for table in self.coming)
+        self.rows_coming += moves.num_rows
         # As many as are held already, so that each row is sorted again only a few times.
-        if coming >= max([self.rows_at_once, *(table.num_rows for table in self.sums)]):
+        if self.rows_coming >= max([self.rows_at_once, *(table.num_rows for table in self.sums)]):
             self._settle()
             if self.rows_held is not None and self.sums[0].num_rows > self.rows_held:
                 yield self.sums.pop()
@@ -108,4 +118,5 @@ class Adder:
         self.sums = []
 
     def _settle(self) -> None:
-        self.sums, self.coming = [added_up(joined([*self.sums, *self.coming]))], []
+        self.sums = [added_up(joined([*self.sums, *self.coming]))]
+        self.coming, self.rows_coming = [], 0

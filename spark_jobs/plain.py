@@ -5,20 +5,23 @@ What is read is what `read_source` would give; other files, and files of a remot
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from socket import gethostname
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from spark_jobs.errors import InputError
 from spark_jobs.output import open_parquet
-from spark_jobs.sources import NUMBER, TEXT, Source, is_remote, parquet_types
+from spark_jobs.remote import is_remote
+from spark_jobs.sources import NUMBER, TEXT, Source
 
 ROWS_PER_SPLIT = 8 << 20  # fixed, not by cores
 ROWS_PER_BATCH = 1 << 18
 
 
 @dataclass(frozen=True)
-class Split:
+class Piece:
     """Row groups of a file, from ``first`` to before ``last``."""
 
     file: str
@@ -30,10 +33,12 @@ class Split:
 class Plain:
     """A source that tasks can read by themselves.
 
-    ``columns``: the column of each role; ``types``: the Arrow type that each role is given.
+    ``splits``: what each task reads; ``rows``: of all files; ``columns``: the column of each role; ``types``: the Arrow
+    type that each role is given.
     """
 
-    splits: tuple[Split, ...]
+    splits: tuple[tuple[Piece, ...], ...]
+    rows: int
     columns: Mapping[str, str]
     types: Mapping[str, pa.DataType]
 
@@ -53,29 +58,47 @@ class Plain:
         columns = {role: column for role, column in source.columns.items() if role in kinds}
         if any("." in column for column in columns.values()):  # to the reader a part of a struct
             return None
-        stored = [parquet_types(file) for file in source.files]
-        types: dict[str, pa.DataType] = {}
-        for role, column in columns.items():
-            found = {file[column] for file in stored if column in file}
-            if not found or not all(_is_plain(kind, kinds[role], instants) for kind in found):
-                return None
-            types[role] = _type(kinds[role], found)
-        return cls(tuple(split for file in source.files for split in _splits(file)), columns, types)
+        found: dict[str, set[pa.DataType]] = {role: set() for role in columns}
+        pieces: list[tuple[Piece, int]] = []
+        for file in source.files:
+            parquet = open_parquet(file)
+            for role, column in columns.items():
+                if column not in parquet.schema_arrow.names:
+                    return None
+                found[role].add(parquet.schema_arrow.field(column).type)
+            pieces += _pieces(file, parquet.metadata)
+        if not all(_is_plain(kind, kinds[role], instants) for role in columns for kind in found[role]):
+            return None
+        types = {role: _type(kinds[role], found[role]) for role in columns}
+        return cls(_splits(pieces), sum(rows for _, rows in pieces), columns, types)
 
-    def read(self, split: Split) -> Iterator[pa.RecordBatch]:
+    def read(self, split: tuple[Piece, ...]) -> Iterator[pa.RecordBatch]:
         """The rows of a split, one column a role; null where a value is missing, or a text empty.
 
         Raises:
-            InputError: if the file is truncated or damaged.
+            InputError: if a file is missing where the task runs, truncated or damaged.
         """
-        try:
-            wanted = list(dict.fromkeys(self.columns.values()))
-            groups = range(split.first, split.last)
-            for batch in open_parquet(split.file).iter_batches(ROWS_PER_BATCH, groups, wanted, use_threads=False):
+        for piece in split:
+            try:
+                yield from self._read(piece)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise InputError(_unreadable(piece.file, error)) from None
+
+    def _read(self, piece: Piece) -> Iterator[pa.RecordBatch]:
+        wanted = list(dict.fromkeys(self.columns.values()))
+        groups = range(piece.first, piece.last)
+        with pq.ParquetFile(piece.file) as parquet:
+            for batch in parquet.iter_batches(ROWS_PER_BATCH, groups, wanted, use_threads=False):
                 arrays = [_typed(batch[self.columns[role]], kind) for role, kind in self.types.items()]
                 yield pa.record_batch(arrays, names=list(self.types))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"{split.file} cannot be read ({error}). Is it whole? Fetch it again.") from None
+
+
+def _unreadable(file: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{file} does not exist on {gethostname()}. Every worker needs the raw files under the same path."
+    if "UTF8" in str(error):
+        return f"{file} holds text that is not UTF-8 ({error}). Write it again as UTF-8."
+    return f"{file} cannot be read ({error}). Is it whole? Fetch it again."
 
 
 def _is_plain(kind: pa.DataType, role: str, instants: bool) -> bool:
@@ -103,12 +126,25 @@ def _typed(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 
-def _splits(file: str) -> list[Split]:
-    metadata = open_parquet(file).metadata
-    splits, first, rows = [], 0, 0
+def _pieces(file: str, metadata: pq.FileMetaData) -> list[tuple[Piece, int]]:
+    """A file in pieces of about `ROWS_PER_SPLIT`, and the rows of each."""
+    pieces, first, rows = [], 0, 0
     for group in range(metadata.num_row_groups):
         rows += metadata.row_group(group).num_rows
         if rows >= ROWS_PER_SPLIT or group == metadata.num_row_groups - 1:
-            splits.append(Split(file, first, group + 1))
+            pieces.append((Piece(file, first, group + 1), rows))
             first, rows = group + 1, 0
-    return splits
+    return pieces
+
+
+def _splits(pieces: list[tuple[Piece, int]]) -> tuple[tuple[Piece, ...], ...]:
+    """Pieces put together: a thousand small files are not a thousand tasks."""
+    splits: list[list[Piece]] = []
+    free = 0
+    for piece, rows in pieces:
+        if not splits or rows > free:
+            splits.append([])
+            free = ROWS_PER_SPLIT
+        splits[-1].append(piece)
+        free -= rows
+    return tuple(tuple(split) for split in splits)

@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, types
 from pyspark.sql import functions as sql
 
 from spark_jobs.errors import InputError
+from spark_jobs.remote import columns_in_nanoseconds, is_remote, size_in_bytes
 
 NUMBER, TEXT, TIME = "number", "text", "time"
 WALL_CLOCK_NANOSECONDS = "timestamp[ns]"
@@ -40,7 +41,7 @@ class Source:
         """
         if not isinstance(params, Mapping) or not params.get("files"):
             raise InputError(f"{where} must name at least one file, its format and its columns.")
-        source = cls(tuple(params["files"]), params.get("format", ""), dict(params.get("columns") or {}))
+        source = cls(tuple(dict.fromkeys(params["files"])), params.get("format", ""), dict(params.get("columns") or {}))
         if source.format not in ("csv", "parquet"):
             raise InputError(f"{where}.format is '{source.format}': say csv or parquet.")
         missing = sorted(roles - set(source.columns))
@@ -51,7 +52,7 @@ class Source:
         return source
 
     def size_in_bytes(self, spark: SparkSession) -> int:
-        return sum(_size(spark, file) for file in self.files)
+        return sum(size_in_bytes(spark, file) if is_remote(file) else Path(file).stat().st_size for file in self.files)
 
     def describe(self) -> str:
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
@@ -183,22 +184,13 @@ def _open(spark: SparkSession, form: str, files: list[str]) -> DataFrame:
     return frame.toDF(*(name.removeprefix("\ufeff") for name in frame.columns))
 
 
-def is_remote(file: str) -> bool:
-    """Whether a file has an address (``s3a://bucket/trips.parquet``), which only Spark can open."""
-    return "://" in file
-
-
-def _size(spark: SparkSession, file: str) -> int:
-    if not is_remote(file):
-        return Path(file).stat().st_size
-    path = spark._jvm.org.apache.hadoop.fs.Path(file)  # type: ignore[union-attr]
-    return int(path.getFileSystem(spark._jsc.hadoopConfiguration()).getFileStatus(path).getLen())
-
-
 def _header(spark: SparkSession, source: Source, file: str) -> dict[str, str]:
     """The columns of a file and the names of their types."""
     if is_remote(file):
-        return {column.name: column.dataType.simpleString() for column in _open(spark, source.format, [file]).schema}
+        header = {column.name: column.dataType.simpleString() for column in _open(spark, source.format, [file]).schema}
+        if source.format == "parquet":
+            header |= dict.fromkeys(columns_in_nanoseconds(spark, file), WALL_CLOCK_NANOSECONDS)
+        return header
     return _parquet_columns(file) if source.format == "parquet" else dict.fromkeys(_csv_header(file), "string")
 
 
@@ -223,17 +215,8 @@ def _lacks(file: str, column: str, header: list[str]) -> str:
 
 
 def _parquet_columns(file: str) -> dict[str, str]:
-    return {name: str(kind) for name, kind in parquet_types(file).items()}
-
-
-def parquet_types(file: str) -> dict[str, pa.DataType]:
-    """The columns of a Parquet file.
-
-    Raises:
-        InputError: if it is missing or unreadable.
-    """
     try:
-        return {column.name: column.type for column in pq.read_schema(file)}
+        return {column.name: str(column.type) for column in pq.read_schema(file)}
     except FileNotFoundError:
         raise InputError(f"{file} does not exist.") from None
     except (pa.ArrowInvalid, OSError) as error:

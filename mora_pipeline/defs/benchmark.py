@@ -53,6 +53,7 @@ def benchmark(
         with tracking.run(work, config.model_dump()) as run:
             kept = KeptScores(work.home / "cache" / "scores")
             table = run_benchmark(methods, tasks, config, log_progress(context, "fits"), kept)
+            kept.forget()
             target.write(table)
             page = write_page(work, table, cells, methods["mora"], report.path)
             log_scores(run, table)

@@ -88,7 +88,7 @@ class EventsMobility(Bounds):
     path: Name = Field(description="file, folder or glob of the events")
     columns: EventColumns = Field(description="the events' columns")
     maximum_gap_hours: float = Field(
-        default=MAXIMUM_GAP_HOURS, gt=0, description="hours between two events up to which they make a move"
+        default=MAXIMUM_GAP_HOURS, gt=0, lt=1e9, description="hours between two events up to which they make a move"
     )
     time_zone: str | None = Field(default=None, description="zone of time stamps without one, such as America/Santiago")
 

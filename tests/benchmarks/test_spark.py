@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     "wanted",
-    [Edges(40_000, files=3), Trips(3_000, users=50, timed=True, files=2), Events(3_000, 50, files=2)],
+    [Edges(40_000, files=3), Trips(3_000, files=2), Events(3_000, 50, files=2)],
     ids=["edges", "trips", "events"],
 )
 def test_the_same_data_come_out_every_time(tmp_path: Path, wanted: Edges | Events | Trips) -> None:

@@ -1,5 +1,6 @@
 """A benchmark computes what is new, and nothing else; what it takes over is what it would have computed."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,14 @@ def test_every_setting_that_matters_has_a_key_of_its_own() -> None:
     assert len(keys) == len(names) + 1
     for name in ("threads", "raw_components"):
         assert key_of(vectors, task("crime", 1), QUICK.model_copy(update={name: 3})) in keys
+
+
+def test_scores_that_nobody_asks_for_are_forgotten(tmp_path: Path) -> None:
+    kept = KeptScores(tmp_path)
+    for key in ("asked", "forgotten"):
+        kept.keep(key, [])
+        os.utime(tmp_path / f"{key}.json", (0, 0))
+    assert kept.find("asked") == []
+    assert kept.forget() == 1
+    assert kept.find("asked") == []
+    assert kept.find("forgotten") is None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as draw
 
+from spark_jobs import exact as module
 from spark_jobs.errors import InputError
 from spark_jobs.exact import LARGEST, exact, rounded, summed
 
@@ -54,3 +55,12 @@ def test_sums_beyond_the_bits_are_told() -> None:
     amounts = {"whole": np.full(5, 2**60)}
     with pytest.raises(InputError, match="larger unit"):
         summed(amounts, np.arange(5), np.array([0]))
+
+
+def test_a_long_run_is_carried_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More fractions than 63 bits hold, if they were added without a carry."""
+    monkeypatch.setattr(module, "LONGEST_RUN", 7)
+    values = np.random.default_rng(0).random(100)
+    found = rounded(summed(exact(values), np.arange(100), np.array([0, 1, 50])))
+    parts = (values[:1], values[1:50], values[50:])
+    assert found.tolist() == [float(sum(map(Fraction, part.tolist()), Fraction(0))) for part in parts]

@@ -1,5 +1,6 @@
 """Edges of the three kinds of mobility against naive oracles: pandas, h3 and a diary kept by hand."""
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ from pyspark.sql import SparkSession
 from spark_jobs import grid_mobility
 from spark_jobs.errors import InputError
 from spark_jobs.exchange import exchanged
+from spark_jobs.judging import Judged
 from spark_jobs.movement import read_events, read_od, read_trips
 from spark_jobs.output import part_files
 
@@ -105,7 +107,6 @@ def test_every_file_holds_whole_origins_in_order(spark: SparkSession, source: An
 def test_counted_trips_are_as_ordered_as_flows(
     spark: SparkSession, source: Any, output: Any, roles: dict[str, Any]
 ) -> None:
-    """The optimiser drops a sort below sums of whole numbers."""
     raw = source(random_trips(2000).assign(**roles), "trips.parquet")
     outcome = grid_mobility.run(spark, {"kind": "trips", "source": raw, "resolution": 8, "output": output(*OUTPUTS)})
     assert outcome.checks["edges_clustered"].metadata["files_out_of_order"] == 0
@@ -252,6 +253,9 @@ BAD_OD = [
     ({"flow": "NaN"}, "flow missing or not a number"),
     ({"flow": "Infinity"}, "flow not finite"),
     ({"users": 0}, "users not positive"),
+    ({"users": 1.5}, "users not a whole number"),
+    ({"flow": 1e-13}, "flow below 2^-40"),
+    ({"flow": 1e13}, "flow above 2^40"),
 ]
 BAD_TRIPS = [
     ({"origin_latitude": 90.001}, "latitude beyond ±90"),
@@ -403,11 +407,67 @@ def test_edges_of_too_few_users_or_too_little_flow_are_held_back(
         {"origin": cell(*HOME), "destination": cell(*WORK), "flow": 4.0, "users": 2}
     ]
     assert read(target["self_flow"]).to_dict("records") == [{"cell": cell(*HOME), "internal_flow": 10.0}]
-    assert outcome.metadata["edges_suppressed"] == 3
-    with pytest.raises(
-        InputError, match=r"no edge that may be published: 5 have fewer users than mobility\.minimum_us"
-    ):
+    assert (outcome.metadata["edges_suppressed"], outcome.metadata["cells_suppressed"]) == (2, 1)
+    with pytest.raises(InputError, match="no edge that may be published: 3 have fewer users"):
         grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "minimum_users": 3})
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.parquet"])
+def test_diaries_give_the_moves_that_a_pen_gives(
+    spark: SparkSession, source: Any, output: Any, read: Any, name: str
+) -> None:
+    """Random events against a loop over each user's sorted records, users counted by a set; several partitions."""
+    random, places = np.random.default_rng(7), np.array([HOME, WORK, SHOP])
+    place, minute = random.integers(0, 3, 3000), random.integers(0, 60 * 24 * 40, 3000)
+    events = pd.DataFrame(
+        {
+            "user": [f"user {number}" for number in random.integers(0, 40, 3000)],
+            "time": pd.Timestamp("2024-03-01", tz="UTC") + pd.to_timedelta(minute, unit="min"),
+            "latitude": places[place, 0],
+            "longitude": places[place, 1],
+        }
+    ).astype({"time": "datetime64[us, UTC]"})
+    flow, users = Counter[tuple[int, int]](), dict[tuple[int, int], set[str]]()
+    diaries = events.assign(cell=[cell(*places[number]) for number in place]).sort_values(["user", "time", "cell"])
+    for user, diary in diaries.groupby("user"):
+        steps = list(zip(diary["time"], diary["cell"], strict=True))
+        for (before, start), (now, end) in itertools.pairwise(steps):
+            if now - before <= pd.Timedelta(hours=6):
+                flow[start, end] += 1
+                users.setdefault((start, end), set()).add(str(user))
+    target = output(*OUTPUTS)
+    params = {"kind": "events", "source": source(events, name), "resolution": 7, "maximum_gap_hours": 6}
+    outcome = grid_mobility.run(spark, {**params, "partitions": 5, "minimum_users": 30, "output": target})
+    assert outcome.read == 3000
+    kept = {pair for pair in flow if len(users[pair]) >= 30}
+    found = {(row.origin, row.destination): (row.flow, row.users) for row in read(target["edges"]).itertuples()}
+    assert found == {pair: (flow[pair], len(users[pair])) for pair in kept if pair[0] != pair[1]}
+    inside = {row.cell: row.internal_flow for row in read(target["self_flow"]).itertuples()}
+    assert inside == {pair[0]: flow[pair] for pair in kept if pair[0] == pair[1]}
+
+
+def test_users_of_flows_hold_edges_back(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    places, target = random_places(3).assign(latitude=[0.0, 1.0, 2.0]), output(*OUTPUTS)
+    ids = {"origin": ["00000", "00000", "00001"], "destination": ["00001", "00001", "00002"]}
+    flows = pd.DataFrame({**ids, "flow": 1, "users": [2, 3, 4]})
+    grid_mobility.run(spark, od_params(source, target, flows, places, minimum_users=5))
+    assert read(target["edges"])["users"].tolist() == [5]
+
+
+@pytest.mark.parametrize("bad_rows", [0, 7])
+def test_files_are_read_once_and_once_more_where_rows_are_bad(
+    spark: SparkSession, source: Any, output: Any, monkeypatch: pytest.MonkeyPatch, bad_rows: int
+) -> None:
+    """A billion rows are not read a third time to say what was wrong with seven."""
+    counts: list[Judged] = []
+    monkeypatch.setattr(Judged, "_count", counts.append)
+    trips = random_trips(2000)
+    trips.loc[range(bad_rows), "origin_latitude"] = 91.0
+    for name in ("trips.csv", "trips.parquet"):
+        params = {"kind": "trips", "source": source(trips, name), "resolution": 7, "output": output(*OUTPUTS)}
+        outcome = grid_mobility.run(spark, params)
+        assert outcome.quarantined == ({"latitude beyond ±90": bad_rows} if bad_rows else {})
+    assert counts == []
 
 
 def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, source: Any, output: Any) -> None:

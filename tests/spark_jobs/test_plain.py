@@ -1,6 +1,7 @@
 """Files that tasks read by themselves give what Spark's reader gives, to the byte, bad rows included."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as draw
 from pyspark.sql import SparkSession
 
-from spark_jobs import grid_mobility, movement, plain
+from spark_jobs import grid_mobility, kernels, movement, plain
 from spark_jobs.errors import InputError
 from spark_jobs.output import part_files
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source
@@ -23,10 +24,11 @@ degrees = draw.one_of(
     draw.floats(40.0, 40.3),
     draw.sampled_from([None, math.nan, 90.0, -90.0, 90.5, -91.0, math.inf, 180.0, 181.0, -200.0]),
 )
-amounts = draw.one_of(draw.floats(0.01, 9), draw.sampled_from([None, math.nan, 0.0, -1.0, math.inf, 2.0**40, 2.0**41]))
+ODD_AMOUNTS = [None, math.nan, 0.0, -1.0, math.inf, 2.0**40, 2.0**41, 2.0**-41]
+amounts = draw.one_of(draw.floats(0.01, 9), draw.sampled_from(ODD_AMOUNTS))
 ids = draw.sampled_from(["ann", " bob ", "", "  ", None, "eve"])
 times = draw.one_of(draw.none(), draw.integers(1_700_000_000, 1_700_300_000).map(lambda s: s * 1_000_000))
-ENDS = movement.ENDS
+ENDS = kernels.ENDS
 
 trips = draw.fixed_dictionaries({**dict.fromkeys(ENDS, degrees), "count": amounts, "user": ids, "time": times})
 events = draw.fixed_dictionaries({"user": ids, "time": times, "latitude": degrees, "longitude": degrees})
@@ -35,14 +37,14 @@ flows = draw.fixed_dictionaries(
         "origin": draw.sampled_from(["a", " b", "c", "", None, "nowhere"]),
         "destination": draw.sampled_from(["a", "b", "c", None]),
         "flow": amounts,
-        "users": draw.sampled_from([1, 2, 3, 0, -1, None]),
+        "users": draw.sampled_from([1.0, 2.0, 3.0, 0.0, 0.5, -1.0, None]),
     }
 )
 TYPES = {
     **dict.fromkeys((*ENDS, "latitude", "longitude", "count", "flow"), pa.float64()),
     **dict.fromkeys(("user", "origin", "destination"), pa.string()),
     "time": pa.timestamp("us", "UTC"),
-    "users": pa.int64(),
+    "users": pa.float64(),
 }
 GOOD: dict[str, Any] = {  # an edge in any case
     "trips": {**dict(zip(ENDS, (40.0, 40.0, 40.2, 40.2), strict=True)), "count": 1.0, "user": "ann", "time": 0},
@@ -90,22 +92,15 @@ def test_tasks_read_what_spark_reads(spark: SparkSession, tmp_path: Path, kind: 
     def compare(records: list[dict[str, Any]]) -> None:
         folder = tmp_path / str(next(calls))
         params = write(folder, kind, records)
-        assert plain.Plain.of(Source.parse(params["source"], set()), KINDS[kind]) is not None
+        assert movement.plain_of(Source.parse(params["source"], set()), kind) is not None
         by_tasks, their_bytes = run(spark, params, folder / "tasks")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(movement.Plain, "of", lambda *_args, **_kinds: None)
+            patch.setattr(movement, "plain_of", lambda *_: None)
             by_spark, its_bytes = run(spark, params, folder / "spark")
         assert their_bytes == its_bytes
         assert by_tasks == by_spark
 
     compare()
-
-
-KINDS = {
-    "trips": {**dict.fromkeys(ENDS, NUMBER), "count": NUMBER, "user": TEXT, "time": TIME},
-    "events": {"user": TEXT, "time": TIME, "latitude": NUMBER, "longitude": NUMBER},
-    "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER},
-}
 
 
 def source(tmp_path: Path, table: pa.Table, form: str = "parquet") -> Source:
@@ -150,14 +145,60 @@ def test_whole_number_ids_and_written_ones_meet(tmp_path: Path) -> None:
     ] * 2
 
 
-def test_every_row_group_is_in_one_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain, "ROWS_PER_SPLIT", 250)
-    pq.write_table(pa.table({"a": np.arange(1000.0)}), tmp_path / "t.parquet", row_group_size=100)
-    read = plain.Plain.of(Source((str(tmp_path / "t.parquet"),), "parquet", {"a": "a"}), {"a": NUMBER})
+@pytest.fixture
+def small_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., plain.Plain]:
+    """Files of so many rows each, in row groups of 100 and splits of 250."""
+
+    def make(*rows: int) -> plain.Plain:
+        monkeypatch.setattr(plain, "ROWS_PER_SPLIT", 250)
+        files, first = [], 0
+        for number in rows:
+            files.append(str(tmp_path / f"{first}.parquet"))
+            pq.write_table(pa.table({"a": np.arange(first, first + number) * 1.0}), files[-1], row_group_size=100)
+            first += number
+        read = plain.Plain.of(Source(tuple(files), "parquet", {"a": "a"}), {"a": NUMBER})
+        assert read is not None
+        assert read.rows == sum(rows)
+        return read
+
+    return make
+
+
+def rows_read(read: plain.Plain) -> list[float]:
+    return [value for split in read.splits for batch in read.read(split) for value in batch["a"].to_pylist()]
+
+
+def test_every_row_group_is_in_one_split(small_splits: Callable[..., plain.Plain]) -> None:
+    read = small_splits(1000)
+    assert [[(piece.first, piece.last) for piece in split] for split in read.splits] == [
+        [(0, 3)],
+        [(3, 6)],
+        [(6, 9)],
+        [(9, 10)],
+    ]
+    assert rows_read(read) == list(range(1000))
+
+
+def test_small_files_share_a_split(small_splits: Callable[..., plain.Plain]) -> None:
+    read = small_splits(*[50] * 12, 0)
+    assert [len(split) for split in read.splits][:2] == [5, 5]
+    assert rows_read(read) == list(range(600))
+
+
+def test_a_file_that_a_worker_does_not_see_is_told(small_splits: Callable[..., plain.Plain], tmp_path: Path) -> None:
+    read = small_splits(10)
+    (tmp_path / "0.parquet").unlink()
+    with pytest.raises(InputError, match=r"0\.parquet does not exist on \S+\. Every worker needs"):
+        rows_read(read)
+
+
+def test_text_of_another_encoding_is_told(tmp_path: Path) -> None:
+    latin = pa.array([b"Bogot\xe1"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"a": latin}), tmp_path / "latin.parquet")
+    read = plain.Plain.of(Source((str(tmp_path / "latin.parquet"),), "parquet", {"a": "a"}), {"a": TEXT})
     assert read is not None
-    assert [(split.first, split.last) for split in read.splits] == [(0, 3), (3, 6), (6, 9), (9, 10)]
-    rows = [value for split in read.splits for batch in read.read(split) for value in batch["a"].to_pylist()]
-    assert rows == list(range(1000))
+    with pytest.raises(InputError, match=r"latin\.parquet holds text that is not UTF-8"):
+        list(read.read(read.splits[0]))
 
 
 def test_a_damaged_file_is_named(spark: SparkSession, tmp_path: Path) -> None:

@@ -64,6 +64,17 @@ def test_an_address_is_read_as_the_file_is(spark: SparkSession, tmp_path: Path, 
         read_source(spark, other, kinds)
 
 
+def test_nanoseconds_at_an_address_have_no_zone_either(spark: SparkSession, tmp_path: Path) -> None:
+    """Spark's schema calls them whole numbers, which would pass for seconds since 1970, UTC."""
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"time": pa.array([1_719_820_800_000_000_000], pa.timestamp("ns"))}), path)
+    for file in (str(path), path.as_uri()):
+        source = Source((file,), "parquet", {"time": "time"})
+        assert read_source(spark, source, {"time": TIME}).first()["time_zoneless"]
+        local = read_source(spark, source, {"time": TIME}, "America/Santiago").first()
+        assert local["time"] == 1719835200_000_000
+
+
 def test_an_address_without_its_library_is_told(spark: SparkSession) -> None:
     source = Source(("s3a://bucket/t.parquet",), "parquet", {"flow": "flow"})
     with pytest.raises(Exception, match="S3AFileSystem") as raised:
