@@ -15,6 +15,7 @@ PARTS = {
     "sampling": ("benchmarks.spark_sampling",),
     "gridding": ("benchmarks.spark_gridding", "--kind", "trips"),
     "events": ("benchmarks.spark_gridding", "--kind", "events"),
+    "incremental": ("benchmarks.spark_incremental",),
     "skew": ("benchmarks.spark_skew",),
 }
 

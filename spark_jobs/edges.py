@@ -1,6 +1,6 @@
 """The last step from moves to edges: a task adds up all moves of its origins and writes them as one file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,41 +65,84 @@ def write_edges(packed: DataFrame, partitions: int, least: Least, edges_folder: 
     with written_by_tasks(target), written_by_tasks(inside):
         summary = ", ".join([*(f"{name} long" for name in COUNTS), "self_flow binary"])
         rows = exchanged(packed, partitions).mapInArrow(writer, summary).toArrow()
-        own = [pa.ipc.open_stream(payload).read_all() for payload in rows["self_flow"].to_pylist()]
-        self_flow = pa.concat_tables([SELF_FLOW.empty_table(), *own]).sort_by("cell")
-        with in_one_step(inside / part_name(0)) as draft:
-            pq.write_table(self_flow, draft, compression="zstd")
+        self_flow = write_self_flow(rows["self_flow"].to_pylist(), inside)
     total = {name: pc.sum(rows[name]).as_py() or 0 for name in COUNTS}
-    return Written(self_flow=self_flow.num_rows, **total)
+    return Written(self_flow=self_flow, **total)
+
+
+def write_self_flow(parts: list[bytes], folder: Path) -> int:
+    """Write the flow inside cells, of all partitions, as one file.
+
+    Returns:
+        Its rows.
+    """
+    tables = [pa.ipc.open_stream(part).read_all() for part in parts]
+    self_flow = pa.concat_tables([SELF_FLOW.empty_table(), *tables]).sort_by("cell")
+    with in_one_step(folder / part_name(0)) as draft:
+        pq.write_table(self_flow, draft, compression="zstd")
+    return self_flow.num_rows
 
 
 def write_partition(batches: Iterator[pa.RecordBatch], least: Least, folder: str) -> Iterator[pa.RecordBatch]:
     """Write the edges of one partition; gives one row of `SUMMARY`, or none where nothing came."""
-    tally, adder, bucket = Tally(), Adder(), None
+    received = Received(batches)
+    sums = received.sums()
+    if received.bucket is None:
+        return
+    part = write_part(sums, received.bucket, least, folder)
+    values = [part.edges, part.edges_suppressed, part.cells_suppressed, received.tally.read, received.tally.good]
+    yield pa.record_batch([[value] for value in [*values, part.self_flow]], schema=SUMMARY)
 
-    def seen() -> Iterator[pa.RecordBatch]:
-        nonlocal bucket
-        for batch in batches:
+
+class Received:
+    """What a task receives from the shuffle: rows of `PACKED`, all of one bucket (None until a row came)."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self.batches, self.tally = batches, Tally()
+        self.bucket: int | None = None
+
+    def sums(self) -> pa.Table | None:
+        """All moves added up; None if there are none."""
+        return sum_of(unpacked(self._noted(), self.tally))
+
+    def _noted(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.batches:
             if batch.num_rows:
-                bucket = batch["bucket"][0].as_py()
+                self.bucket = batch["bucket"][0].as_py()
                 yield batch
 
-    for moves in unpacked(seen(), tally):
-        for _ in adder.add(moves):
+
+def sum_of(moves: Iterable[pa.Table]) -> pa.Table | None:
+    """Tables of moves added up, sorted by origin and destination; None if there is none."""
+    adder = Adder()
+    for table in moves:
+        for _ in adder.add(table):
             raise AssertionError("an adder without a bound holds everything")
-    if bucket is None:
-        return
-    edges, inside, held_back, cells_held_back = EDGES.empty_table(), SELF_FLOW.empty_table(), 0, 0
-    for sums in adder.rest():
-        all_edges = as_edges(sums)
-        own = pc.equal(all_edges["origin"], all_edges["destination"])
-        edges, held_back = published(all_edges.filter(pc.invert(own)), least)
-        kept, cells_held_back = published(all_edges.filter(own), least)
-        inside = pa.table([kept["origin"], kept["flow"]], schema=SELF_FLOW)
+    return next(adder.rest(), None)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was written and held back of one partition; ``self_flow`` is an Arrow table of `SELF_FLOW`, as bytes."""
+
+    edges: int
+    edges_suppressed: int
+    cells_suppressed: int
+    self_flow: bytes
+
+
+def write_part(sums: pa.Table | None, bucket: int, least: Least, folder: str) -> Part:
+    """Write the edges of one partition as a file, if there are any."""
+    if sums is None:
+        return Part(0, 0, 0, written(SELF_FLOW.empty_table()))
+    every = as_edges(sums)
+    own = pc.equal(every["origin"], every["destination"])
+    edges, edges_suppressed = published(every.filter(pc.invert(own)), least)
+    inside, cells_suppressed = published(every.filter(own), least)
     if edges.num_rows:
         write_file(edges, Path(folder) / part_name(bucket))
-    values = [edges.num_rows, held_back, cells_held_back, tally.read, tally.good, written(inside)]
-    yield pa.record_batch([[value] for value in values], schema=SUMMARY)
+    self_flow = pa.table([inside["origin"], inside["flow"]], schema=SELF_FLOW)
+    return Part(edges.num_rows, edges_suppressed, cells_suppressed, written(self_flow))
 
 
 def as_edges(sums: pa.Table) -> pa.Table:

@@ -20,7 +20,8 @@ from spark_jobs.clustering import edges_checks
 from spark_jobs.edges import Least, Written, write_edges
 from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.judging import settle
+from spark_jobs.incremental import grow, write_incrementally
+from spark_jobs.judging import Verdict, added_counts, check_share, quarantine, settle
 from spark_jobs.movement import Movement, plain_of, read_events, read_od, read_trips
 from spark_jobs.output import checked_empty, part_files
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
@@ -30,6 +31,7 @@ from spark_jobs.sources import Source
 READERS = {"od": read_od, "trips": read_trips, "events": read_events}
 BYTES_PER_PARTITION = 128 << 20
 ROWS_PER_PARTITION = 8 << 20
+BAD_SHARE = "mobility.maximum_bad_share"
 
 
 def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
@@ -39,6 +41,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         params: ``kind`` (od, trips, events), ``source`` and, for od, ``places`` (files, format, columns by role),
             ``resolution``, ``maximum_gap_hours`` and ``time_zone`` (events), ``maximum_bad_share``,
             ``minimum_users`` and ``minimum_flow`` (of an edge, or null), ``partitions`` (of the shuffle, or null),
+            ``kept`` (folder of what earlier runs added up, or null) and ``dates`` (the day of each file) with it,
             ``output.edges``, ``.self_flow``, ``.quarantine`` (folders).
 
     Raises:
@@ -50,20 +53,12 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     checked_resolution(parameter(params, "resolution"))
     for name in ("edges", "self_flow", "quarantine"):
         checked_empty(parameter(params, f"output.{name}"))
-    output = params["output"]
     movement: Movement = READERS[kind](spark, params)
-    partitions = number_of_partitions(spark, params, movement)
     least = least_published(params, movement)
-    written = write_edges(movement.packed(partitions), partitions, least, output["edges"], output["self_flow"])
-    main, *others = movement.judged
-    verdict = settle(
-        [replace(main, told=(written.read, written.good)), *others],
-        float(params.get("maximum_bad_share", 0.01)),
-        "mobility.maximum_bad_share",
-        output["quarantine"],
-    )
+    gridded = grid_by_week if params.get("kept") else grid_whole
+    written, verdict, figures = gridded(spark, params, movement, least)
     if written.edges == 0:
-        raise InputError(no_edge(main.name, written, params))
+        raise InputError(no_edge(movement.judged[0].name, written, params))
     limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
     return Outcome(
         rows={
@@ -73,13 +68,58 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         },
         read=verdict.read,
         quarantined=verdict.quarantined,
-        checks={**edges_checks(spark, part_files(output["edges"])), "bad_rows_within_limit": limit},
+        checks={**edges_checks(spark, part_files(params["output"]["edges"])), "bad_rows_within_limit": limit},
         metadata={
-            "partitions": partitions,
+            **figures,
             "edges_suppressed": written.edges_suppressed,
             "cells_suppressed": written.cells_suppressed,
         },
     )
+
+
+def grid_whole(
+    spark: SparkSession, params: Mapping[str, Any], movement: Movement, least: Least
+) -> tuple[Written, Verdict, dict[str, Any]]:
+    """Read all files."""
+    output, partitions = params["output"], number_of_partitions(spark, params, movement)
+    written = write_edges(movement.packed(partitions), partitions, least, output["edges"], output["self_flow"])
+    main, *others = movement.judged
+    judged = [replace(main, told=(written.read, written.good)), *others]
+    verdict = settle(judged, allowed_share(params), BAD_SHARE, output["quarantine"])
+    return written, verdict, {"partitions": partitions}
+
+
+def grid_by_week(
+    spark: SparkSession, params: Mapping[str, Any], movement: Movement, least: Least
+) -> tuple[Written, Verdict, dict[str, Any]]:
+    """Read the files of those weeks that are not kept.
+
+    Raises:
+        InputError: of events: a user's moves reach from one file to the next.
+    """
+    if params["kind"] == "events":
+        raise InputError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
+    folder, allowed = params["output"]["quarantine"], allowed_share(params)
+    main, *others = movement.judged
+    reasons = quarantine([replace(main, told=(0, 0)), *others], folder)
+    for source in others:
+        check_share(source.name, source.read(), source.counts(), allowed, BAD_SHARE, folder)
+    # A power of two: the tree is made anew when the number of partitions changes.
+    buckets = 1 << (number_of_partitions(spark, params, movement) - 1).bit_length()
+
+    def movement_of(files: tuple[str, ...]) -> Movement:
+        return READERS[params["kind"]](spark, {**params, "source": {**params["source"], "files": files}})
+
+    branches = grow(params, parameter(params, "dates"), buckets)
+    done = write_incrementally(spark, branches, movement_of, Path(params["kept"]), buckets, least, params["output"])
+    read = done.written.read
+    check_share(main.name, read, done.quarantined, allowed, BAD_SHARE, folder)
+    verdict = Verdict(read, added_counts([done.quarantined, reasons]), sum(done.quarantined.values()) / read, allowed)
+    return done.written, verdict, {"partitions": buckets, "nodes": done.nodes, "nodes_made": done.made}
+
+
+def allowed_share(params: Mapping[str, Any]) -> float:
+    return float(params.get("maximum_bad_share", 0.01))
 
 
 def settings(params: Mapping[str, Any]) -> dict[str, str]:

@@ -1,15 +1,16 @@
 """Each row is judged: good, or bad for one named reason; the bad ones are kept apart, counted, and bounded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 
+import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as sql
 
 from spark_jobs.errors import InputError
-from spark_jobs.output import write_parts
+from spark_jobs.output import open_parquet, part_files, write_parts
 
 Rule = tuple[Column, str]
 ROWS_PER_FILE = 1_000_000
@@ -166,34 +167,61 @@ def settle(judged: Iterable[Judged], allowed: float, setting: str, folder: str) 
         InputError: if a source holds no rows, more bad rows than allowed, or no good one.
     """
     sources = list(judged)
+    quarantined = quarantine(sources, folder)
+    for source in reversed(sources):  # a bad table of places explains the rows that refer to it
+        check_share(source.name, source.read(), source.counts(), allowed, setting, folder)
+    main = sources[0]
+    return Verdict(main.read(), quarantined, sum(main.counts().values()) / main.read(), allowed)
+
+
+def quarantine(sources: Sequence[Judged], folder: str) -> dict[str, int]:
+    """Write the bad rows of all sources.
+
+    Returns:
+        How many there are, by reason.
+    """
     spoilt = [source.bad() for source in sources if source.num_bad()]
     nothing = sources[0].frame.sparkSession.createDataFrame([], QUARANTINE)
     everything = reduce(DataFrame.union, spoilt) if spoilt else nothing
     files = 1 + sum(source.num_bad() for source in sources) // ROWS_PER_FILE
     by_reason = everything.repartition(files, "reason", "row") if files > 1 else everything.coalesce(1)
     write_parts(by_reason.sortWithinPartitions("source", "reason", "row"), folder)
-    quarantined: dict[str, int] = {}
-    for source in sources:  # not before the rows were written: that may be the first time that Spark reads them
-        for reason, count in source.counts().items():
-            quarantined[reason] = quarantined.get(reason, 0) + count
-    for source in reversed(sources):  # a bad table of places explains the rows that refer to it
-        _check(source, allowed, setting, folder)
-    main = sources[0]
-    return Verdict(main.read(), quarantined, sum(main.counts().values()) / main.read(), allowed)
+    # Not before the rows were written: that may be the first time that Spark reads them.
+    return added_counts(source.counts() for source in sources)
 
 
-def _check(source: Judged, allowed: float, setting: str, folder: str) -> None:
-    read, counts = source.read(), source.counts()
+def added_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for reason, count in each.items():
+            total[reason] = total.get(reason, 0) + count
+    return total
+
+
+def check_share(name: str, read: int, counts: Mapping[str, int], allowed: float, setting: str, folder: str) -> None:
+    """Refuse a source without rows, with more bad rows than allowed, or without a good one.
+
+    Args:
+        counts: bad rows by reason; the rows themselves lie in `folder`.
+    """
     bad = sum(counts.values())
     if read == 0:
-        raise InputError(f"{source.name} holds no rows.")
+        raise InputError(f"{name} holds no rows.")
     listed = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(counts.items(), key=lambda item: -item[1]))
     if bad > allowed * read:
-        example = source.bad().orderBy("reason", "source", "row").first()
-        shown = f" For example {example['row']} ({example['reason']})." if example else ""
         raise InputError(
-            f"{source.name}: {bad:,} of {read:,} rows ({bad / read:.2%}) are bad, more than {setting} = {allowed:g} "
-            f"allows. {listed}.{shown} All of them are in {folder}. Mend the file, or raise {setting}."
+            f"{name}: {bad:,} of {read:,} rows ({bad / read:.2%}) are bad, more than {setting} = {allowed:g} allows. "
+            f"{listed}.{_example(folder, counts)} All of them are in {folder}. Mend the file, or raise {setting}."
         )
     if bad == read:
-        raise InputError(f"{source.name}: none of its {read:,} rows can be used. {listed}.")
+        raise InputError(f"{name}: none of its {read:,} rows can be used. {listed}.")
+
+
+def _example(folder: str, counts: Mapping[str, int]) -> str:
+    """A sentence with one of the bad rows, of the most frequent reason."""
+    wanted = max(counts, key=lambda reason: (counts[reason], reason))
+    for file in part_files(folder):
+        for batch in open_parquet(file).iter_batches():
+            for row in batch.filter(pc.field("reason") == wanted).slice(0, 1).to_pylist():
+                return f" For example {row['row']} of {row['source']} ({wanted})."
+    return ""

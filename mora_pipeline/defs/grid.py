@@ -37,7 +37,10 @@ def edges(context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkSub
         quarantine = work.begin("quarantine/edges", evidence=True)
         self_flow, target = work.begin("self_flow"), work.begin("edges")
         output = {"edges": target.path, "self_flow": self_flow.path, "quarantine": quarantine.path}
-        report = spark.run(context, "grid_mobility", {**work.config.mobility_job(), "output": output})
+        parameters = work.config.mobility_job()
+        if "dates" in parameters:
+            parameters["kept"] = work.home / "cache" / "mobility" / work.region
+        report = spark.run(context, "grid_mobility", {**parameters, "output": output})
         return work.finish(report.results(), spark_metadata({"": report}))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mora_pipeline.errors import UserError
 from mora_pipeline.region.files import file_format, read_header
 from mora_pipeline.region.messages import did_you_mean
-from mora_pipeline.region.mobility import MAXIMUM_GAP_HOURS, EventsMobility, OdMobility
+from mora_pipeline.region.mobility import MAXIMUM_GAP_HOURS, EventsMobility, OdMobility, TripsMobility
 from mora_pipeline.region.modalities import TableModality, TextModality
 from mora_pipeline.region.parts import Part
 
@@ -19,10 +19,10 @@ M = TypeVar("M", TextModality, TableModality)
 
 
 def mobility_job(config: RegionConfig) -> dict[str, Any]:
-    """Parameters of `grid_mobility`, less `output`."""
+    """Parameters of `grid_mobility`, less `output` and, where there are `dates`, `kept`."""
     mobility = config.mobility
     events = mobility if isinstance(mobility, EventsMobility) else None
-    return {
+    job: dict[str, Any] = {
         "kind": mobility.kind,
         "source": _source(config, mobility.path, _roles(mobility.columns)),
         "places": places_source(config) if isinstance(mobility, OdMobility) else None,
@@ -34,6 +34,11 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
         "minimum_flow": mobility.minimum_flow,
         "partitions": None,
     }
+    if isinstance(mobility, OdMobility | TripsMobility) and mobility.window:
+        days = mobility.window.days(config.files(mobility.path), f"{config.file.name}: mobility.window.date ")
+        job["source"]["files"] = [str(file) for file in days]
+        job["dates"] = {str(file): day.isoformat() for file, day in days.items()}
+    return job
 
 
 def text_job(config: RegionConfig, name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, model_validator
 
 from mora_pipeline.region.parts import BadShare, Name, Part, Places, problem
+from mora_pipeline.region.window import Window
 
 # Hours between two places of one user up to which they are a move (method.md, "Events → edges").
 MAXIMUM_GAP_HOURS = 24.0
@@ -50,6 +51,7 @@ class OdMobility(Bounds):
     path: Name = Field(description="file, folder or glob of the flows")
     columns: OdColumns = Field(description="the flows' columns")
     places: Places | None = Field(default=None, description="the table of places, if it is not at the top level")
+    window: Window | None = Field(default=None, description="the last weeks of files that are dated by name")
 
 
 class TripColumns(Part):
@@ -70,6 +72,7 @@ class TripsMobility(Bounds):
     kind: Literal["trips"]
     path: Name = Field(description="file, folder or glob of the trips")
     columns: TripColumns = Field(description="the trips' columns")
+    window: Window | None = Field(default=None, description="the last weeks of files that are dated by name")
 
 
 class EventColumns(Part):

@@ -58,6 +58,7 @@ WAYS = {
     "sampling": ["job sample_graph", "DuckDB, 12GB", "Spark row_number"],
     "events": ["job grid_mobility", "Polars, polars-h3", "DuckDB, 12GB, cells by h3ronpy in a process a core"],
     "skew": ["trips", "trips, hot place", "events", "events, hot user"],
+    "incremental": ["54 weeks, nothing kept", "one day more, the first one less"],
     "gridding": ["job grid_mobility", "Polars, polars-h3", "DuckDB, 12GB, cells by h3ronpy in a process a core"],
 }
 

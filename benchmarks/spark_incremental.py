@@ -1,0 +1,77 @@
+"""A night that adds one day to 54 weeks of trips, beside reading all of them again.
+
+python -m benchmarks.spark_incremental --size 100M
+The edges of both must be equal to the byte. The last line is JSON: the night's time as a share of the rebuild's.
+"""
+# ruff: noqa: T201 - a command prints
+
+import datetime
+import json
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+from benchmarks.measure import Usage, machine, save_report
+from benchmarks.spark_data import RESOLUTION, WEEKS, Trips, make_once
+from benchmarks.spark_gridding import ENDS
+from benchmarks.spark_ways import as_row, command, fresh, options_of, read_once, report_of, rows_of, run_job
+
+DAYS = WEEKS * 7
+FIRST_DAY = datetime.date(2024, 1, 1)
+OUTPUTS = ["edges", "self_flow", "quarantine"]
+
+
+def measure(options: Namespace) -> dict[str, float]:
+    """Build 54 weeks, add a day (the first one leaves), and read the same days from nothing.
+
+    Raises:
+        RuntimeError: if the edges differ.
+    """
+    rows, size = rows_of(options.size), options.size
+    raw = make_once(options.data / f"days-{size}", Trips(rows * (DAYS + 1) // DAYS, files=DAYS + 1))
+    read_once(raw)
+    files, facts, work = sorted(map(str, raw.glob("*.parquet"))), machine(), options.data / f"incremental-{size}"
+    dates = {file: (FIRST_DAY + datetime.timedelta(days=day)).isoformat() for day, file in enumerate(files)}
+
+    def run(days: list[str], kept: Path | None) -> Usage:
+        source = {"files": days, "format": "parquet", "columns": {name: name for name in ENDS}}
+        params = {"kind": "trips", "source": source, "resolution": RESOLUTION}
+        if kept:
+            params |= {"dates": {file: dates[file] for file in days}, "kept": str(kept)}
+        usage = run_job("grid_mobility", params, OUTPUTS, work)
+        print(f"{usage.seconds:.1f} s, {usage.peak_gib:.2f} GiB", flush=True)
+        return usage
+
+    kept = fresh(work) / "kept"
+    runs = {"54 weeks, nothing kept": run(files[:-1], kept)}
+    nights = [run(files[1:], kept)]
+    night = contents(work)
+    runs["one day more, the first one less"] = nights[0]
+    runs["the same days, nothing kept"] = run(files[1:], work / "other")
+    if contents(work) != night:
+        raise RuntimeError("The night's edges are not those of a rebuild.")
+    runs["the same days, without a window"] = run(files[1:], None)
+    rebuild = min(runs[name].seconds for name in runs if name.startswith("the same days"))
+    share = round(runs["one day more, the first one less"].seconds / rebuild, 3)
+    edges = report_of(nights[0])["rows"]["edges"]
+    shutil.rmtree(work)
+    table = [as_row(name, [usage], [usage], rows, "trips") for name, usage in runs.items()]
+    for row in table:
+        del row["ours takes"], row["seconds, all"]
+    facts |= {"trips": f"{rows:,} in {DAYS} files, a day each", "edges": f"{edges:,}", "incremental_share": share}
+    facts["command"] = f"`make bench-spark SIZE={size} ARGS='--part incremental'`"
+    print(save_report(options.reports, f"incremental-{size}", f"One day more than {size} trips", table, facts))
+    return {"incremental_share": share}
+
+
+def contents(work: Path) -> list[bytes]:
+    folder = work / "grid_mobility"
+    return [file.read_bytes() for name in OUTPUTS for file in sorted((folder / name).glob("*.parquet"))]
+
+
+def main() -> None:
+    print(json.dumps(measure(options_of(command(__doc__, "trips", {}, 0), {}))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Files dated by their names, and the weeks of them that count."""
+
+import datetime
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.region.parts import Name, Part, problem
+
+WEEKS = 54  # what the paper's graph was made of
+DIGITS = {"%Y": r"(?P<year>\d{4})", "%m": r"(?P<month>\d{2})", "%d": r"(?P<day>\d{2})"}
+
+
+class Window(Part):
+    """The last weeks of files that are dated by name; their sums are kept, so that a night reads only what is new."""
+
+    date: Name = Field(description="how the day stands in a file's name: %Y, %m and %d among other text")
+    weeks: int = Field(default=WEEKS, ge=1, description="weeks, up to the newest file's day, that are read")
+
+    @model_validator(mode="after")
+    def _names_a_day(self) -> Self:
+        if any(self.date.count(digits) != 1 for digits in DIGITS):
+            raise problem(f"has date '{self.date}'; it must hold %Y, %m and %d once each, such as trips_%Y-%m-%d")
+        return self
+
+    def days(self, files: Sequence[Path], where: str) -> dict[Path, datetime.date]:
+        """The files of the window and their days.
+
+        Args:
+            where: start of the message if a name tells no day, such as ``region.yaml: mobility.window.date ``.
+
+        Raises:
+            UserError: if a name tells no day.
+        """
+        found = {file: self._day(file, where) for file in files}
+        before = max(found.values()) - datetime.timedelta(weeks=self.weeks)
+        return {file: day for file, day in found.items() if day > before}
+
+    def _day(self, file: Path, where: str) -> datetime.date:
+        literal = re.split("(%[Ymd])", self.date)
+        match = re.search("".join(DIGITS.get(part, re.escape(part)) for part in literal), file.name)
+        try:
+            if match:
+                return datetime.date(int(match["year"]), int(match["month"]), int(match["day"]))
+        except ValueError:  # such as the 30th of February
+            pass
+        raise UserError(f"{where}is '{self.date}', but the name of {file} tells no such day. Mend it, or the name.")

@@ -1,0 +1,213 @@
+"""Mobility dated by file, added up week by week: a night grids what is new and adds it to what is kept.
+
+What is kept is a tree of exact sums. A leaf holds those of one week's files, a branch those of eight weeks; each lies
+in a folder that is named by all that it depends on (files by path, size and time of change; settings; code). So nobody
+has to say what changed: a new, late or corrected file gives its week another name, and the old one is not asked for
+again. Sums are exact (`spark_jobs.exact`), and so the edges are those of a rebuild, to the byte.
+"""
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from spark_jobs.clustering import on_each_file
+from spark_jobs.edges import Least, Part, Received, Written, sum_of, write_part, write_self_flow
+from spark_jobs.exchange import exchanged
+from spark_jobs.judging import added_counts, quarantine
+from spark_jobs.movement import Movement
+from spark_jobs.output import in_one_step, part_files, part_name, written_by_tasks
+
+DAYS_PER_LEAF = 7
+LEAVES_PER_BRANCH = 8
+STATED = "node.json"
+QUARANTINE = "quarantine"
+SETTINGS = ("kind", "places", "resolution", "maximum_gap_hours", "time_zone")
+CODE = ("exact", "moves", "kernels", "records", "plain", "movement", "gridding", "judging", "sources", "incremental")
+
+
+@dataclass(frozen=True)
+class Node:
+    """Sums that are kept, or to be made: of `files`, or of the nodes below."""
+
+    key: str
+    files: tuple[str, ...] = ()
+    below: "tuple[Node, ...]" = ()
+
+    def all(self) -> "list[Node]":
+        """This node and all below it."""
+        return [self, *(node for child in self.below for node in child.all())]
+
+
+@dataclass(frozen=True)
+class Gridded:
+    """What an incremental run did: ``made`` leaves and branches of all ``nodes``; ``quarantined`` by reason."""
+
+    written: Written
+    quarantined: dict[str, int]
+    made: int
+    nodes: int
+
+
+def grow(params: Mapping[str, Any], dates: Mapping[str, str], buckets: int) -> list[Node]:
+    """The branches of a region's files, oldest first.
+
+    Args:
+        params: of the job.
+        dates: the day of each file, as 2024-03-01.
+        buckets: partitions by origin; part of every name.
+    """
+    told = {name: params.get(name) for name in SETTINGS}
+    told["columns"], told["format"] = params["source"]["columns"], params["source"]["format"]
+    if params.get("places"):
+        told["place_files"] = [_fingerprint(file) for file in params["places"]["files"]]
+    common = json.dumps([told, buckets, _code()], sort_keys=True)
+    branches: dict[int, dict[int, list[str]]] = {}
+    for file in params["source"]["files"]:
+        leaf = date.fromisoformat(dates[file]).toordinal() // DAYS_PER_LEAF
+        branches.setdefault(leaf // LEAVES_PER_BRANCH, {}).setdefault(leaf, []).append(file)
+    found = []
+    for _, weeks in sorted(branches.items()):
+        leaves = []
+        for _, files in sorted(weeks.items()):
+            key = _name(common, *(json.dumps(_fingerprint(file)) for file in sorted(files)))
+            leaves.append(Node(key, tuple(sorted(files))))
+        found.append(
+            leaves[0] if len(leaves) == 1 else Node(_name(*(leaf.key for leaf in leaves)), below=tuple(leaves))
+        )
+    return found
+
+
+def _name(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _fingerprint(file: str) -> tuple[str, int, int]:
+    stat = Path(file).stat()
+    return file, stat.st_size, stat.st_mtime_ns
+
+
+def _code() -> str:
+    """The code that makes sums: a change of it makes all of them anew."""
+    sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE)
+    return hashlib.sha256(b"".join(sources)).hexdigest()
+
+
+def write_incrementally(
+    spark: SparkSession,
+    branches: Sequence[Node],
+    movement_of: Callable[[tuple[str, ...]], Movement],
+    kept: Path,
+    buckets: int,
+    least: Least,
+    output: Mapping[str, str],
+) -> Gridded:
+    """Make the nodes that are not kept yet, write edges, self-flow and quarantine, forget what is no longer used.
+
+    Args:
+        movement_of: the moves of some of the raw files.
+        kept: the folder of the tree.
+        output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what lies there.
+    """
+    kept.mkdir(parents=True, exist_ok=True)
+    nodes = [node for branch in branches for node in branch.all()]
+    made = 0
+    for node in reversed(nodes):  # what is below comes first
+        if not (kept / node.key / STATED).exists():
+            _make(spark, node, movement_of, kept, buckets)
+            made += 1
+    leaves = [kept / node.key for node in nodes if not node.below]
+    stated = [json.loads((leaf / STATED).read_text()) for leaf in leaves]
+    folders = [str(kept / branch.key) for branch in branches]
+    target, inside = Path(output["edges"]), Path(output["self_flow"])
+    with written_by_tasks(target), written_by_tasks(inside):
+        kernel = partial(_finish, folders=folders, least=least, target=str(target))
+        parts: list[Part] = on_each_file(spark, range(buckets), kernel)
+        self_flow = write_self_flow([part.self_flow for part in parts], inside)
+    _copy_quarantine(leaves, Path(output["quarantine"]))
+    total = {
+        name: sum(getattr(part, name) for part in parts) for name in ("edges", "edges_suppressed", "cells_suppressed")
+    }
+    read, good = (sum(each[name] for each in stated) for name in ("read", "good"))
+    written = Written(self_flow=self_flow, read=read, good=good, **total)
+    used = {node.key for node in nodes}
+    for folder in kept.iterdir():
+        if folder.name not in used:
+            shutil.rmtree(folder, ignore_errors=True)
+    return Gridded(written, added_counts(each["reasons"] for each in stated), made, len(nodes))
+
+
+def _make(
+    spark: SparkSession, node: Node, movement_of: Callable[[tuple[str, ...]], Movement], kept: Path, buckets: int
+) -> None:
+    """Make a node beside its place and move it there in one step: a killed run leaves no half of it."""
+    draft = kept / f"draft-{node.key}-{secrets.token_hex(4)}"
+    draft.mkdir()
+    try:
+        with written_by_tasks(draft):
+            if node.below:
+                folders = [str(kept / child.key) for child in node.below]
+                on_each_file(spark, range(buckets), partial(_merge, folders=folders, target=str(draft)))
+                stated: dict[str, Any] = {}
+            else:
+                stated = _grid(movement_of(node.files), draft, buckets)
+        (draft / STATED).write_text(json.dumps(stated))
+        draft.rename(kept / node.key)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _grid(movement: Movement, draft: Path, buckets: int) -> dict[str, Any]:
+    """Add up the moves of a leaf's files, and write their bad rows."""
+    packed = exchanged(movement.packed(buckets), buckets)
+    counts = packed.mapInArrow(partial(_write_leaf, target=str(draft)), "read long, good long").toArrow()
+    read, good = (pc.sum(counts[name]).as_py() or 0 for name in ("read", "good"))
+    main = replace(movement.judged[0], told=(read, good))
+    reasons = quarantine([main], str(draft / QUARANTINE)) if read > good else {}
+    return {"read": read, "good": good, "reasons": reasons}
+
+
+def _write_leaf(batches: Any, target: str) -> Any:
+    received = Received(batches)
+    sums = received.sums()
+    if received.bucket is not None:
+        _write_sums(sums, Path(target) / part_name(received.bucket))
+    counts = [[received.tally.read], [received.tally.good]]
+    yield pa.record_batch(counts, schema=pa.schema([("read", pa.int64()), ("good", pa.int64())]))
+
+
+def _write_sums(sums: pa.Table | None, target: Path) -> None:
+    if sums is not None:
+        with in_one_step(target) as draft:
+            pq.write_table(sums, draft, compression="zstd", use_dictionary=["origin"])
+
+
+def _sums_of(bucket: int, folders: Sequence[str]) -> pa.Table | None:
+    files = [Path(folder) / part_name(bucket) for folder in folders]
+    return sum_of(pq.read_table(file, use_threads=False, partitioning=None) for file in files if file.exists())
+
+
+def _merge(number: int, bucket: int, folders: Sequence[str], target: str) -> None:
+    _write_sums(_sums_of(bucket, folders), Path(target) / part_name(bucket))
+
+
+def _finish(number: int, bucket: int, folders: Sequence[str], least: Least, target: str) -> Part:
+    return write_part(_sums_of(bucket, folders), bucket, least, target)
+
+
+def _copy_quarantine(leaves: Sequence[Path], target: Path) -> None:
+    files = [file for leaf in leaves if (leaf / QUARANTINE).is_dir() for file in part_files(str(leaf / QUARANTINE))]
+    before = len(list(target.glob("*.parquet")))
+    for number, file in enumerate(files, before):
+        shutil.copyfile(file, target / part_name(number))

@@ -1,0 +1,34 @@
+"""Which files a window of weeks takes, by the days in their names."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as draw
+from pydantic import ValidationError
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.region.window import Window
+
+days = draw.dates(date(1990, 1, 1), date(2090, 1, 1))
+
+
+@given(draw.lists(days, min_size=1, max_size=30, unique=True), draw.integers(1, 60))
+def test_the_last_weeks_up_to_the_newest_file_are_taken(found: list[date], weeks: int) -> None:
+    files = {Path(f"/raw/city_{day:%Y%m%d}_v2.csv.gz"): day for day in found}
+    taken = Window(date="_%Y%m%d_", weeks=weeks).days(list(files), "")
+    newest = max(found)
+    assert taken == {file: day for file, day in files.items() if day + timedelta(days=7 * weeks) > newest}
+
+
+@pytest.mark.parametrize("name", ["trips.csv", "trips_2024-02-30.csv", "trips_24-02-03.csv"])
+def test_a_name_without_its_day_is_told(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^w is 'trips_%Y-%m-%d', but the name of /raw/{name} tells no such day"):
+        Window(date="trips_%Y-%m-%d").days([Path("/raw") / name], "w ")
+
+
+@pytest.mark.parametrize("pattern", ["%Y-%m", "%Y%m%d%d", "trips"])
+def test_a_pattern_without_a_day_is_refused(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="it must hold %Y, %m and %d once each"):
+        Window(date=pattern)
