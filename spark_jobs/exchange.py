@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandas.util import hash_array
 from pyspark.sql import DataFrame
 
 PACKED = "bucket int, payload binary, read long, good long"
@@ -74,6 +73,8 @@ def bucket_of(values: pa.ChunkedArray, buckets: int) -> npt.NDArray[np.int32]:
         # Fibonacci hashing: the upper bits of a product with 2⁶⁴ / golden ratio (Knuth, volume 3, 6.4).
         mixed = values.to_numpy().astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         return ((mixed >> np.uint64(32)) % np.uint64(buckets)).astype(np.int32)
+    from pandas.util import hash_array  # half a second that only texts of users are worth
+
     hashed = hash_array(values.to_numpy(zero_copy_only=False), categorize=False)
     return (hashed % np.uint64(buckets)).astype(np.int32)
 

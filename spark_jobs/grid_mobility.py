@@ -8,7 +8,6 @@ Source: method.md, "Where the sources are silent" 1, 3 and 9.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from spark_jobs.sources import Source
 
 READERS = {"od": read_od, "trips": read_trips, "events": read_events}
 BYTES_PER_PARTITION = 128 << 20
-ROWS_PER_PARTITION = 8 << 20
+ROWS_PER_PARTITION = 4 << 20  # added up at once
 BAD_SHARE = "mobility.maximum_bad_share"
 
 
@@ -83,9 +82,8 @@ def grid_whole(
     """Read all files."""
     output, partitions = params["output"], number_of_partitions(spark, params, movement)
     written = write_edges(movement.packed(partitions), partitions, least, output["edges"], output["self_flow"])
-    main, *others = movement.judged
-    judged = [replace(main, told=(written.read, written.good)), *others]
-    verdict = settle(judged, allowed_share(params), BAD_SHARE, output["quarantine"])
+    movement.judged[0].tell(written.read, written.good)
+    verdict = settle(movement.judged, allowed_share(params), BAD_SHARE, output["quarantine"])
     return written, verdict, {"partitions": partitions}
 
 
@@ -101,7 +99,7 @@ def grid_by_week(
         raise InputError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
     folder, allowed = params["output"]["quarantine"], allowed_share(params)
     main, *others = movement.judged
-    reasons = quarantine([replace(main, told=(0, 0)), *others], folder)
+    reasons = quarantine(others, folder)
     for source in others:
         check_share(source.name, source.read(), source.counts(), allowed, BAD_SHARE, folder)
     # A power of two: the tree is made anew when the number of partitions changes.

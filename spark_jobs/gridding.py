@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession, Window, types
 from pyspark.sql import functions as sql
 
 from spark_jobs.errors import InputError
-from spark_jobs.judging import AMBIGUOUS_PLACE, NO_ID, Judged, coordinate_rules
+from spark_jobs.judging import AMBIGUOUS_PLACE, NO_ID, Judged, Rule, coordinate_rules
 from spark_jobs.sources import NUMBER, TEXT, Source, read_source
 
 Points = Mapping[str, tuple[str, str]]
@@ -92,17 +92,21 @@ def read_places(spark: SparkSession, params: object, resolution: int) -> Places:
         InputError: as `read_source`.
     """
     source = Source.parse(params, {"id", "latitude", "longitude"}, "places")
-    raw = read_source(spark, source, {"id": TEXT, "latitude": NUMBER, "longitude": NUMBER})
-    same_id = Window.partitionBy("id")
-    broken = reduce(or_, (condition for condition, _ in coordinate_rules("latitude", "longitude")))
-    points = sql.when(~broken, sql.struct("latitude", "longitude"))  # null, and so ignored, where there is no point
-    raw = raw.withColumn("ambiguous", sql.min(points).over(same_id) != sql.max(points).over(same_id))
-    rules = [
-        (sql.col("id").isNull(), NO_ID),
-        *coordinate_rules("latitude", "longitude"),
-        (sql.col("ambiguous"), AMBIGUOUS_PLACE),
-    ]
-    judged = Judged.by(rules, raw, source.describe())
+
+    def make() -> tuple[list[Rule], DataFrame]:
+        raw = read_source(spark, source, {"id": TEXT, "latitude": NUMBER, "longitude": NUMBER})
+        same_id = Window.partitionBy("id")
+        broken = reduce(or_, (condition for condition, _ in coordinate_rules("latitude", "longitude")))
+        points = sql.when(~broken, sql.struct("latitude", "longitude"))  # null, and so ignored, where there is none
+        raw = raw.withColumn("ambiguous", sql.min(points).over(same_id) != sql.max(points).over(same_id))
+        rules = [
+            (sql.col("id").isNull(), NO_ID),
+            *coordinate_rules("latitude", "longitude"),
+            (sql.col("ambiguous"), AMBIGUOUS_PLACE),
+        ]
+        return rules, raw
+
+    judged = Judged(source.describe(), make)
     good = with_cells(judged.good("id", "latitude", "longitude"), {"cell": ("latitude", "longitude")}, resolution)
     arrow = good.distinct().orderBy("id").toArrow()
     return Places(spark.createDataFrame(arrow), arrow, judged)

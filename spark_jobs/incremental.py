@@ -11,7 +11,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -173,8 +173,8 @@ def _grid(movement: Movement, draft: Path, buckets: int) -> dict[str, Any]:
     packed = exchanged(movement.packed(buckets), buckets)
     counts = packed.mapInArrow(partial(_write_leaf, target=str(draft)), "read long, good long").toArrow()
     read, good = (pc.sum(counts[name]).as_py() or 0 for name in ("read", "good"))
-    main = replace(movement.judged[0], told=(read, good))
-    reasons = quarantine([main], str(draft / QUARANTINE)) if read > good else {}
+    movement.judged[0].tell(read, good)
+    reasons = quarantine(movement.judged[:1], str(draft / QUARANTINE)) if read > good else {}
     return {"read": read, "good": good, "reasons": reasons}
 
 

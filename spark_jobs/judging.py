@@ -1,20 +1,22 @@
 """Each row is judged: good, or bad for one named reason; the bad ones are kept apart, counted, and bounded."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, reduce
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as sql
 
 from spark_jobs.errors import InputError
-from spark_jobs.output import open_parquet, part_files, write_parts
+from spark_jobs.output import checked_empty, open_parquet, part_files, part_name, write_parts
 
 Rule = tuple[Column, str]
 ROWS_PER_FILE = 1_000_000
-QUARANTINE = "source string, reason string, row string"
+QUARANTINE = pa.schema([(name, pa.string()) for name in ("source", "reason", "row")])
 
 NO_COORDINATE = "coordinate missing or NaN"
 NO_LATITUDE = "latitude beyond ±90"
@@ -60,35 +62,41 @@ def share_rules(name: str, label: str) -> list[Rule]:
     ]
 
 
-@dataclass(frozen=True)
 class Judged:
-    """Rows with a ``reason`` (null: good). They are counted on the way, by the first action that reads them.
+    """Rows with a ``reason`` (null: good), made when somebody asks for them.
 
-    ``told``: how many rows there are and how many of them are good, where the tasks that read them have counted.
+    They are counted on the way, by the first action that reads them, and by the tasks where these read the files.
     """
 
-    name: str
-    frame: DataFrame
-    reasons: tuple[str, ...]
-    counted: tuple[Column, ...] = field(repr=False)
-    observation: Observation = field(repr=False)
-    told: tuple[int, int] | None = None
-
-    @classmethod
-    def by(cls, rules: list[Rule], frame: DataFrame, name: str) -> "Judged":
+    def __init__(self, name: str, make: Callable[[], tuple[list[Rule], DataFrame]]) -> None:
         """Judge rows; the first rule that holds gives the reason.
 
         Args:
-            frame: raw rows with ``source`` and ``row`` beside the columns that the rules look at.
             name: what the rows are, for messages: the file they come from.
+            make: gives the rules, and raw rows with ``source`` and ``row`` beside the columns that the rules look at.
         """
+        self.name = name
+        self._make = make
+        self._observation = Observation()
+        self._told: tuple[int, int] | None = None
+
+    def tell(self, read: int, good: int) -> None:
+        """Say what the tasks have counted: a task that Spark repeats is counted once."""
+        self._told = (read, good)
+
+    @cached_property
+    def _judged(self) -> tuple[DataFrame, tuple[str, ...], tuple[Column, ...]]:
+        """The rows, the reasons, and the columns that count."""
+        rules, frame = self._make()
         reasons = tuple(dict.fromkeys(reason for _, reason in rules))
         reason = sql.coalesce(*(sql.when(condition, sql.lit(text)) for condition, text in rules))
-        observation = Observation()
         counts = [sql.count_if(sql.col("reason") == text).alias(f"r{number}") for number, text in enumerate(reasons)]
         counted = (sql.count(sql.lit(1)).alias("read"), *counts)
-        judged = frame.withColumn("reason", reason).observe(observation, *counted)
-        return cls(name, judged, reasons, counted, observation)
+        return frame.withColumn("reason", reason).observe(self._observation, *counted), reasons, counted
+
+    @property
+    def frame(self) -> DataFrame:
+        return self._judged[0]
 
     def good(self, *columns: str) -> DataFrame:
         return self.frame.where(sql.col("reason").isNull()).select(*columns)
@@ -97,50 +105,48 @@ class Judged:
         return self.frame.where(sql.col("reason").isNotNull()).select("source", "reason", "row")
 
     @cached_property
-    def figures(self) -> dict[str, int]:
-        """What was counted by the first action on the frame, which must have begun.
-
-        Where no row is good, Spark replaces the whole plan by an empty one and the observation with it: count then.
+    def _figures(self) -> dict[str, int]:
+        """Rows read, and bad rows by the number of their reason; waits for the first action on the frame.
 
         Raises:
             InputError: if the rows are not those that the tasks have counted.
         """
-        if self.told is None:
-            return self._observed() or self._count()
-        if not self.num_bad():  # nothing to ask Spark
-            return {"read": self.told[0], **{f"r{number}": 0 for number in range(len(self.reasons))}}
-        figures = self._observed()
-        if figures is None or not self._are_told(figures):  # a repeated task may have been counted twice
+        # Where no row is good, Spark replaces the whole plan by an empty one and the observation with it: count then.
+        figures = self._observed() or self._count()
+        if self._told is not None and not self._are_told(figures):  # a repeated task may have been counted twice
             figures = self._count()
-        if not self._are_told(figures):
-            raise InputError(f"{self.name} changed while it was read. Run the job again.")
+            if not self._are_told(figures):
+                raise InputError(f"{self.name} changed while it was read. Run the job again.")
         return figures
-
-    def num_bad(self) -> int:
-        """Bad rows, by the tasks' count where there is one."""
-        return sum(self.counts().values()) if self.told is None else self.told[0] - self.told[1]
 
     def _are_told(self, figures: dict[str, int]) -> bool:
         bad = sum(count for name, count in figures.items() if name != "read")
-        return self.told == (figures["read"], figures["read"] - bad)
+        return self._told == (figures["read"], figures["read"] - bad)
 
     def _observed(self) -> dict[str, int] | None:
         try:
-            return {name: int(count) for name, count in self.observation.get.items()}
+            return {name: int(count) for name, count in self._observation.get.items()}
         except Py4JJavaError:
             return None
 
     def _count(self) -> dict[str, int]:
-        row = self.frame.agg(*self.counted).first()
+        frame, _, counted = self._judged
+        row = frame.agg(*counted).first()
         return {name: int(count) for name, count in row.asDict().items()}
 
     def read(self) -> int:
         """Rows read."""
-        return self.figures["read"]
+        return self._told[0] if self._told else self._figures["read"]
+
+    def num_bad(self) -> int:
+        """Bad rows."""
+        return self._told[0] - self._told[1] if self._told else sum(self.counts().values())
 
     def counts(self) -> dict[str, int]:
         """Bad rows by reason, without the reasons that did not occur."""
-        found = {text: self.figures[f"r{number}"] for number, text in enumerate(self.reasons)}
+        if self._told and not self.num_bad():
+            return {}  # without asking Spark for a reason
+        found = {text: self._figures[f"r{number}"] for number, text in enumerate(self._judged[1])}
         return {text: count for text, count in found.items() if count}
 
 
@@ -181,8 +187,10 @@ def quarantine(sources: Sequence[Judged], folder: str) -> dict[str, int]:
         How many there are, by reason.
     """
     spoilt = [source.bad() for source in sources if source.num_bad()]
-    nothing = sources[0].frame.sparkSession.createDataFrame([], QUARANTINE)
-    everything = reduce(DataFrame.union, spoilt) if spoilt else nothing
+    if not spoilt:
+        pq.write_table(QUARANTINE.empty_table(), checked_empty(folder) / part_name(0))
+        return {}
+    everything = reduce(DataFrame.union, spoilt)
     files = 1 + sum(source.num_bad() for source in sources) // ROWS_PER_FILE
     by_reason = everything.repartition(files, "reason", "row") if files > 1 else everything.coalesce(1)
     write_parts(by_reason.sortWithinPartitions("source", "reason", "row"), folder)

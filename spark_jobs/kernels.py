@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from spark_jobs.exact import LARGEST, SMALLEST
 from spark_jobs.exchange import Tally, packed, packed_tally, unpacked
 from spark_jobs.gridding import cells_at
-from spark_jobs.moves import ROWS_AT_ONCE, ROWS_HELD, Adder, added_up, large_texts, make_moves
+from spark_jobs.moves import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
 from spark_jobs.records import Mask, Rows
 
 ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
@@ -68,13 +68,9 @@ def _whole(amount: pa.Array) -> Mask:
 
 
 def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets: int) -> Rows:
-    """Moves of good rows, added up as far as memory allows, as payloads by origin."""
-    adder = Adder(ROWS_HELD)
-    for batch in rows:
-        for sums in adder.add(moves(batch)):
-            yield from packed(sums, "origin", buckets)
-    for sums in adder.rest():
-        yield from packed(sums, "origin", buckets)
+    """Moves of good rows as payloads by origin, added up before where that saves rows."""
+    for table in condensed(moves(batch) for batch in rows):
+        yield from packed(table, "origin", buckets)
 
 
 def od_moves(rows: pa.RecordBatch) -> pa.Table:

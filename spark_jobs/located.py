@@ -46,7 +46,7 @@ def read_located(
     if {"latitude", "longitude"} <= set(source.columns):
         raw = read_source(spark, source, {**kinds, "latitude": NUMBER, "longitude": NUMBER})
         every = [*coordinate_rules("latitude", "longitude"), *rules]
-        judged = Judged.by(every, raw.withColumns(dict(derived)), source.describe())
+        judged = Judged(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
         good = judged.good("latitude", "longitude", *columns)
         return Located(with_cells(good, {"cell": ("latitude", "longitude")}, params["resolution"]), [judged])
     if "place" not in source.columns:
@@ -54,5 +54,5 @@ def read_located(
     places = read_places(spark, parameter(params, "places"), params["resolution"])
     raw = places.look_up(read_source(spark, source, {**kinds, "place": TEXT}), "place", "cell")
     every = [(sql.col("place").isNull(), NO_ID), (sql.col("cell").isNull(), UNKNOWN_PLACE), *rules]
-    judged = Judged.by(every, raw.withColumns(dict(derived)), source.describe())
+    judged = Judged(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
     return Located(judged.good("cell", *columns), [judged, places.judged])

@@ -75,44 +75,48 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     """Flows between places; ids of both tables are compared as strings."""
     source = Source.parse(parameter(params, "source"), {"origin", "destination", "flow"})
     places: Places = read_places(spark, parameter(params, "places"), params["resolution"])
-    raw = read_source(spark, source, KINDS["od"])
-    raw = places.look_up(places.look_up(raw, "origin", "origin_cell"), "destination", "destination_cell")
-    rules: list[Rule] = [
-        (sql.col("origin").isNull() | sql.col("destination").isNull(), NO_ID),
-        (sql.col("origin_cell").isNull() | sql.col("destination_cell").isNull(), UNKNOWN_PLACE),
-        *flow_rules("flow"),
-    ]
-    amounts = ("flow", *(["users"] if "users" in source.columns else []))
-    if "users" in amounts:
-        rules += [*flow_rules("users"), (sql.col("users") != sql.floor("users"), "users not a whole number")]
-    records = Records(
-        Judged.by(rules, raw, source.describe()),
-        ("origin_cell", "destination_cell", *amounts),
-        reading_of(source, "od", good_flows, partial(at_places, places=places.arrow)),
-    )
-    kernel = partial(pack_moves, moves=od_moves)
-    users: Literal["counted", "unknown"] = "counted" if "users" in amounts else "unknown"
-    return Movement(source, users, [records.judged, places.judged], records, partial(_by_origin, records, kernel))
+    counted = "users" in source.columns
+
+    def make() -> tuple[list[Rule], DataFrame]:
+        raw = read_source(spark, source, KINDS["od"])
+        raw = places.look_up(places.look_up(raw, "origin", "origin_cell"), "destination", "destination_cell")
+        rules = [
+            (sql.col("origin").isNull() | sql.col("destination").isNull(), NO_ID),
+            (sql.col("origin_cell").isNull() | sql.col("destination_cell").isNull(), UNKNOWN_PLACE),
+            *flow_rules("flow"),
+        ]
+        if counted:
+            rules += [*flow_rules("users"), (sql.col("users") != sql.floor("users"), "users not a whole number")]
+        return rules, raw
+
+    columns = ("origin_cell", "destination_cell", "flow", *(["users"] if counted else []))
+    reading = reading_of(source, "od", good_flows, partial(at_places, places=places.arrow))
+    records = Records(spark, Judged(source.describe(), make), columns, reading)
+    packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
+    return Movement(source, "counted" if counted else "unknown", [records.judged, places.judged], records, packed)
 
 
 def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     """Trips between two points each; a trip without a count is one."""
     source = Source.parse(parameter(params, "source"), set(ENDS))
-    # Only whether the time can be read matters here, so a missing zone does no harm.
-    raw = read_source(spark, source, KINDS["trips"], params.get("time_zone") or "UTC")
-    rules = [*coordinate_rules(*ENDS[:2]), *coordinate_rules(*ENDS[2:])]
-    if "count" in source.columns:
-        rules += flow_rules("count")
-    if "user" in source.columns:
-        rules.append((sql.col("user").isNull(), NO_USER))
-    if "time" in source.columns:
-        rules.append((sql.col("time").isNull(), NO_TIME))
+
+    def make() -> tuple[list[Rule], DataFrame]:
+        # Only whether the time can be read matters here, so a missing zone does no harm.
+        raw = read_source(spark, source, KINDS["trips"], params.get("time_zone") or "UTC")
+        rules = [*coordinate_rules(*ENDS[:2]), *coordinate_rules(*ENDS[2:])]
+        if "count" in source.columns:
+            rules += flow_rules("count")
+        if "user" in source.columns:
+            rules.append((sql.col("user").isNull(), NO_USER))
+        if "time" in source.columns:
+            rules.append((sql.col("time").isNull(), NO_TIME))
+        return rules, raw
+
     columns = (*ENDS, *(role for role in ("count", "user") if role in source.columns))
-    judged = Judged.by(rules, raw, source.describe())
-    records = Records(judged, columns, reading_of(source, "trips", good_trips))
+    records = Records(spark, Judged(source.describe(), make), columns, reading_of(source, "trips", good_trips))
     kernel = partial(pack_moves, moves=partial(trip_moves, resolution=params["resolution"]))
     users: Literal["named", "unknown"] = "named" if "user" in columns else "unknown"
-    return Movement(source, users, [judged], records, partial(_by_origin, records, kernel))
+    return Movement(source, users, [records.judged], records, partial(_by_origin, records, kernel))
 
 
 def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
@@ -126,15 +130,19 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     gap = MAXIMUM_GAP_HOURS if told is None else float(told)
     if not 0 < gap < LONGEST_GAP_HOURS:
         raise InputError(f"mobility.maximum_gap_hours is {gap:g}: say a number of hours above 0, such as 24.")
-    raw = read_source(spark, source, KINDS["events"], params.get("time_zone"))
-    rules = [
-        (sql.col("user").isNull(), NO_USER),
-        (sql.col("time").isNull(), NO_TIME),
-        (sql.col("time_zoneless"), f"{NO_ZONE} (say mobility.time_zone)"),
-        *coordinate_rules("latitude", "longitude"),
-    ]
-    judged = Judged.by(rules, raw, source.describe())
-    records = Records(judged, tuple(KINDS["events"]), reading_of(source, "events", good_events))
+
+    def make() -> tuple[list[Rule], DataFrame]:
+        raw = read_source(spark, source, KINDS["events"], params.get("time_zone"))
+        rules = [
+            (sql.col("user").isNull(), NO_USER),
+            (sql.col("time").isNull(), NO_TIME),
+            (sql.col("time_zoneless"), f"{NO_ZONE} (say mobility.time_zone)"),
+            *coordinate_rules("latitude", "longitude"),
+        ]
+        return rules, raw
+
+    judged = Judged(source.describe(), make)
+    records = Records(spark, judged, tuple(KINDS["events"]), reading_of(source, "events", good_events))
     kernel = partial(pack_records, resolution=params["resolution"])
     packed = partial(_by_user_and_origin, records, kernel, int(gap * MICROSECONDS_PER_HOUR))
     return Movement(source, "counted", [judged], records, packed)

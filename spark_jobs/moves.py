@@ -13,8 +13,9 @@ import pyarrow as pa
 from spark_jobs.exact import PARTS, WHOLE, exact, summed
 
 Cells = npt.NDArray[np.int64]
-ROWS_AT_ONCE = 1 << 21  # added up at a time, at least
-ROWS_HELD = 1 << 21  # sums that a task keeps in the hope of more moves between the same cells
+ROWS_AT_ONCE = 1 << 22  # added up at a time
+ROWS_TRIED = 1 << 19  # added up first, to see what that saves
+WORTH_ADDING = 0.8  # at most this share of them must be left for adding up before the shuffle to pay
 
 
 def make_moves(origin: pa.Array, destination: pa.Array, flow: pa.Array, **users: pa.Array) -> pa.Table:
@@ -45,8 +46,7 @@ def added_up(moves: pa.Table) -> pa.Table:
         named = moves["user"].dictionary_encode().combine_chunks()
         users = named.dictionary
         code = _ranks_if_large(code, width * width, len(users)) * len(users) + named.indices.to_numpy()
-    order = np.argsort(code)
-    code = code[order]
+    order, code = sorted_with_order(code)
     starts = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
     chosen = order[starts]
     numbers = {name: moves[name].to_numpy() for name in moves.column_names if name in PARTS}
@@ -56,6 +56,20 @@ def added_up(moves: pa.Table) -> pa.Table:
     if users is not None:
         table["user"] = users.take(named.indices.take(pa.array(chosen)))
     return pa.table(table)
+
+
+def sorted_with_order(code: Cells) -> tuple[Cells, Cells]:
+    """The order that sorts codes from 0 up, and the codes in it.
+
+    Code and place share one number where 63 bits hold both: numpy sorts numbers twice as fast as it sorts their places.
+    """
+    place_bits = len(code).bit_length()
+    if not len(code) or int(code.max()).bit_length() + place_bits > 63:
+        order = np.argsort(code, kind="stable")
+        return order, code[order]
+    joint = (code << place_bits) | np.arange(len(code))
+    joint.sort()
+    return joint & ((1 << place_bits) - 1), joint >> place_bits
 
 
 def _pair_codes(origin: pa.ChunkedArray, destination: pa.ChunkedArray) -> tuple[Cells, Cells, Cells]:
@@ -91,27 +105,24 @@ def joined(tables: list[pa.Table]) -> pa.Table:
 class Adder:
     """Adds up moves as they come.
 
-    What it holds is bounded by the pairs (of named users: pairs and users) it has seen, or by `rows_held` if told.
+    What it holds is bounded by the pairs (of named users: pairs and users) it has seen.
     """
 
-    def __init__(self, rows_held: int | None = None, rows_at_once: int = ROWS_AT_ONCE) -> None:
-        self.rows_held, self.rows_at_once = rows_held, rows_at_once
+    def __init__(self, rows_at_once: int = ROWS_AT_ONCE) -> None:
+        self.rows_at_once = rows_at_once
         self.sums: list[pa.Table] = []  # one table, or none yet
         self.coming: list[pa.Table] = []
         self.rows_coming = 0
 
-    def add(self, moves: pa.Table) -> Iterator[pa.Table]:
-        """Take moves in; gives the sums that outgrew `rows_held`, of which the same pairs may come again."""
+    def add(self, moves: pa.Table) -> None:
         self.coming.append(moves)
         self.rows_coming += moves.num_rows
         # As many as are held already, so that each row is sorted again only a few times.
         if self.rows_coming >= max([self.rows_at_once, *(table.num_rows for table in self.sums)]):
             self._settle()
-            if self.rows_held is not None and self.sums[0].num_rows > self.rows_held:
-                yield self.sums.pop()
 
     def rest(self) -> Iterator[pa.Table]:
-        """The sums that are still held."""
+        """The sums of all that came; one table, or none."""
         if self.coming:
             self._settle()
         yield from self.sums
@@ -120,3 +131,31 @@ class Adder:
     def _settle(self) -> None:
         self.sums = [added_up(joined([*self.sums, *self.coming]))]
         self.coming, self.rows_coming = [], 0
+
+
+def condensed(
+    tables: Iterator[pa.Table], rows_tried: int = ROWS_TRIED, rows_at_once: int = ROWS_AT_ONCE
+) -> Iterator[pa.Table]:
+    """Moves, so many at a time, added up where that leaves few enough rows to be worth it; else as they came.
+
+    A year of the same few pairs shrinks before it is shuffled. Where almost every move is a pair of its own, adding up
+    would cost a sort and save nothing: it is done once, behind the shuffle.
+    """
+    held: list[pa.Table] = []
+    rows, wanted, tried, worth_it = 0, rows_tried, False, True
+    for table in tables:
+        held.append(table)
+        rows += table.num_rows
+        if rows < wanted:
+            continue
+        moves = joined(held)
+        if worth_it:
+            moves = added_up(moves)
+            worth_it = tried or moves.num_rows <= WORTH_ADDING * rows
+            tried = True
+        held, rows, wanted = [moves], moves.num_rows, rows_at_once
+        if not worth_it or rows > rows_at_once // 2:
+            yield moves
+            held, rows = [], 0
+    if held:
+        yield added_up(joined(held)) if worth_it else joined(held)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from spark_jobs.exchange import PACKED, Tally, packed_tally
@@ -41,6 +41,7 @@ class Reading:
 class Records:
     """Raw records: judged by Spark, or, where there is a `reading`, by the tasks; `columns` is what a kernel sees."""
 
+    spark: SparkSession
     judged: Judged
     columns: tuple[str, ...]
     reading: Reading | None
@@ -51,7 +52,7 @@ class Records:
             frame = self.judged.frame.select(*self.columns, sql.col("reason").isNull().alias("_good"))
             return frame.mapInArrow(partial(_of_frame, kernel=kernel), PACKED)
         splits = len(self.reading.plain.splits)
-        numbers = self.judged.frame.sparkSession.range(0, splits, 1, max(splits, 1))
+        numbers = self.spark.range(0, splits, 1, max(splits, 1))
         task = partial(_of_splits, reading=self.reading, columns=self.columns, kernel=kernel)
         return numbers.mapInArrow(task, PACKED)
 

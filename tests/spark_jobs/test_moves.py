@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as draw
 
+from spark_jobs import moves as module
 from spark_jobs.exact import rounded
 from spark_jobs.exchange import Tally, bucket_of, packed, packed_tally, unpacked
 from spark_jobs.moves import Adder, added_up, joined, make_moves
@@ -40,32 +41,58 @@ def as_frame(moves: pa.Table) -> pd.DataFrame:
     return frame.drop(columns=parts).assign(flow=flow)
 
 
-@pytest.mark.parametrize("kind", ["", "users", "user"])
-@pytest.mark.parametrize("held", [None, 10, 10_000])
-@pytest.mark.parametrize("whole", [True, False])
-def test_an_adder_gives_what_groupby_gives(kind: str, held: int | None, whole: bool) -> None:
-    adder, frames, given_out = Adder(held, rows_at_once=100), [], []
-    for seed in range(12):  # some of them whole numbers, as files differ
-        frame, moves = random_moves(70, seed, whole or seed % 3 == 0, kind)
-        frames.append(frame)
-        given_out += list(adder.add(moves))
-    given_out += list(adder.rest())
-    assert (len(given_out) > 1) == (held == 10)
-    found = as_frame(added_up(joined(given_out)))
+def series(kind: str, whole: bool) -> tuple[pd.DataFrame, list[pa.Table]]:
+    """Twelve tables of moves, some of them of whole numbers, as files differ; and what they hold in all, added up."""
+    pairs = [random_moves(70, seed, whole or seed % 3 == 0, kind) for seed in range(12)]
     keys = ["origin", "destination", *(["user"] if kind == "user" else [])]
-    assert found[["origin", "destination"]].equals(
-        found[["origin", "destination"]].sort_values(["origin", "destination"])
-    )
-    truth = pd.concat(frames).groupby(keys, as_index=False).sum()
-    ordered = found.sort_values(keys, ignore_index=True)[list(truth.columns)]
-    pd.testing.assert_frame_equal(ordered, truth, rtol=1e-14)
+    return pd.concat(frame for frame, _ in pairs).groupby(keys, as_index=False).sum(), [table for _, table in pairs]
+
+
+def assert_sums(found: pa.Table, truth: pd.DataFrame) -> None:
+    frame = as_frame(found)
+    pairs = frame[["origin", "destination"]]
+    assert pairs.equals(pairs.sort_values(["origin", "destination"]))
+    keys = [name for name in ("origin", "destination", "user") if name in frame]
+    pd.testing.assert_frame_equal(frame.sort_values(keys, ignore_index=True)[list(truth.columns)], truth, rtol=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["", "users", "user"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_adder_gives_what_groupby_gives(kind: str, whole: bool) -> None:
+    truth, tables = series(kind, whole)
+    adder = Adder(rows_at_once=100)
+    for table in tables:
+        adder.add(table)
+    (found,) = adder.rest()
+    assert_sums(found, truth)
+
+
+@pytest.mark.parametrize("kind", ["", "users", "user"])
+@pytest.mark.parametrize("worth", [0.8, 0.01])
+def test_moves_are_condensed_where_that_is_worth_it(kind: str, worth: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it was not, the moves pass as they came; what they add up to is the same."""
+    monkeypatch.setattr(module, "WORTH_ADDING", worth)
+    truth, tables = series(kind, whole=False)
+    out = list(module.condensed(iter(tables), 140, 140))
+    assert sum(table.num_rows for table in out) < 840
+    if worth > 0.5:
+        assert sum(table.num_rows for table in out) < 420
+    else:
+        assert [table.num_rows for table in out[1:]] == [140] * 5
+    assert_sums(added_up(joined(out)), truth)
+
+
+@given(draw.lists(draw.integers(0, 2**62), max_size=50), draw.integers(0, 60))
+def test_codes_are_sorted_with_their_places(codes: list[int], bits: int) -> None:
+    code = np.array(codes, dtype=np.int64) >> bits
+    order, ordered = module.sorted_with_order(code)
+    assert order.tolist() == np.argsort(code, kind="stable").tolist()
+    assert ordered.tolist() == sorted(code.tolist())
 
 
 def test_users_beyond_the_bits_of_a_code_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells² · users above 2⁶³ would wrap; ranks of the pairs then stand for them."""
     frame, moves = random_moves(500, 1, kind="user")
-    from spark_jobs import moves as module
-
     plain = added_up(moves)
     ranks = module._ranks_if_large
     monkeypatch.setattr(module, "_ranks_if_large", lambda code, codes, others: ranks(code, 2**62, others))
