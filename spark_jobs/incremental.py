@@ -163,6 +163,7 @@ def _make(
             else:
                 stated = _grid(movement_of(node.files), draft, buckets)
         (draft / STATED).write_text(json.dumps(stated))
+        shutil.rmtree(kept / node.key, ignore_errors=True)  # without a statement: half of it was deleted by hand
         draft.rename(kept / node.key)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -93,11 +93,8 @@ class Cluster:
 
     def executors(self, name: str) -> list[psutil.Process]:
         """The executors that a worker runs at this moment."""
-        return [
-            process
-            for process in psutil.Process(self.processes[name].pid).children(recursive=True)
-            if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in process.cmdline()
-        ]
+        below = psutil.Process(self.processes[name].pid).children(recursive=True)
+        return [process for process in below if is_executor(process)]
 
     def finished_tasks(self, name: str) -> int:
         """Tasks that a worker's executors ended well, by their own logs."""
@@ -142,6 +139,13 @@ class Cluster:
         for child in below:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
+
+
+def is_executor(process: psutil.Process) -> bool:
+    try:
+        return "org.apache.spark.executor.CoarseGrainedExecutorBackend" in process.cmdline()
+    except psutil.Error:  # it has ended
+        return False
 
 
 def python_without_the_project(folder: Path) -> Path:

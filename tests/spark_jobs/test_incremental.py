@@ -111,7 +111,7 @@ def test_what_a_killed_run_left_is_made_again(spark: SparkSession, tmp_path: Pat
     _, found = run(spark, raw.params(), tmp_path / "first", kept)
     assert not list(kept.glob("draft-*"))
     (node,) = kept.iterdir()
-    (node / "node.json").unlink()  # as if it had been killed between the files and the statement
+    (node / "node.json").unlink()  # as if somebody had tidied up
     (node / "part-00000.parquet").unlink(missing_ok=True)
     _, again = run(spark, raw.params(), tmp_path / "second", kept)
     assert again == found

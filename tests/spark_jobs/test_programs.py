@@ -108,9 +108,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_told_and_keeps_no_part_of_the_output(tmp_path: Path, small_disk: Path) -> None:
-    params = trips_params(tmp_path, rows=50_000)
-    output = {name: str(small_disk / name) for name in params["output"]}
-    done = start([sys.executable, "-m", "spark_jobs.grid_mobility"], tmp_path, {**params, "output": output})
+    params = {**trips_params(tmp_path, rows=50_000), "resolution": 9}
+    params["output"] = {name: str(small_disk / name) for name in params["output"]}
+    done = start([sys.executable, "-m", "spark_jobs.grid_mobility"], tmp_path, params)
     assert done.returncode == 2, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])["error"]
     assert told.startswith(f"The disk of {small_disk}")
