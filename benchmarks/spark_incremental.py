@@ -44,16 +44,15 @@ def measure(options: Namespace) -> dict[str, float]:
 
     kept = fresh(work) / "kept"
     runs = {"54 weeks, nothing kept": run(files[:-1], kept)}
-    nights = [run(files[1:], kept)]
-    night = contents(work)
-    runs["one day more, the first one less"] = nights[0]
+    night = runs["one day more, the first one less"] = run(files[1:], kept)
+    of_night = contents(work)
     runs["the same days, nothing kept"] = run(files[1:], work / "other")
-    if contents(work) != night:
+    if contents(work) != of_night:
         raise RuntimeError("The night's edges are not those of a rebuild.")
     runs["the same days, without a window"] = run(files[1:], None)
     rebuild = min(runs[name].seconds for name in runs if name.startswith("the same days"))
-    share = round(runs["one day more, the first one less"].seconds / rebuild, 3)
-    edges = report_of(nights[0])["rows"]["edges"]
+    share = round(night.seconds / rebuild, 3)
+    edges = report_of(night)["rows"]["edges"]
     shutil.rmtree(work)
     table = [as_row(name, [usage], [usage], rows, "trips") for name, usage in runs.items()]
     for row in table:

@@ -108,12 +108,14 @@ def grid_by_week(
     def movement_of(files: tuple[str, ...]) -> Movement:
         return READERS[params["kind"]](spark, {**params, "source": {**params["source"], "files": files}})
 
-    branches = grow(params, parameter(params, "dates"), buckets)
+    dates = parameter(params, "dates")
+    branches = grow(params, dates, buckets)
     done = write_incrementally(spark, branches, movement_of, Path(params["kept"]), buckets, least, params["output"])
     read = done.written.read
     check_share(main.name, read, done.quarantined, allowed, BAD_SHARE, folder)
     verdict = Verdict(read, added_counts([done.quarantined, reasons]), sum(done.quarantined.values()) / read, allowed)
-    return done.written, verdict, {"partitions": buckets, "nodes": done.nodes, "nodes_made": done.made}
+    days = {"files": len(dates), "first_day": min(dates.values()), "last_day": max(dates.values())}
+    return done.written, verdict, {"partitions": buckets, **days, "nodes": done.nodes, "nodes_made": done.made}
 
 
 def allowed_share(params: Mapping[str, Any]) -> float:

@@ -6,14 +6,18 @@ has to say what changed: a new, late or corrected file gives its week another na
 again. Sums are exact (`spark_jobs.exact`), and so the edges are those of a rebuild, to the byte.
 """
 
+import fcntl
 import hashlib
 import json
+import re
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.clustering import on_each_file
 from spark_jobs.edges import Least, Part, Received, Written, sum_of, write_part, write_self_flow
+from spark_jobs.errors import InputError
 from spark_jobs.exchange import exchanged
 from spark_jobs.judging import added_counts, quarantine
 from spark_jobs.movement import Movement
@@ -33,16 +38,25 @@ DAYS_PER_LEAF = 7
 LEAVES_PER_BRANCH = 8
 STATED = "node.json"
 QUARANTINE = "quarantine"
-SETTINGS = ("kind", "places", "resolution", "maximum_gap_hours", "time_zone")
-CODE = ("exact", "moves", "kernels", "records", "plain", "movement", "gridding", "judging", "sources", "incremental")
+LOCK = "lock"
+OURS = re.compile(r"(draft-)?[0-9a-f]{32}(-[0-9a-f]{8})?")  # names of folders that this may delete
+SETTINGS = ("kind", "places", "resolution", "time_zone")
+CODE = (
+    *("edges", "exact", "exchange", "gridding", "incremental", "judging", "kernels", "movement", "moves"),
+    *("output", "plain", "records", "remote", "sources"),
+)
+LIBRARIES = ("h3ronpy", "numpy", "pyarrow", "pyspark")
+
+
+Fingerprint = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
 class Node:
-    """Sums that are kept, or to be made: of `files`, or of the nodes below."""
+    """Sums that are kept, or to be made: of files (path, size, time of change), or of the nodes below."""
 
     key: str
-    files: tuple[str, ...] = ()
+    files: "tuple[Fingerprint, ...]" = ()
     below: "tuple[Node, ...]" = ()
 
     def all(self) -> "list[Node]":
@@ -81,8 +95,8 @@ def grow(params: Mapping[str, Any], dates: Mapping[str, str], buckets: int) -> l
     for _, weeks in sorted(branches.items()):
         leaves = []
         for _, files in sorted(weeks.items()):
-            key = _name(common, *(json.dumps(_fingerprint(file)) for file in sorted(files)))
-            leaves.append(Node(key, tuple(sorted(files))))
+            marks = tuple(_fingerprint(file) for file in sorted(files))
+            leaves.append(Node(_name(common, json.dumps(marks)), marks))
         found.append(
             leaves[0] if len(leaves) == 1 else Node(_name(*(leaf.key for leaf in leaves)), below=tuple(leaves))
         )
@@ -93,15 +107,16 @@ def _name(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _fingerprint(file: str) -> tuple[str, int, int]:
+def _fingerprint(file: str) -> Fingerprint:
     stat = Path(file).stat()
     return file, stat.st_size, stat.st_mtime_ns
 
 
 def _code() -> str:
-    """The code that makes sums: a change of it makes all of them anew."""
+    """The code that makes sums, and the libraries that it uses: a change of them makes all sums anew."""
     sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE)
-    return hashlib.sha256(b"".join(sources)).hexdigest()
+    versions = "".join(version(name) for name in LIBRARIES)
+    return hashlib.sha256(b"".join([*sources, versions.encode()])).hexdigest()
 
 
 def write_incrementally(
@@ -121,10 +136,38 @@ def write_incrementally(
         output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what lies there.
     """
     kept.mkdir(parents=True, exist_ok=True)
+    with _alone(kept):
+        return _write_incrementally(spark, branches, movement_of, kept, buckets, least, output)
+
+
+@contextmanager
+def _alone(kept: Path) -> Iterator[None]:
+    """Keep other runs out of the tree: they would delete what this one is making.
+
+    Raises:
+        InputError: if one is at work. The lock of a killed run is free at once.
+    """
+    with (kept / LOCK).open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"Another run is at work in {kept}: wait until it has ended, or stop it.") from None
+        yield
+
+
+def _write_incrementally(
+    spark: SparkSession,
+    branches: Sequence[Node],
+    movement_of: Callable[[tuple[str, ...]], Movement],
+    kept: Path,
+    buckets: int,
+    least: Least,
+    output: Mapping[str, str],
+) -> Gridded:
     nodes = [node for branch in branches for node in branch.all()]
     made = 0
     for node in reversed(nodes):  # what is below comes first
-        if not (kept / node.key / STATED).exists():
+        if not _is_whole(kept / node.key):
             _make(spark, node, movement_of, kept, buckets)
             made += 1
     leaves = [kept / node.key for node in nodes if not node.below]
@@ -143,9 +186,19 @@ def write_incrementally(
     written = Written(self_flow=self_flow, read=read, good=good, **total)
     used = {node.key for node in nodes}
     for folder in kept.iterdir():
-        if folder.name not in used:
+        if OURS.fullmatch(folder.name) and folder.name not in used:
+            (folder / STATED).unlink(missing_ok=True)  # first: half of a folder is no node
             shutil.rmtree(folder, ignore_errors=True)
     return Gridded(written, added_counts(each["reasons"] for each in stated), made, len(nodes))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a node is there with all the files that it states."""
+    try:
+        stated = json.loads((folder / STATED).read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    return all((folder / name).exists() for name in stated["parts"])
 
 
 def _make(
@@ -161,9 +214,13 @@ def _make(
                 on_each_file(spark, range(buckets), partial(_merge, folders=folders, target=str(draft)))
                 stated: dict[str, Any] = {}
             else:
-                stated = _grid(movement_of(node.files), draft, buckets)
+                files = tuple(file for file, _, _ in node.files)
+                stated = _grid(movement_of(files), draft, buckets)
+                if tuple(map(_fingerprint, files)) != node.files:
+                    raise InputError(f"{files[0]} or a file of the same week changed while it was read. Run it again.")
+        stated["parts"] = sorted(str(part.relative_to(draft)) for part in draft.rglob("*.parquet"))
         (draft / STATED).write_text(json.dumps(stated))
-        shutil.rmtree(kept / node.key, ignore_errors=True)  # without a statement: half of it was deleted by hand
+        shutil.rmtree(kept / node.key, ignore_errors=True)  # what is left of one that is not whole
         draft.rename(kept / node.key)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -190,6 +247,9 @@ def _write_leaf(batches: Any, target: str) -> Any:
 
 def _write_sums(sums: pa.Table | None, target: Path) -> None:
     if sums is not None:
+        if "user" in sums.column_names:  # numbers in one week, texts in another
+            users = sums["user"].cast(pa.large_string())
+            sums = sums.set_column(sums.column_names.index("user"), "user", users)
         with in_one_step(target) as draft:
             pq.write_table(sums, draft, compression="zstd", use_dictionary=["origin"])
 

@@ -136,7 +136,7 @@ class Adder:
 def condensed(
     tables: Iterator[pa.Table], rows_tried: int = ROWS_TRIED, rows_at_once: int = ROWS_AT_ONCE
 ) -> Iterator[pa.Table]:
-    """Moves, so many at a time, added up where that leaves few enough rows to be worth it; else as they came.
+    """Moves, so many at a time, added up if that saved enough of the first rows to be worth it; else as they came.
 
     A year of the same few pairs shrinks before it is shuffled. Where almost every move is a pair of its own, adding up
     would cost a sort and save nothing: it is done once, behind the shuffle.

@@ -1,5 +1,6 @@
 """Files dated by their names, and the weeks of them that count."""
 
+import contextlib
 import datetime
 import re
 from collections.abc import Sequence
@@ -34,18 +35,26 @@ class Window(Part):
             where: start of the message if a name tells no day, such as ``region.yaml: mobility.window.date ``.
 
         Raises:
-            UserError: if a name tells no day.
+            UserError: if a name tells no day, several, or one to come.
         """
         found = {file: self._day(file, where) for file in files}
-        before = max(found.values()) - datetime.timedelta(weeks=self.weeks)
+        newest = max(found, key=lambda file: found[file])
+        if found[newest] > datetime.date.today() + datetime.timedelta(days=1):  # somewhere it is tomorrow already
+            raise UserError(
+                f"{where}is '{self.date}', and the name of {newest} tells a day to come: the window would end there. "
+                "Mend the name."
+            )
+        before = found[newest] - datetime.timedelta(weeks=self.weeks)
         return {file: day for file, day in found.items() if day > before}
 
     def _day(self, file: Path, where: str) -> datetime.date:
-        literal = re.split("(%[Ymd])", self.date)
-        match = re.search("".join(DIGITS.get(part, re.escape(part)) for part in literal), file.name)
-        try:
-            if match:
-                return datetime.date(int(match["year"]), int(match["month"]), int(match["day"]))
-        except ValueError:  # such as the 30th of February
-            pass
-        raise UserError(f"{where}is '{self.date}', but the name of {file} tells no such day. Mend it, or the name.")
+        parts = re.split("(%[Ymd])", self.date)
+        pattern = r"(?<!\d)" + "".join(DIGITS.get(part, re.escape(part)) for part in parts) + r"(?!\d)"
+        days = set()
+        for match in re.finditer(pattern, file.name):
+            with contextlib.suppress(ValueError):  # such as the 30th of February
+                days.add(datetime.date(int(match["year"]), int(match["month"]), int(match["day"])))
+        if len(days) != 1:
+            told = "several days" if days else "no such day"
+            raise UserError(f"{where}is '{self.date}', but the name of {file} tells {told}. Mend it, or the name.")
+        return days.pop()

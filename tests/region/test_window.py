@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mora_pipeline.errors import UserError
 from mora_pipeline.region.window import Window
 
-days = draw.dates(date(1990, 1, 1), date(2090, 1, 1))
+days = draw.dates(date(1990, 1, 1), date(2025, 1, 1))
 
 
 @given(draw.lists(days, min_size=1, max_size=30, unique=True), draw.integers(1, 60))
@@ -26,6 +26,19 @@ def test_the_last_weeks_up_to_the_newest_file_are_taken(found: list[date], weeks
 def test_a_name_without_its_day_is_told(name: str) -> None:
     with pytest.raises(UserError, match=rf"^w is 'trips_%Y-%m-%d', but the name of /raw/{name} tells no such day"):
         Window(date="trips_%Y-%m-%d").days([Path("/raw") / name], "w ")
+
+
+def test_a_day_to_come_does_not_empty_the_window() -> None:
+    """A mistyped year would push every other file out of it."""
+    with pytest.raises(UserError, match=r"trips_2142-03-03\.csv tells a day to come"):
+        Window(date="%Y-%m-%d").days([Path("/raw/trips_2024-03-03.csv"), Path("/raw/trips_2142-03-03.csv")], "")
+
+
+def test_a_name_with_several_days_is_told() -> None:
+    exported = Path("/raw/exported_2025-01-05_trips_2024-03-01.csv")
+    with pytest.raises(UserError, match="tells several days"):
+        Window(date="%Y-%m-%d").days([exported], "")
+    assert Window(date="trips_%Y-%m-%d").days([exported], "") == {exported: date(2024, 3, 1)}
 
 
 @pytest.mark.parametrize("pattern", ["%Y-%m", "%Y%m%d%d", "trips"])

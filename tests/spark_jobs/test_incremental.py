@@ -1,5 +1,6 @@
 """Nights that add, correct and drop files end with the edges of a rebuild, to the byte, and read only what changed."""
 
+import fcntl
 import os
 from datetime import date, timedelta
 from pathlib import Path
@@ -106,15 +107,38 @@ def test_the_tree_of_a_year_changes_along_one_path(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_made_again(spark: SparkSession, tmp_path: Path) -> None:
     raw, kept = Raw(tmp_path / "raw"), tmp_path / "kept"
     raw.write(0, 0)
-    (kept / "draft-0-1").mkdir(parents=True)
-    (kept / "draft-0-1" / "part-00000.parquet").write_bytes(b"half")
+    draft = kept / f"draft-{'0' * 32}-{'1' * 8}"
+    draft.mkdir(parents=True)
+    (draft / "part-00000.parquet").write_bytes(b"half")
     _, found = run(spark, raw.params(), tmp_path / "first", kept)
-    assert not list(kept.glob("draft-*"))
-    (node,) = kept.iterdir()
-    (node / "node.json").unlink()  # as if somebody had tidied up
-    (node / "part-00000.parquet").unlink(missing_ok=True)
-    _, again = run(spark, raw.params(), tmp_path / "second", kept)
+    assert not draft.exists()
+    (node,) = (folder for folder in kept.iterdir() if folder.is_dir())
+    next(node.glob("part-*.parquet")).unlink()  # somebody tidied up
+    outcome, again = run(spark, raw.params(), tmp_path / "second", kept)
+    assert outcome.metadata["nodes_made"] == 1
     assert again == found
+
+
+def test_two_runs_do_not_share_a_tree(spark: SparkSession, tmp_path: Path) -> None:
+    raw, kept = Raw(tmp_path / "raw"), tmp_path / "kept"
+    raw.write(0, 0)
+    kept.mkdir()
+    with (kept / "lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="Another run is at work"):
+            run(spark, raw.params(), tmp_path / "first", kept)
+
+
+def test_users_may_be_numbers_in_one_week_and_texts_in_another(spark: SparkSession, tmp_path: Path) -> None:
+    raw = Raw(tmp_path / "raw")
+    raw.write(0, 0)
+    raw.write(10, 0)
+    texts = pd.read_parquet(raw.file(10)).astype({"user": str})
+    texts.to_parquet(raw.file(10))
+    outcome, _ = run(spark, raw.params(), tmp_path / "out", tmp_path / "kept")
+    edges = pd.concat(pd.read_parquet(file) for file in part_files(str(tmp_path / "out" / "edges")))
+    assert outcome.read == 120
+    assert edges["users"].max() <= 5  # the same users on both days
 
 
 def test_bad_rows_of_kept_weeks_count(spark: SparkSession, tmp_path: Path) -> None:
