@@ -281,7 +281,8 @@ def test_an_interrupted_run_is_recorded_as_cancelled(mora: Mora, town: Path, mor
     import dagster as dg
 
     mora("region", "add", town)
-    command = [sys.executable, "-m", "mora_pipeline.cli", "materialize", "town", "--select", "raw_files"]
+    # Spark takes longer to start than a signal to arrive, however busy the machine is.
+    command = [sys.executable, "-m", "mora_pipeline.cli", "materialize", "town", "--select", "raw_files,edges"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()  # the run has been started
