@@ -15,21 +15,14 @@ from spark_jobs.exact import PARTS, rounded, summed
 from spark_jobs.exchange import Tally, exchanged, unpacked, written
 from spark_jobs.moves import Adder
 from spark_jobs.output import in_one_step, part_name, written_by_tasks
+from spark_jobs.spans import GRAPH, ROWS_PER_GROUP
 
-EDGES = pa.schema(
-    [
-        pa.field("origin", pa.int64(), nullable=False),
-        pa.field("destination", pa.int64(), nullable=False),
-        pa.field("flow", pa.float64(), nullable=False),
-        pa.field("users", pa.int64()),
-    ]
-)
+EDGES = GRAPH.append(pa.field("users", pa.int64()))
 SELF_FLOW = pa.schema(
     [pa.field("cell", pa.int64(), nullable=False), pa.field("internal_flow", pa.float64(), nullable=False)]
 )
 COUNTS = ("edges", "edges_suppressed", "cells_suppressed", "read", "good")
 SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), ("self_flow", pa.binary())])
-ROWS_PER_GROUP = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,9 @@ OURS = re.compile(r"(draft-)?[0-9a-f]{32}(-[0-9a-f]{8})?")  # names of folders t
 SETTINGS = ("kind", "places", "resolution", "time_zone")
 CODE = (
     *("edges", "exact", "exchange", "gridding", "incremental", "judging", "kernels", "movement", "moves"),
-    *("output", "plain", "records", "remote", "sources"),
+    *("output", "plain", "records", "remote", "sources", "spans"),
 )
 LIBRARIES = ("h3ronpy", "numpy", "pyarrow", "pyspark")
-
-
 Fingerprint = tuple[str, int, int]
 
 
@@ -137,7 +135,50 @@ def write_incrementally(
     """
     kept.mkdir(parents=True, exist_ok=True)
     with _alone(kept):
-        return _write_incrementally(spark, branches, movement_of, kept, buckets, least, output)
+        nodes = [node for branch in branches for node in branch.all()]
+        made = 0
+        for node in reversed(nodes):  # what is below comes first
+            if not _is_whole(kept / node.key):
+                _make(spark, node, movement_of, kept, buckets)
+                made += 1
+        leaves = [kept / node.key for node in nodes if not node.below]
+        stated = [json.loads((leaf / STATED).read_text()) for leaf in leaves]
+        written = _write_edges(spark, [str(kept / branch.key) for branch in branches], stated, buckets, least, output)
+        _copy_quarantine(leaves, Path(output["quarantine"]))
+        _forget(kept, {node.key for node in nodes})
+    return Gridded(written, added_counts(each["reasons"] for each in stated), made, len(nodes))
+
+
+def _write_edges(
+    spark: SparkSession,
+    folders: Sequence[str],
+    stated: Sequence[Mapping[str, Any]],
+    buckets: int,
+    least: Least,
+    output: Mapping[str, str],
+) -> Written:
+    """Add up the branches and write edges and self-flow; `stated` are the leaves' counts."""
+    target, inside = Path(output["edges"]), Path(output["self_flow"])
+    with written_by_tasks(target), written_by_tasks(inside):
+        kernel = partial(_finish, folders=folders, least=least, target=str(target))
+        parts: list[Part] = on_each_file(spark, range(buckets), kernel)
+        self_flow = write_self_flow([part.self_flow for part in parts], inside)
+    return Written(
+        edges=sum(part.edges for part in parts),
+        self_flow=self_flow,
+        edges_suppressed=sum(part.edges_suppressed for part in parts),
+        cells_suppressed=sum(part.cells_suppressed for part in parts),
+        read=sum(each["read"] for each in stated),
+        good=sum(each["good"] for each in stated),
+    )
+
+
+def _forget(kept: Path, used: set[str]) -> None:
+    """Delete the nodes that are not used, and what killed runs left."""
+    for folder in kept.iterdir():
+        if OURS.fullmatch(folder.name) and folder.name not in used:
+            (folder / STATED).unlink(missing_ok=True)  # first: half of a folder is no node
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -153,43 +194,6 @@ def _alone(kept: Path) -> Iterator[None]:
         except BlockingIOError:
             raise InputError(f"Another run is at work in {kept}: wait until it has ended, or stop it.") from None
         yield
-
-
-def _write_incrementally(
-    spark: SparkSession,
-    branches: Sequence[Node],
-    movement_of: Callable[[tuple[str, ...]], Movement],
-    kept: Path,
-    buckets: int,
-    least: Least,
-    output: Mapping[str, str],
-) -> Gridded:
-    nodes = [node for branch in branches for node in branch.all()]
-    made = 0
-    for node in reversed(nodes):  # what is below comes first
-        if not _is_whole(kept / node.key):
-            _make(spark, node, movement_of, kept, buckets)
-            made += 1
-    leaves = [kept / node.key for node in nodes if not node.below]
-    stated = [json.loads((leaf / STATED).read_text()) for leaf in leaves]
-    folders = [str(kept / branch.key) for branch in branches]
-    target, inside = Path(output["edges"]), Path(output["self_flow"])
-    with written_by_tasks(target), written_by_tasks(inside):
-        kernel = partial(_finish, folders=folders, least=least, target=str(target))
-        parts: list[Part] = on_each_file(spark, range(buckets), kernel)
-        self_flow = write_self_flow([part.self_flow for part in parts], inside)
-    _copy_quarantine(leaves, Path(output["quarantine"]))
-    total = {
-        name: sum(getattr(part, name) for part in parts) for name in ("edges", "edges_suppressed", "cells_suppressed")
-    }
-    read, good = (sum(each[name] for each in stated) for name in ("read", "good"))
-    written = Written(self_flow=self_flow, read=read, good=good, **total)
-    used = {node.key for node in nodes}
-    for folder in kept.iterdir():
-        if OURS.fullmatch(folder.name) and folder.name not in used:
-            (folder / STATED).unlink(missing_ok=True)  # first: half of a folder is no node
-            shutil.rmtree(folder, ignore_errors=True)
-    return Gridded(written, added_counts(each["reasons"] for each in stated), made, len(nodes))
 
 
 def _is_whole(folder: Path) -> bool:

@@ -32,9 +32,7 @@ def good_flows(rows: pa.RecordBatch) -> Mask:
 
 
 def good_trips(rows: pa.RecordBatch) -> Mask:
-    there = [
-        rows[name].is_valid().to_numpy(zero_copy_only=False) for name in ("user", "time") if name in rows.schema.names
-    ]
+    there = [_there(rows[name]) for name in ("user", "time") if name in rows.schema.names]
     count = [_countable(rows["count"])] if "count" in rows.schema.names else []
     return _all(_on_globe(rows, *ENDS[:2]), _on_globe(rows, *ENDS[2:]), *there, *count)
 

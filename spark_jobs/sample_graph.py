@@ -28,16 +28,7 @@ from spark_jobs.ranking import starts_of
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sampling import Strategy, make_strategy
 from spark_jobs.session import QUICK_JAVA
-from spark_jobs.spans import Span, spans_of, whole_origins
-
-GRAPH = pa.schema(
-    [
-        pa.field("origin", pa.int64(), nullable=False),
-        pa.field("destination", pa.int64(), nullable=False),
-        pa.field("flow", pa.float64(), nullable=False),
-    ]
-)
-ROWS_PER_GROUP = 1 << 20
+from spark_jobs.spans import GRAPH, ROWS_PER_GROUP, Span, spans_of, whole_origins
 
 
 @dataclass(frozen=True)

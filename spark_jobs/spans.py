@@ -10,7 +10,15 @@ import pyarrow.parquet as pq
 from spark_jobs.errors import InputError
 from spark_jobs.output import open_parquet
 
-COLUMNS = {"origin": pa.int64(), "destination": pa.int64(), "flow": pa.float64()}
+GRAPH = pa.schema(
+    [
+        pa.field("origin", pa.int64(), nullable=False),
+        pa.field("destination", pa.int64(), nullable=False),
+        pa.field("flow", pa.float64(), nullable=False),
+    ]
+)
+COLUMNS = {column.name: column.type for column in GRAPH}
+ROWS_PER_GROUP = 1 << 20  # of the files of edges that the jobs write
 ROWS_PER_SPAN = 16 << 20  # fixed, not by cores: the spans, and so the output's files, are the same on every machine
 ROWS_PER_PIECE = 1 << 20
 REMEDY = "Make the edges with the job grid_mobility."

@@ -19,10 +19,12 @@ from typing import Any
 import psutil
 import pytest
 
+from spark_jobs import session
+
 PROJECT = Path(__file__).resolve().parents[2]
 MASTER_URL = re.compile(r"Starting Spark master at (spark://\S+)")
 WEB_ADDRESS = re.compile(r"started at (http://\S+)")
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+QUICK_JAVA = session.QUICK_JAVA["spark.driver.extraJavaOptions"]
 # The same in local mode and on the cluster; `spark.master` is all that differs.
 SETTINGS = {
     "spark.driver.memory": "512m",

@@ -11,14 +11,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.output import part_files
-from spark_jobs.session import spark_session
+from spark_jobs.session import QUICK_JAVA, spark_session
 
 SETTINGS = {
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": 2,
     "spark.driver.memory": "1g",
     # Tests compile more than they compute: the quick compiler halves their time.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    **QUICK_JAVA,
 }
 
 

@@ -16,11 +16,10 @@ from dagster_pipes import encode_env_var
 
 from spark_jobs import java
 from spark_jobs.errors import InputError
-from spark_jobs.session import settings_of_user
+from spark_jobs.session import QUICK_JAVA, settings_of_user
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"spark.master": "local[1]", "spark.sql.shuffle.partitions": 1, "spark.driver.memory": "512m"}
-QUICK_JAVA = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 def start(command: list[str], folder: Path, params: dict[str, Any], **environment: str) -> subprocess.CompletedProcess:
