@@ -38,10 +38,12 @@ GENERATION = 2  # goes up with every change of what is generated: older files ar
 class Trips:
     """Which trips to draw.
 
-    ``rows``: number of trips; ``hot_share``: share of all trips that leave from one place; ``files``: Parquet files.
+    ``rows``: number of trips; ``trips_per_pair``: how many of them a pair of places has on average; ``hot_share``:
+    share of all trips that leave from one place; ``files``: Parquet files.
     """
 
     rows: int
+    trips_per_pair: int = 3
     hot_share: float = 0.0
     files: int = 8
     seed: int = 0
@@ -197,7 +199,7 @@ def pairs(country: Country, wanted: Trips, random: np.random.Generator, rows: in
 
     A pair is known by its rank. The trips of the first r of n pairs are the share (r / n)^(1 − 1 / PARETO) of all.
     """
-    count = max(1, wanted.rows // 3)
+    count = max(1, wanted.rows // wanted.trips_per_pair)
     rank = np.minimum((count * random.random(rows) ** (1 / (1 - 1 / PARETO))).astype(np.uint64), count - 1)
     origin = country.places_at(scattered(rank, 2 * wanted.seed))
     origin[random.random(rows) < wanted.hot_share] = 0

@@ -1,11 +1,12 @@
 """A night that adds one day to 54 weeks of trips, beside reading all of them again.
 
-python -m benchmarks.spark_incremental --size 100M
+python -m benchmarks.spark_incremental --size 100M --trips-per-pair 100
 The edges of both must be equal to the byte. The last line is JSON: the night's time as a share of the rebuild's.
 """
 # ruff: noqa: T201 - a command prints
 
 import datetime
+import hashlib
 import json
 import shutil
 from argparse import Namespace
@@ -27,10 +28,11 @@ def measure(options: Namespace) -> dict[str, float]:
     Raises:
         RuntimeError: if the edges differ.
     """
-    rows, size = rows_of(options.size), options.size
-    raw = make_once(options.data / f"days-{size}", Trips(rows * (DAYS + 1) // DAYS, files=DAYS + 1))
+    rows, size, per_pair = rows_of(options.size), options.size, options.trips_per_pair
+    wanted = Trips(rows * (DAYS + 1) // DAYS, trips_per_pair=per_pair, files=DAYS + 1)
+    raw = make_once(options.data / f"days-{size}-{per_pair}", wanted)
     read_once(raw)
-    files, facts, work = sorted(map(str, raw.glob("*.parquet"))), machine(), options.data / f"incremental-{size}"
+    files, facts, work = sorted(map(str, raw.glob("*.parquet"))), machine(), options.data / f"work-{size}-{per_pair}"
     dates = {file: (FIRST_DAY + datetime.timedelta(days=day)).isoformat() for day, file in enumerate(files)}
 
     def run(days: list[str], kept: Path | None) -> Usage:
@@ -45,9 +47,10 @@ def measure(options: Namespace) -> dict[str, float]:
     kept = fresh(work) / "kept"
     runs = {"54 weeks, nothing kept": run(files[:-1], kept)}
     night = runs["one day more, the first one less"] = run(files[1:], kept)
-    of_night = contents(work)
-    runs["the same days, nothing kept"] = run(files[1:], work / "other")
-    if contents(work) != of_night:
+    of_night = digests(work)
+    shutil.rmtree(kept)
+    runs["the same days, nothing kept"] = run(files[1:], kept)
+    if digests(work) != of_night:
         raise RuntimeError("The night's edges are not those of a rebuild.")
     runs["the same days, without a window"] = run(files[1:], None)
     rebuild = min(runs[name].seconds for name in runs if name.startswith("the same days"))
@@ -57,19 +60,23 @@ def measure(options: Namespace) -> dict[str, float]:
     table = [as_row(name, [usage], [usage], rows, "trips") for name, usage in runs.items()]
     for row in table:
         del row["ours takes"], row["seconds, all"]
-    facts |= {"trips": f"{rows:,} in {DAYS} files, a day each", "edges": f"{edges:,}", "incremental_share": share}
-    facts["command"] = f"`make bench-spark SIZE={size} ARGS='--part incremental'`"
-    print(save_report(options.reports, f"incremental-{size}", f"One day more than {size} trips", table, facts))
+    facts |= {"trips": f"{rows:,} in {DAYS} files, a day each", "trips_per_pair_of_places": per_pair}
+    facts |= {"edges": f"{edges:,}", "incremental_share": share}
+    facts["command"] = f"`make bench-spark SIZE={size} ARGS='--part incremental --trips-per-pair {per_pair}'`"
+    name, title = f"incremental-{size}-{per_pair}", f"One day more than {size} trips, {per_pair} a pair of places"
+    print(save_report(options.reports, name, title, table, facts))
     return {"incremental_share": share}
 
 
-def contents(work: Path) -> list[bytes]:
-    folder = work / "grid_mobility"
-    return [file.read_bytes() for name in OUTPUTS for file in sorted((folder / name).glob("*.parquet"))]
+def digests(work: Path) -> list[str]:
+    files = [file for name in OUTPUTS for file in sorted((work / "grid_mobility" / name).glob("*.parquet"))]
+    return [hashlib.file_digest(file.open("rb"), "sha256").hexdigest() for file in files]
 
 
 def main() -> None:
-    print(json.dumps(measure(options_of(command(__doc__, "trips", {}, 0), {}))))
+    parser = command(__doc__, "trips", {}, 0)
+    parser.add_argument("--trips-per-pair", type=int, default=100, help="how often a pair of places is travelled")
+    print(json.dumps(measure(options_of(parser, {}))))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ AMBIGUOUS_PLACE = "place listed at several points"
 NO_USER = "user missing"
 NO_TIME = "time unparsable"
 NO_ZONE = "time without a zone"
+LATE_TIME = "time after the file was written"
 NO_TEXT = "no text"
 
 

@@ -38,7 +38,7 @@ def edges(context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkSub
         self_flow, target = work.begin("self_flow"), work.begin("edges")
         output = {"edges": target.path, "self_flow": self_flow.path, "quarantine": quarantine.path}
         parameters = work.config.mobility_job()
-        if "dates" in parameters:
+        if "weeks" in parameters:
             parameters["kept"] = work.home / "cache" / "mobility" / work.region
         report = spark.run(context, "grid_mobility", {**parameters, "output": output})
         return work.finish(report.results(), spark_metadata({"": report}))

@@ -11,6 +11,7 @@ from mora_pipeline.region.messages import did_you_mean
 from mora_pipeline.region.mobility import MAXIMUM_GAP_HOURS, EventsMobility, OdMobility, TripsMobility
 from mora_pipeline.region.modalities import TableModality, TextModality
 from mora_pipeline.region.parts import Part
+from mora_pipeline.region.window import Window
 
 if TYPE_CHECKING:
     from mora_pipeline.region.config import RegionConfig
@@ -19,7 +20,7 @@ M = TypeVar("M", TextModality, TableModality)
 
 
 def mobility_job(config: RegionConfig) -> dict[str, Any]:
-    """Parameters of `grid_mobility`, less `output` and, where there are `dates`, `kept`."""
+    """Parameters of `grid_mobility`, less `output` and, where there are `weeks`, `kept`."""
     mobility = config.mobility
     events = mobility if isinstance(mobility, EventsMobility) else None
     job: dict[str, Any] = {
@@ -35,10 +36,22 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
         "partitions": None,
     }
     if isinstance(mobility, OdMobility | TripsMobility) and mobility.window:
-        days = mobility.window.days(config.files(mobility.path), f"{config.file.name}: mobility.window.date ")
-        job["source"]["files"] = [str(file) for file in days]
-        job["dates"] = {str(file): day.isoformat() for file, day in days.items()}
+        _add_window(job, config, mobility.window)
     return job
+
+
+def _add_window(job: dict[str, Any], config: RegionConfig, window: Window) -> None:
+    where, found = f"{config.file.name}: mobility.window", config.files(config.mobility.path)
+    if window.listing:
+        versions = window.versions(config.base, found, f"{where}.listing ")
+        job["versions"] = {str(file): text for file, text in versions.items()}
+        found = [*versions]
+    job["weeks"] = window.weeks
+    if window.date:
+        days = window.days(found, f"{where}.date ")
+        job["dates"] = {str(file): day.isoformat() for file, day in days.items()}
+        found = [*days]
+    job["source"]["files"] = [str(file) for file in found]
 
 
 def text_job(config: RegionConfig, name: str) -> dict[str, Any]:

@@ -42,16 +42,31 @@ class OdColumns(Part):
     destination: Name = Field(description="column of the destination's place id")
     flow: Name = Field(description="column of the amount that moved, > 0")
     users: Name | None = Field(default=None, description="column of the number of distinct users")
+    time: Name | None = Field(default=None, description="column of the day or time, for a window")
 
 
-class OdMobility(Bounds):
+class Dated(Bounds):
+    """What can be bounded to the last weeks."""
+
+    window: Window | None = Field(default=None, description="only the last weeks, by day of file or row")
+
+    @model_validator(mode="after")
+    def _has_days(self) -> Self:
+        if self.window and not self.window.date and not getattr(self.columns, "time", None):
+            raise problem(
+                "has a window, but nothing tells a day. Say window.date (how it stands in the files' names) or name "
+                "columns.time"
+            )
+        return self
+
+
+class OdMobility(Dated):
     """Flows between places."""
 
     kind: Literal["od"]
     path: Name = Field(description="file, folder or glob of the flows")
     columns: OdColumns = Field(description="the flows' columns")
     places: Places | None = Field(default=None, description="the table of places, if it is not at the top level")
-    window: Window | None = Field(default=None, description="the last weeks of files that are dated by name")
 
 
 class TripColumns(Part):
@@ -66,13 +81,12 @@ class TripColumns(Part):
     user: Name | None = Field(default=None, description="column of the user's id")
 
 
-class TripsMobility(Bounds):
+class TripsMobility(Dated):
     """Trips with the coordinates of both ends."""
 
     kind: Literal["trips"]
     path: Name = Field(description="file, folder or glob of the trips")
     columns: TripColumns = Field(description="the trips' columns")
-    window: Window | None = Field(default=None, description="the last weeks of files that are dated by name")
 
 
 class EventColumns(Part):

@@ -1,6 +1,7 @@
-"""Files dated by their names, and the weeks of them that count."""
+"""The last weeks of dated mobility, and what tells which of its files have changed."""
 
 import contextlib
+import csv
 import datetime
 import re
 from collections.abc import Sequence
@@ -17,19 +18,26 @@ DIGITS = {"%Y": r"(?P<year>\d{4})", "%m": r"(?P<month>\d{2})", "%d": r"(?P<day>\
 
 
 class Window(Part):
-    """The last weeks of files that are dated by name; their sums are kept, so that a night reads only what is new."""
+    """The last weeks of mobility; sums are kept by day, so that a night reads only what is new."""
 
-    date: Name = Field(description="how the day stands in a file's name: %Y, %m and %d among other text")
-    weeks: int = Field(default=WEEKS, ge=1, description="weeks, up to the newest file's day, that are read")
+    date: Name | None = Field(
+        default=None,
+        description="how the day stands in a file's name (%Y, %m and %d among other text); without it, columns.time",
+    )
+    weeks: int = Field(default=WEEKS, ge=1, description="weeks, up to the newest day, that count")
+    listing: Name | None = Field(
+        default=None,
+        description="CSV of the files: their path, and in other columns what changes with them (size, time, etag)",
+    )
 
     @model_validator(mode="after")
     def _names_a_day(self) -> Self:
-        if any(self.date.count(digits) != 1 for digits in DIGITS):
+        if self.date is not None and any(self.date.count(digits) != 1 for digits in DIGITS):
             raise problem(f"has date '{self.date}'; it must hold %Y, %m and %d once each, such as trips_%Y-%m-%d")
         return self
 
     def days(self, files: Sequence[Path], where: str) -> dict[Path, datetime.date]:
-        """The files of the window and their days.
+        """The files of the window and their days, by their names.
 
         Args:
             where: start of the message if a name tells no day, such as ``region.yaml: mobility.window.date ``.
@@ -47,8 +55,34 @@ class Window(Part):
         before = found[newest] - datetime.timedelta(weeks=self.weeks)
         return {file: day for file, day in found.items() if day > before}
 
+    def versions(self, base: Path, files: Sequence[Path], where: str) -> dict[Path, str]:
+        """Those of the files that the listing names, and what it says of each: another text is a changed file.
+
+        Args:
+            base: the folder that relative paths start from.
+            files: that lie there; one that is not listed (yet) is left out.
+            where: start of the messages, such as ``region.yaml: mobility.window.listing ``.
+
+        Raises:
+            UserError: if it cannot be read, names no path, or names a file that is not there.
+        """
+        path = base / str(self.listing)
+        where = f"{where}is '{self.listing}', "
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as lines:
+                rows = list(csv.DictReader(lines))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{where}which cannot be read as CSV in UTF-8: {error}.") from None
+        if not rows or not rows[0].get("path"):
+            raise UserError(f"{where}but it lists no file: it needs a column path, and a row a file.")
+        listed = {(base / row.pop("path")).absolute(): str(sorted(map(str, row.items()))) for row in rows}
+        missing = sorted(map(str, listed.keys() - set(files)))
+        if missing:
+            raise UserError(f"{where}which names {missing[0]}, but mobility.path finds no such file. Fetch it.")
+        return {file: listed[file] for file in files if file in listed}
+
     def _day(self, file: Path, where: str) -> datetime.date:
-        parts = re.split("(%[Ymd])", self.date)
+        parts = re.split("(%[Ymd])", str(self.date))
         pattern = r"(?<!\d)" + "".join(DIGITS.get(part, re.escape(part)) for part in parts) + r"(?!\d)"
         days = set()
         for match in re.finditer(pattern, file.name):

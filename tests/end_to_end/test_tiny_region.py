@@ -7,6 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from mora_pipeline.definitions import defs
 from mora_pipeline.defs import checks
@@ -229,3 +230,29 @@ def test_too_many_bad_rows_fail_with_the_reason_and_keep_the_rows_and_the_versio
     assert quarantine.path.is_dir()
     assert quarantine.rows == 650
     assert home.lake.read("edges", "alone").version == before
+
+
+def test_a_night_adds_the_new_day_and_takes_away_the_one_that_left(home: Home, write_region) -> None:
+    """Files of a day each in a window of a week; what is kept of them lies in the home, by region."""
+    path = write_region(home.path / "raw" / "nights", "nights", with_modalities=False)
+    flows = pd.read_parquet(path.parent / "flows.parquet")
+    (path.parent / "flows.parquet").unlink()
+    described = yaml.safe_load(path.read_text())
+    described["mobility"] |= {"path": "flows_*.parquet", "window": {"date": "flows_%Y-%m-%d", "weeks": 1}}
+    path.write_text(yaml.safe_dump(described))
+    nights = {"2024-03-01": flows[:500], "2024-03-02": flows[400:], "2024-03-08": flows[:700]}
+    days = list(nights)
+    for number, day in enumerate(days):
+        nights[day].to_parquet(path.parent / f"flows_{day}.parquet")
+        if number == 0:
+            home.add(path, "nights")
+        done = home.materialize("nights", "edges")
+        assert failures(done) == []
+        told = metadata(done, "edges")
+        assert (told["files_read"], told["last_day"]) == (1, day)
+        inside = days[max(0, number - 1) : number + 1]  # the third pushes the first out
+        assert (told["files"], told["first_day"]) == (len(inside), inside[0])
+        flow = home.lake.read("edges", "nights").table()["flow"].to_numpy().sum()
+        within = home.lake.read("self_flow", "nights").table()["internal_flow"].to_numpy().sum()
+        assert flow + within == pytest.approx(sum(nights[day]["trips"].sum() for day in inside), rel=1e-12)
+    assert (home.path / "cache" / "mobility" / "nights").is_dir()

@@ -1,7 +1,9 @@
-"""Which files a window of weeks takes, by the days in their names."""
+"""Which files a window of weeks takes, and what tells that they changed."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,9 @@ from hypothesis import strategies as draw
 from pydantic import ValidationError
 
 from mora_pipeline.errors import UserError
+from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.window import Window
+from tests.region.conftest import Edit
 
 days = draw.dates(date(1990, 1, 1), date(2025, 1, 1))
 
@@ -45,3 +49,59 @@ def test_a_name_with_several_days_is_told() -> None:
 def test_a_pattern_without_a_day_is_refused(pattern: str) -> None:
     with pytest.raises(ValidationError, match="it must hold %Y, %m and %d once each"):
         Window(date=pattern)
+
+
+def test_a_listing_says_which_files_count_and_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "listing.csv").write_text("path,size,etag\nraw/a.csv,12,x1\nraw/b.csv,14,x2\n")
+    window, files = Window(date="%Y-%m-%d", listing="listing.csv"), [tmp_path / f"raw/{name}.csv" for name in "abc"]
+    first = window.versions(tmp_path, files, "")
+    assert list(first) == files[:2]  # c is not listed yet
+    (tmp_path / "listing.csv").write_text("etag,path,size\nx1,raw/a.csv,12\nx3,raw/b.csv,14\n")
+    second = window.versions(tmp_path, files, "")
+    assert first[files[0]] == second[files[0]]
+    assert first[files[1]] != second[files[1]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is 'l.csv', which cannot be read as CSV"),
+        ("", "lists no file: it needs a column path"),
+        ("file,size\na.csv,1\n", "lists no file: it needs a column path"),
+        ("path\nraw/z.csv\n", r"names .*/raw/z\.csv, but mobility\.path finds no such file\. Fetch it\."),
+    ],
+)
+def test_a_listing_that_cannot_be_used_is_told(content: str | None, message: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "l.csv").write_text(content)
+    with pytest.raises(UserError, match=message):
+        Window(listing="l.csv").versions(tmp_path, [tmp_path / "raw/a.csv"], "w ")
+
+
+def test_a_job_is_told_the_days_the_weeks_and_the_versions(tiny: Callable[[Edit | None], Path], tmp_path: Path) -> None:
+    """A region of trips; the first window goes by the files' names, the second by the rows' time."""
+    for day in (1, 2, 30):
+        (tmp_path / f"trips_2024-01-{day:02}.csv").write_text(
+            "from_lat,from_lon,to_lat,to_lon,at\n1,2,3,4,2024-01-01\n"
+        )
+    listed = [tmp_path / f"trips_2024-01-{day:02}.csv" for day in (2, 30)]
+    (tmp_path / "_listing.csv").write_text("path,size\n" + "".join(f"{file.name},9\n" for file in listed))
+    ends = {f"{end}_latitude": f"{short}_lat" for end, short in (("origin", "from"), ("destination", "to"))}
+    ends |= {key.replace("latitude", "longitude"): column.replace("lat", "lon") for key, column in ends.items()}
+
+    def job(window: dict[str, Any], **columns: str) -> dict[str, Any]:
+        def edit(content: dict[str, Any]) -> None:
+            columns_of = {**ends, **columns}
+            content["mobility"] = {"kind": "trips", "path": "trips_*.csv", "columns": columns_of, "window": window}
+
+        config = RegionConfig.load(tiny(edit))
+        config.check_files()
+        return config.mobility_job()
+
+    by_name = job({"date": "trips_%Y-%m-%d", "weeks": 4, "listing": "_listing.csv"})
+    assert by_name["dates"] == {str(listed[1]): "2024-01-30"}
+    assert by_name["source"]["files"] == [str(listed[1])]
+    assert by_name["versions"].keys() == {str(file) for file in listed}
+    by_row = job({"weeks": 4}, time="at")
+    assert "dates" not in by_row
+    assert (by_row["weeks"], len(by_row["source"]["files"])) == (4, 3)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as draw
 
-from spark_jobs import exact as module
 from spark_jobs.errors import InputError
-from spark_jobs.exact import LARGEST, exact, rounded, summed
+from spark_jobs.mobility import exact as module
+from spark_jobs.mobility.exact import LARGEST, exact, rounded, summed
 
 amount = draw.one_of(
     draw.floats(2.0**-28, LARGEST),

@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 
 from spark_jobs import grid_mobility
 from spark_jobs.errors import InputError
-from spark_jobs.exchange import exchanged
 from spark_jobs.judging import Judged
-from spark_jobs.movement import read_events, read_od, read_trips
+from spark_jobs.mobility.exchange import exchanged
+from spark_jobs.mobility.movement import read_events, read_od, read_trips
 from spark_jobs.output import part_files
 
 OUTPUTS = ("edges", "self_flow", "quarantine")

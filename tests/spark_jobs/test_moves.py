@@ -5,14 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as draw
 
-from spark_jobs import moves as module
-from spark_jobs.exact import rounded
-from spark_jobs.exchange import Tally, bucket_of, packed, packed_tally, unpacked
-from spark_jobs.moves import Adder, added_up, joined, make_moves
+from spark_jobs.mobility import moves as module
+from spark_jobs.mobility.exact import rounded
+from spark_jobs.mobility.exchange import Tally, bucket_of, packed, packed_tally, unpacked
+from spark_jobs.mobility.moves import Adder, Cells, added_up, joined, make_moves
 
 CELLS = np.array([-5, 3, 600000000000000000, 617700169957507071, 617700169958293503])
 
@@ -94,10 +95,26 @@ def test_users_beyond_the_bits_of_a_code_stay_apart(monkeypatch: pytest.MonkeyPa
     """Cells² · users above 2⁶³ would wrap; ranks of the pairs then stand for them."""
     frame, moves = random_moves(500, 1, kind="user")
     plain = added_up(moves)
-    ranks = module._ranks_if_large
-    monkeypatch.setattr(module, "_ranks_if_large", lambda code, codes, others: ranks(code, 2**62, others))
+    joint = module._joint
+
+    def of_ranks(major: Cells, majors: int, minor: Cells, minors: int) -> tuple[Cells, int]:
+        code, _ = joint(major, 2**62, minor, minors)
+        return code, len(np.unique(major)) * minors
+
+    monkeypatch.setattr(module, "_joint", of_ranks)
     assert added_up(moves).equals(plain)
     assert len(plain) == len(frame.drop_duplicates(["origin", "destination", "user"]))
+
+
+def test_moves_of_different_slots_stay_apart() -> None:
+    tables = [random_moves(50, seed)[1] for seed in range(3)]
+    slots = [7 << 32, 3, 7 << 32]
+    given = joined([t.append_column("slot", pa.array([s] * 50)) for t, s in zip(tables, slots, strict=True)])
+    found = added_up(given)
+    assert found["slot"].to_pylist() == sorted(found["slot"].to_pylist())
+    for slot in set(slots):
+        alone = added_up(joined([table for table, own in zip(tables, slots, strict=True) if own == slot]))
+        assert found.filter(pc.equal(found["slot"], slot)).drop_columns(["slot"]).equals(alone)
 
 
 def through_the_shuffle(table: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as draw
 from pyspark.sql import SparkSession
 
-from spark_jobs import grid_mobility, kernels, movement, plain
+from spark_jobs import grid_mobility
 from spark_jobs.errors import InputError
+from spark_jobs.mobility import kernels, movement, plain
 from spark_jobs.output import part_files
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source
 

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
-from spark_jobs.exact import PARTS, rounded, summed
-from spark_jobs.exchange import Tally, exchanged, unpacked, written
-from spark_jobs.moves import Adder
+from spark_jobs.mobility.exact import PARTS, rounded, summed
+from spark_jobs.mobility.exchange import Tally, exchanged, unpacked, written
+from spark_jobs.mobility.moves import Adder
 from spark_jobs.output import in_one_step, part_name, written_by_tasks
 from spark_jobs.spans import GRAPH, ROWS_PER_GROUP
 
@@ -88,15 +88,26 @@ def write_partition(batches: Iterator[pa.RecordBatch], least: Least, folder: str
 
 
 class Received:
-    """What a task receives from the shuffle: rows of `PACKED`, all of one bucket (None until a row came)."""
+    """What a task receives from the shuffle: rows of `PACKED`, all of one bucket (None until a row came).
+
+    ``counts``: tables that are no moves, but count them.
+    """
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self.batches, self.tally = batches, Tally()
         self.bucket: int | None = None
+        self.counts: list[pa.Table] = []
 
     def sums(self) -> pa.Table | None:
         """All moves added up; None if there are none."""
-        return sum_of(unpacked(self._noted(), self.tally))
+        return sum_of(self._moves())
+
+    def _moves(self) -> Iterator[pa.Table]:
+        for table in unpacked(self._noted(), self.tally):
+            if "origin" in table.column_names:
+                yield table
+            else:
+                self.counts.append(table)
 
     def _noted(self) -> Iterator[pa.RecordBatch]:
         for batch in self.batches:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from socket import gethostname
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -73,7 +74,7 @@ class Plain:
         return cls(_splits(pieces), sum(rows for _, rows in pieces), columns, types)
 
     def read(self, split: tuple[Piece, ...]) -> Iterator[pa.RecordBatch]:
-        """The rows of a split, one column a role; null where a value is missing, or a text empty.
+        """The rows of a split, one column a role (null where a value is missing, or a text empty) and ``source``.
 
         Raises:
             InputError: if a file is missing where the task runs, truncated or damaged.
@@ -90,7 +91,11 @@ class Plain:
         with pq.ParquetFile(piece.file) as parquet:
             for batch in parquet.iter_batches(ROWS_PER_BATCH, groups, wanted, use_threads=False):
                 arrays = [_typed(batch[self.columns[role]], kind) for role, kind in self.types.items()]
-                yield pa.record_batch(arrays, names=list(self.types))
+                yield pa.record_batch([*arrays, _everywhere(piece.file, len(batch))], names=[*self.types, "source"])
+
+
+def _everywhere(file: str, rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), pa.array([file]))
 
 
 def _unreadable(file: str, error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The three kinds of raw mobility, each read into moves from cell to cell: judged, gridded and added up by its task."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -10,10 +10,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from spark_jobs.errors import InputError
-from spark_jobs.exact import LARGEST, SMALLEST
-from spark_jobs.exchange import PACKED, exchanged
 from spark_jobs.gridding import Places, read_places
 from spark_jobs.judging import (
+    LATE_TIME,
     NO_ID,
     NO_TIME,
     NO_USER,
@@ -24,7 +23,10 @@ from spark_jobs.judging import (
     coordinate_rules,
     positive_rules,
 )
-from spark_jobs.kernels import (
+from spark_jobs.mobility.dated import pack_by_file
+from spark_jobs.mobility.exact import LARGEST, SMALLEST
+from spark_jobs.mobility.exchange import PACKED, exchanged
+from spark_jobs.mobility.kernels import (
     ENDS,
     at_places,
     good_events,
@@ -36,8 +38,8 @@ from spark_jobs.kernels import (
     pack_records,
     trip_moves,
 )
-from spark_jobs.plain import Plain
-from spark_jobs.records import Mask, Reading, Records, Rows
+from spark_jobs.mobility.plain import Plain
+from spark_jobs.mobility.records import Mask, Reading, Records, Rows
 from spark_jobs.report import parameter
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
 
@@ -45,7 +47,7 @@ MICROSECONDS_PER_HOUR = 3_600_000_000
 MAXIMUM_GAP_HOURS = 24.0  # method.md, "Events → edges"
 LONGEST_GAP_HOURS = 1e9  # a hundred thousand years: what 63 bits of microseconds hold, and more than anyone means
 KINDS: dict[str, dict[str, str]] = {  # of each role, by the kind of mobility
-    "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER},
+    "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER, "time": TIME},
     "trips": {**dict.fromkeys(ENDS, NUMBER), "count": NUMBER, "user": TEXT, "time": TIME},
     "events": {"user": TEXT, "time": TIME, "latitude": NUMBER, "longitude": NUMBER},
 }
@@ -58,6 +60,7 @@ class Movement:
     ``users``: ``named`` (the distinct of a move are counted), ``counted`` (they add up), ``unknown``.
     ``judged``: the sources the moves come from, the main one first.
     ``packed``: for a number of partitions, rows of `PACKED` by origin that hold tables of moves.
+    ``moves``: makes a move of each row; None where two rows make one.
     """
 
     source: Source
@@ -65,10 +68,23 @@ class Movement:
     judged: list[Judged]
     records: Records
     packed: Callable[[int], DataFrame]
+    moves: Callable[[pa.RecordBatch], pa.Table] | None = None
 
     def rows(self) -> int:
         """How many raw rows there are, where the files' footers tell; else 0."""
         return self.records.reading.plain.rows if self.records.reading else 0
+
+    def packed_by_file(self, files: Sequence[str], days: Mapping[str, int] | None, partitions: int) -> DataFrame:
+        """The same, with moves of different files and days apart: see `dated.pack_by_file`.
+
+        Raises:
+            InputError: of events.
+        """
+        if self.moves is None:
+            raise InputError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
+        columns = ("source",) if days is not None else ("source", "time")
+        kernel = partial(pack_by_file, moves=self.moves, files=files, days=days, buckets=partitions)
+        return replace(self.records, columns=(*self.records.columns, *columns)).mapped(kernel)
 
 
 def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
@@ -78,7 +94,7 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     counted = "users" in source.columns
 
     def make() -> tuple[list[Rule], DataFrame]:
-        raw = read_source(spark, source, KINDS["od"])
+        raw = read_source(spark, source, KINDS["od"], "UTC")  # a time tells the day alone
         raw = places.look_up(places.look_up(raw, "origin", "origin_cell"), "destination", "destination_cell")
         rules = [
             (sql.col("origin").isNull() | sql.col("destination").isNull(), NO_ID),
@@ -87,13 +103,15 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
         ]
         if counted:
             rules += [*flow_rules("users"), (sql.col("users") != sql.floor("users"), "users not a whole number")]
-        return rules, raw
+        return [*rules, *time_rules(source, params.get("latest"))], raw
 
     columns = ("origin_cell", "destination_cell", "flow", *(["users"] if counted else []))
-    reading = reading_of(source, "od", good_flows, partial(at_places, places=places.arrow))
+    good = partial(good_flows, latest=params.get("latest"))
+    reading = reading_of(source, "od", good, partial(at_places, places=places.arrow))
     records = Records(spark, Judged(source.describe(), make), columns, reading)
     packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
-    return Movement(source, "counted" if counted else "unknown", [records.judged, places.judged], records, packed)
+    judged = [records.judged, places.judged]
+    return Movement(source, "counted" if counted else "unknown", judged, records, packed, od_moves)
 
 
 def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
@@ -108,15 +126,15 @@ def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
             rules += flow_rules("count")
         if "user" in source.columns:
             rules.append((sql.col("user").isNull(), NO_USER))
-        if "time" in source.columns:
-            rules.append((sql.col("time").isNull(), NO_TIME))
-        return rules, raw
+        return [*rules, *time_rules(source, params.get("latest"))], raw
 
     columns = (*ENDS, *(role for role in ("count", "user") if role in source.columns))
-    records = Records(spark, Judged(source.describe(), make), columns, reading_of(source, "trips", good_trips))
-    kernel = partial(pack_moves, moves=partial(trip_moves, resolution=params["resolution"]))
+    reading = reading_of(source, "trips", partial(good_trips, latest=params.get("latest")))
+    records = Records(spark, Judged(source.describe(), make), columns, reading)
+    moves = partial(trip_moves, resolution=params["resolution"])
+    packed = partial(_by_origin, records, partial(pack_moves, moves=moves))
     users: Literal["named", "unknown"] = "named" if "user" in columns else "unknown"
-    return Movement(source, users, [records.judged], records, partial(_by_origin, records, kernel))
+    return Movement(source, users, [records.judged], records, packed, moves)
 
 
 def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
@@ -148,6 +166,13 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     return Movement(source, "counted", [judged], records, packed)
 
 
+READERS: Mapping[str, Callable[[SparkSession, Mapping[str, Any]], Movement]] = {
+    "od": read_od,
+    "trips": read_trips,
+    "events": read_events,
+}
+
+
 def plain_of(source: Source, kind: str) -> Plain | None:
     """The raw files as tasks can read them by themselves; None if Spark must."""
     return Plain.of(source, KINDS[kind], instants=kind == "events")
@@ -162,6 +187,17 @@ def reading_of(
     """How tasks read the files by themselves, if they can."""
     plain = plain_of(source, kind)
     return Reading(plain, good, prepared) if plain else None
+
+
+def time_rules(source: Source, latest: Mapping[str, int] | None) -> list[Rule]:
+    """A time, where there is one, must be readable, and not later than its file may tell (microseconds, by file)."""
+    if "time" not in source.columns:
+        return []
+    rules: list[Rule] = [(sql.col("time").isNull(), NO_TIME)]
+    if latest:
+        limits = sql.create_map(*(sql.lit(value) for file in source.files for value in (file, latest[file])))
+        rules.append((sql.col("time") > limits[sql.col("source")], LATE_TIME))
+    return rules
 
 
 def flow_rules(name: str) -> list[Rule]:

@@ -25,6 +25,9 @@ class Tally:
     good: int = 0
 
 
+NOTHING = Tally()
+
+
 def packed(table: pa.Table, key: str, buckets: int) -> Iterator[pa.RecordBatch]:
     """A table cut by the hash of one column into payloads, a bucket each.
 
@@ -40,15 +43,15 @@ def packed(table: pa.Table, key: str, buckets: int) -> Iterator[pa.RecordBatch]:
     for number in range(buckets):
         for start in range(bounds[number], bounds[number + 1], ROWS_PER_PAYLOAD):
             rows = min(ROWS_PER_PAYLOAD, bounds[number + 1] - start)
-            yield _row(number, written(ordered.slice(start, rows)), Tally())
+            yield payload_row(number, written(ordered.slice(start, rows)))
 
 
 def packed_tally(tally: Tally, bucket: int) -> pa.RecordBatch:
     """A count that travels with the payloads: a task that is repeated is counted once."""
-    return _row(bucket, b"", tally)
+    return payload_row(bucket, b"", tally)
 
 
-def _row(bucket: int, payload: bytes, tally: Tally) -> pa.RecordBatch:
+def payload_row(bucket: int, payload: bytes, tally: Tally = NOTHING) -> pa.RecordBatch:
     return pa.record_batch([[bucket], [payload], [tally.read], [tally.good]], schema=SCHEMA)
 
 

@@ -1,7 +1,8 @@
 """Moves between cells as Arrow tables, added up wherever they meet: in the task that reads them and after the shuffle.
 
-A table of moves has ``origin`` and ``destination`` (int64 cells), the parts of the exact flow (`spark_jobs.exact`), and
-``users`` (int64, to be added up), ``user`` (int64 or large_string, of which the distinct are counted) or neither.
+A table of moves has ``origin`` and ``destination`` (int64 cells), the parts of the exact flow (`exact`), and ``users``
+(int64, to be added up), ``user`` (int64 or large_string, of which the distinct are counted) or neither. Moves that are
+kept by file and day have a ``slot`` (int64) as well: moves of different slots are not added up.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_jobs.exact import PARTS, WHOLE, exact, summed
+from spark_jobs.mobility.exact import PARTS, WHOLE, exact, summed
 
 Cells = npt.NDArray[np.int64]
 ROWS_AT_ONCE = 1 << 22  # added up at a time
@@ -31,7 +32,7 @@ def large_texts(values: pa.Array) -> pa.Array:
 
 
 def added_up(moves: pa.Table) -> pa.Table:
-    """One row for each origin, destination and, where there is one, user; sorted by origin and destination.
+    """One row for each slot, origin, destination and user, of those that there are; sorted by the first three.
 
     Raises:
         InputError: if the flows are too large to add up.
@@ -39,18 +40,22 @@ def added_up(moves: pa.Table) -> pa.Table:
     if not moves.num_rows:
         return moves
     cells, first, second = _pair_codes(moves["origin"], moves["destination"])
-    width = len(cells)
-    code = first * width + second
-    users = None
+    code, codes = first, len(cells)
+    slots = users = None
+    if "slot" in moves.column_names:
+        slots, slot = _ascending_codes(moves["slot"])
+        code, codes = _joint(slot, len(slots), code, codes)
+    code, codes = _joint(code, codes, second, len(cells))
     if "user" in moves.column_names:
         named = moves["user"].dictionary_encode().combine_chunks()
         users = named.dictionary
-        code = _ranks_if_large(code, width * width, len(users)) * len(users) + named.indices.to_numpy()
+        code, codes = _joint(code, codes, named.indices.to_numpy(), len(users))
     order, code = sorted_with_order(code)
     starts = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
     chosen = order[starts]
     numbers = {name: moves[name].to_numpy() for name in moves.column_names if name in PARTS}
-    table = {"origin": cells[first[chosen]], "destination": cells[second[chosen]], **summed(numbers, order, starts)}
+    table = {} if slots is None else {"slot": slots[slot[chosen]]}
+    table |= {"origin": cells[first[chosen]], "destination": cells[second[chosen]], **summed(numbers, order, starts)}
     if "users" in moves.column_names:
         table["users"] = np.add.reduceat(moves["users"].to_numpy()[order], starts)
     if users is not None:
@@ -74,18 +79,28 @@ def sorted_with_order(code: Cells) -> tuple[Cells, Cells]:
 
 def _pair_codes(origin: pa.ChunkedArray, destination: pa.ChunkedArray) -> tuple[Cells, Cells, Cells]:
     """The distinct cells in ascending order, and the places of the origins and the destinations among them."""
-    coded = pa.chunked_array([*origin.chunks, *destination.chunks]).dictionary_encode().combine_chunks()
+    found, codes = _ascending_codes(pa.chunked_array([*origin.chunks, *destination.chunks]))
+    return found, codes[: len(origin)], codes[len(origin) :]
+
+
+def _ascending_codes(values: pa.ChunkedArray) -> tuple[Cells, Cells]:
+    """The distinct numbers in ascending order, and the place of each value among them."""
+    coded = values.dictionary_encode().combine_chunks()
     found = coded.dictionary.to_numpy()
     ascending = np.argsort(found)
     place = np.empty(len(found), dtype=np.int64)
     place[ascending] = np.arange(len(found))
-    codes = place[coded.indices.to_numpy()]
-    return found[ascending], codes[: len(origin)], codes[len(origin) :]
+    return found[ascending], place[coded.indices.to_numpy()]
 
 
-def _ranks_if_large(code: Cells, codes: int, others: int) -> Cells:
-    """The codes, or their ranks if a combination with so many others left 63 bits; in the same order."""
-    return code if codes * others < 2**63 else np.unique(code, return_inverse=True)[1]
+def _joint(major: Cells, majors: int, minor: Cells, minors: int) -> tuple[Cells, int]:
+    """One code for two, in the order of the first and then the second, and the bound of it.
+
+    Where 63 bits do not hold every combination, ranks take the first one's place: there are no more than rows.
+    """
+    if majors * minors >= 2**63:
+        major, majors = np.unique(major, return_inverse=True)[1], len(major)
+    return major * minors + minor, majors * minors
 
 
 def joined(tables: list[pa.Table]) -> pa.Table:
@@ -98,7 +113,7 @@ def joined(tables: list[pa.Table]) -> pa.Table:
             if name not in table.column_names:
                 table = table.append_column(name, pa.array(np.zeros(table.num_rows, dtype=np.int64)))
         filled.append(table)
-    order = [name for name in ("origin", "destination", *PARTS, "users", "user") if name in names]
+    order = [name for name in ("slot", "origin", "destination", *PARTS, "users", "user") if name in names]
     return pa.concat_tables([table.select(order) for table in filled])
 
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.exchange import PACKED, Tally, packed_tally
 from spark_jobs.judging import Judged
-from spark_jobs.plain import Plain
+from spark_jobs.mobility.exchange import PACKED, Tally, packed_tally
+from spark_jobs.mobility.plain import Plain
 
 Mask = npt.NDArray[np.bool_]
 Rows = Iterator[pa.RecordBatch]

@@ -1,17 +1,18 @@
 """What tasks do with raw records of each kind: which are good, what moves they make, how these are packed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_jobs.exact import LARGEST, SMALLEST
-from spark_jobs.exchange import Tally, packed, packed_tally, unpacked
 from spark_jobs.gridding import cells_at
-from spark_jobs.moves import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
-from spark_jobs.records import Mask, Rows
+from spark_jobs.mobility.exact import LARGEST, SMALLEST
+from spark_jobs.mobility.exchange import Tally, packed, packed_tally, unpacked
+from spark_jobs.mobility.moves import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
+from spark_jobs.mobility.records import Mask, Rows
 
+Latest = Mapping[str, int] | None  # the last time that each file may tell, in microseconds since 1970
 ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
 
 
@@ -25,20 +26,31 @@ def at_places(rows: pa.RecordBatch, places: pa.Table) -> pa.RecordBatch:
     return rows
 
 
-def good_flows(rows: pa.RecordBatch) -> Mask:
+def good_flows(rows: pa.RecordBatch, latest: Latest = None) -> Mask:
     known = [_there(rows[name]) for name in ("origin_cell", "destination_cell")]
     users = [_whole(rows["users"])] if "users" in rows.schema.names else []
-    return _all(*known, _countable(rows["flow"]), *users)
+    return _all(*known, _countable(rows["flow"]), *users, *_timely(rows, latest))
 
 
-def good_trips(rows: pa.RecordBatch) -> Mask:
-    there = [_there(rows[name]) for name in ("user", "time") if name in rows.schema.names]
+def good_trips(rows: pa.RecordBatch, latest: Latest = None) -> Mask:
+    user = [_there(rows["user"])] if "user" in rows.schema.names else []
     count = [_countable(rows["count"])] if "count" in rows.schema.names else []
-    return _all(_on_globe(rows, *ENDS[:2]), _on_globe(rows, *ENDS[2:]), *there, *count)
+    return _all(_on_globe(rows, *ENDS[:2]), _on_globe(rows, *ENDS[2:]), *user, *count, *_timely(rows, latest))
 
 
 def good_events(rows: pa.RecordBatch) -> Mask:
     return _all(_on_globe(rows, "latitude", "longitude"), _there(rows["user"]), _there(rows["time"]))
+
+
+def _timely(rows: pa.RecordBatch, latest: Latest) -> list[Mask]:
+    """Whether there is a time, not after that of the file's last change; no mask where no time is asked for."""
+    if "time" not in rows.schema.names:
+        return []
+    there = [_there(rows["time"])]
+    if latest:
+        limits = np.array([latest[file] for file in rows["source"].dictionary.to_pylist()])
+        there.append(rows["time"].fill_null(0).to_numpy() <= limits[rows["source"].indices.to_numpy()])
+    return there
 
 
 def _there(values: pa.Array) -> Mask:

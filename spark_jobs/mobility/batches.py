@@ -1,0 +1,120 @@
+"""The sums of new raw files, gridded many files at a time and kept by file and day."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+
+from spark_jobs.errors import InputError
+from spark_jobs.judging import quarantine
+from spark_jobs.mobility.dated import FILE_COUNTS, added_counts, write_batch_part
+from spark_jobs.mobility.exchange import exchanged
+from spark_jobs.mobility.kept import QUARANTINE, Kept, KeptFile, keys_of, name_of
+from spark_jobs.mobility.movement import READERS, Movement
+from spark_jobs.output import open_parquet, part_files, written_by_tasks
+
+BYTES_PER_BATCH = 16 << 30  # of raw files: a first run that is killed goes on behind the last batch
+
+logger = logging.getLogger(__name__)
+
+
+def movement_of(spark: SparkSession, params: Mapping[str, Any], files: Sequence[str]) -> Movement:
+    """The moves of some of the raw files."""
+    return READERS[params["kind"]](spark, {**params, "source": {**params["source"], "files": files}})
+
+
+def keep_missing(
+    spark: SparkSession, kept: Kept, params: Mapping[str, Any], days: Mapping[str, int] | None, buckets: int
+) -> tuple[list[KeptFile], int]:
+    """Grid the raw files whose sums are not kept.
+
+    Args:
+        params: of the job.
+        days: of the files; None where the rows tell theirs.
+
+    Returns:
+        What is kept of each file, and how many of them were read.
+
+    Raises:
+        InputError: if a file changes meanwhile.
+    """
+    keys = keys_of(params)
+    known = kept.files(buckets)
+    missing = [file for file, key in keys.items() if key not in known]
+    for files in batches(missing):
+        logger.info("gridding %d of %d new files", len(files), len(missing))
+        with kept.made("batch-" + name_of(*(keys[file] for file in files)), buckets) as (draft, record):
+            with written_by_tasks(draft):
+                told = grid(movement_of(spark, params, files), files, days, draft, buckets)
+            record["files"] = [{"key": keys[file], **each} for file, each in zip(files, told, strict=True)]
+            now = keys_of({**params, "source": {**params["source"], "files": files}})
+            changed = [file for file in files if now[file] != keys[file]]
+            if changed:
+                raise InputError(f"{changed[0]} changed while it was read. Run the job again.")
+    if missing:
+        known = kept.files(buckets)
+    return [known[key] for key in keys.values()], len(missing)
+
+
+def batches(files: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += Path(file).stat().st_size
+        if size >= BYTES_PER_BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def grid(
+    movement: Movement, files: Sequence[str], days: Mapping[str, int] | None, draft: Path, buckets: int
+) -> list[dict[str, Any]]:
+    """Write the sums of files by file and day, and their bad rows.
+
+    Returns:
+        What the record states of each file, less its key.
+    """
+    packed = exchanged(movement.packed_by_file(files, days, buckets), buckets)
+    writer = partial(write_batch_part, folder=str(draft))
+    rows = packed.mapInArrow(writer, "read long, good long, files binary").toArrow()
+    read, good = (pc.sum(rows[name]).as_py() or 0 for name in ("read", "good"))
+    movement.judged[0].tell(read, good)
+    reasons: dict[str, dict[str, int]] = {}
+    if read > good:
+        quarantine(movement.judged[:1], str(draft / QUARANTINE))
+        reasons = reasons_by_file(draft / QUARANTINE)
+    counts = [pa.ipc.open_stream(part).read_all() for part in rows["files"].to_pylist()]
+    counted = added_counts(pa.concat_tables([FILE_COUNTS.empty_table(), *counts]))
+    found = {row["file"]: row for row in counted.to_pylist()}
+    told = []
+    for number, file in enumerate(files):
+        bad, own = reasons.get(file, {}), found.get(number)
+        fine = own["good"] if own else 0
+        span = (own["first_day"], own["last_day"]) if own else None
+        judged = {"read": fine + sum(bad.values()), "good": fine, "reasons": bad, "days": span}
+        told.append({"path": file, "rows": rows_in(file, movement.source.format), **judged})
+    return told
+
+
+def rows_in(file: str, form: str) -> int:
+    """The rows of a file, where its footer tells; else 0."""
+    return int(open_parquet(file).metadata.num_rows) if form == "parquet" else 0
+
+
+def reasons_by_file(folder: Path) -> dict[str, dict[str, int]]:
+    """The bad rows of each file, by reason."""
+    found: dict[str, dict[str, int]] = {}
+    for part in part_files(str(folder)):
+        counted = open_parquet(part).read(columns=["source", "reason"]).group_by(["source", "reason"])
+        for row in counted.aggregate([([], "count_all")]).to_pylist():
+            own = found.setdefault(row["source"], {})
+            own[row["reason"]] = own.get(row["reason"], 0) + row["count_all"]
+    return found

@@ -1,0 +1,169 @@
+"""Dated mobility: a night grids the files that are new, and adds them to the sums of the window that are kept.
+
+What left the window, and what a corrected file said before, is taken away again: sums are exact, so that the edges are
+those of a rebuild, to the byte (`merging`). Where the sums of the window are not kept, or most of them change, they are
+made of those of the files (`kept`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from spark_jobs.clustering import on_each_file
+from spark_jobs.errors import InputError
+from spark_jobs.judging import QUARANTINE as BAD_ROWS
+from spark_jobs.judging import ROWS_PER_FILE
+from spark_jobs.mobility.dated import Days, read_slots
+from spark_jobs.mobility.edges import Least, Part, Written, sum_of, write_part, write_self_flow
+from spark_jobs.mobility.kept import QUARANTINE, Kept, KeptFile, Total, name_of
+from spark_jobs.mobility.merging import negated, with_change
+from spark_jobs.output import in_one_step, open_parquet, part_files, part_name, written_by_tasks
+
+Slices = Mapping[str, Mapping[int, Days]]  # by batch and the file's number in it: the days that are read
+
+
+@dataclass(frozen=True)
+class Change:
+    """What makes the sums of a window: of ``base`` (a folder, or None: of nothing), ``added`` and ``taken`` away."""
+
+    base: str | None
+    added: Slices
+    taken: Slices
+    rows: int
+
+
+def window_of(files: Sequence[KeptFile], weeks: int | None) -> dict[str, Days]:
+    """The days that count of each file, by key: all (None), or the last weeks up to the newest day of all."""
+    spans = {file.key: file.days for file in files if file.days}
+    if weeks is None or not spans:
+        return spans
+    first = max(last for _, last in spans.values()) - 7 * weeks + 1
+    return {key: (max(first, own[0]), own[1]) for key, own in spans.items() if own[1] >= first}
+
+
+def smallest_change(wanted: Mapping[str, Days], totals: Sequence[Total], known: Mapping[str, KeptFile]) -> Change:
+    """How to come to the sums of a window with the fewest rows to add up."""
+    changes = [change_from(Total("", {}), wanted, known)]
+    changes += [change_from(total, wanted, known) for total in totals if total.held.keys() <= known.keys()]
+    return min(changes, key=lambda change: change.rows)
+
+
+def change_from(total: Total, wanted: Mapping[str, Days], known: Mapping[str, KeptFile]) -> Change:
+    """From the days that a total holds to those that are wanted."""
+    added: dict[str, dict[int, Days]] = {}
+    taken: dict[str, dict[int, Days]] = {}
+    rows = 0
+    for key in sorted(wanted.keys() | total.held.keys()):
+        file, here, there = known[key], wanted.get(key), total.held.get(key)
+        for side, days in ((added, less(here, there)), (taken, less(there, here))):
+            if days:
+                side.setdefault(file.batch, {})[file.number] = days
+                rows += file.good
+    return Change(total.folder or None, added, taken, rows)
+
+
+def less(days: Days | None, others: Days | None) -> Days | None:
+    """The days of one span that are not in another; both are of one file, and so end on the same day."""
+    if days is None or others is None:
+        return days
+    return (days[0], others[0] - 1) if days[0] < others[0] else None
+
+
+def write_window(
+    spark: SparkSession,
+    kept: Kept,
+    files: Sequence[KeptFile],
+    weeks: int | None,
+    buckets: int,
+    least: Least,
+    output: Mapping[str, str],
+) -> Written:
+    """Bring the sums of the window up to date, write edges, self-flow and quarantine, forget what is no longer used.
+
+    Args:
+        files: the region's, all of them kept.
+        output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what lies there.
+
+    Raises:
+        InputError: if what is kept was changed by somebody.
+    """
+    wanted, known = window_of(files, weeks), kept.files(buckets)
+    totals = kept.totals(buckets)
+    name = "total-" + name_of(str(sorted(wanted.items())))
+    if any(total.folder == name for total in totals):
+        parts = add_up(spark, kept, Change(name, {}, {}, 0), None, buckets, least, output)
+    else:
+        change = smallest_change(wanted, totals, known)
+        with kept.made(name, buckets) as (draft, record), written_by_tasks(draft):
+            parts = add_up(spark, kept, change, draft, buckets, least, output)
+            record["held"] = wanted
+    inside = Path(output["self_flow"])
+    with written_by_tasks(inside):
+        self_flow = write_self_flow([part.self_flow for part in parts], inside)
+    copy_bad_rows(kept, files, Path(output["quarantine"]))
+    kept.forget([name, *(file.batch for file in files)])
+    return Written(
+        edges=sum(part.edges for part in parts),
+        self_flow=self_flow,
+        edges_suppressed=sum(part.edges_suppressed for part in parts),
+        cells_suppressed=sum(part.cells_suppressed for part in parts),
+        read=sum(file.read for file in files),
+        good=sum(file.good for file in files),
+    )
+
+
+def add_up(
+    spark: SparkSession,
+    kept: Kept,
+    change: Change,
+    target: Path | None,
+    buckets: int,
+    least: Least,
+    output: Mapping[str, str],
+) -> list[Part]:
+    """Change the sums of each partition, keep them in `target` (None: they are kept) and write their edges."""
+    edges = Path(output["edges"])
+    kernel = partial(finish, kept=kept.folder, change=change, target=target, least=least, edges=str(edges))
+    with written_by_tasks(edges):
+        return on_each_file(spark, range(buckets), kernel)
+
+
+def finish(number: int, bucket: int, kept: Path, change: Change, target: Path | None, least: Least, edges: str) -> Part:
+    """One partition, in a task."""
+    part = part_name(bucket)
+    base = kept / change.base / part if change.base else None
+    sums = pq.read_table(base, use_threads=False, partitioning=None) if base and base.exists() else None
+    added = chain.from_iterable(read_slots(kept / batch / part, files) for batch, files in change.added.items())
+    taken = chain.from_iterable(read_slots(kept / batch / part, files) for batch, files in change.taken.items())
+    try:
+        sums = with_change(sums, sum_of(chain(added, map(negated, taken))))
+    except ArithmeticError:
+        text = f"What earlier runs kept in {kept} was changed: it does not hold what should leave it. Delete it."
+        raise InputError(text) from None
+    if target and sums is not None:
+        with in_one_step(target / part) as draft:  # read and written every night: quick matters more than small
+            pq.write_table(sums, draft, compression="lz4", use_dictionary=["origin"])
+    return write_part(sums, bucket, least, edges)
+
+
+def copy_bad_rows(kept: Kept, files: Sequence[KeptFile], target: Path) -> None:
+    """Write the bad rows of the files, in the order of their paths, beside those that lie in the folder."""
+    spoilt = sorted((file for file in files if file.reasons), key=lambda file: file.path)
+    by_path: dict[str, pa.Table] = {}
+    for batch in {file.batch for file in spoilt}:
+        parts = [open_parquet(part).read() for part in part_files(str(kept.folder / batch / QUARANTINE))]
+        of_batch = pa.concat_tables(parts).sort_by([(name, "ascending") for name in BAD_ROWS.names])
+        for file in spoilt:
+            if file.batch == batch:
+                by_path[file.path] = of_batch.filter(pc.equal(of_batch["source"], file.path))
+    rows = pa.concat_tables([BAD_ROWS.empty_table(), *(by_path[file.path] for file in spoilt)])
+    before = len(list(target.glob("*.parquet")))
+    for number, start in enumerate(range(0, rows.num_rows, ROWS_PER_FILE), before):
+        pq.write_table(rows.slice(start, ROWS_PER_FILE), target / part_name(number))
