@@ -1,6 +1,6 @@
 """Sampling each origin's strongest tenth: the job `sample_graph`, DuckDB and Spark's window, on the same files.
 
-python -m benchmarks.spark_sampling --size 100M --repeats 3
+python -m benchmarks.spark_sampling --size 100M --repeats 3 --sail /path/of/python-with-pysail
 Each way runs in a process of its own, in turn; the results must be equal row for row. The last line is JSON.
 """
 # ruff: noqa: T201 - a command prints
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.measure import Usage, machine, save_report
+from benchmarks.measure import ROOT, Usage, machine, run_measured, save_report
 from benchmarks.spark_data import Edges, make_once
 from benchmarks.spark_ways import (
     DUCKDB_MEMORY,
     Peer,
     as_row,
     command,
+    fresh,
     in_turn,
     median_ratio,
     options_of,
@@ -34,7 +35,14 @@ ROWS_PER_FILE = 5_000_000
 PLAIN_UP_TO = 20_000_000  # Spark's window took minutes for 100 million
 WANTED = f"greatest(1, ceil(count(*) OVER (PARTITION BY origin) * {SHARE}))"
 RANK = "row_number() OVER (PARTITION BY origin ORDER BY flow DESC, destination)"
-NAMES = {"sample_graph": "job sample_graph", "duckdb": f"DuckDB, {DUCKDB_MEMORY}", "window": "Spark row_number"}
+RANKED = f"SELECT origin, destination, flow, {RANK} AS place, {WANTED} AS wanted FROM edges"
+QUERY = f"SELECT origin, destination, flow FROM ({RANKED}) WHERE place <= wanted"
+NAMES = {
+    "sample_graph": "job sample_graph",
+    "duckdb": f"DuckDB, {DUCKDB_MEMORY}",
+    "sail": "Sail row_number",
+    "window": "Spark row_number",
+}
 
 
 def sample_by_duckdb(edges: str, target: str, scratch: str) -> None:
@@ -53,9 +61,7 @@ def sample_by_window(edges: str, target: str, scratch: str) -> None:
 
     with spark_session("window") as spark:
         spark.read.parquet(edges).createOrReplaceTempView("edges")
-        ranked = f"SELECT origin, destination, flow, {RANK} AS place, {WANTED} AS wanted FROM edges"
-        chosen = spark.sql(f"SELECT origin, destination, flow FROM ({ranked}) WHERE place <= wanted")
-        chosen.write.mode("overwrite").parquet(target)
+        spark.sql(QUERY).write.mode("overwrite").parquet(target)
 
 
 PEERS: dict[str, Peer] = {"duckdb": sample_by_duckdb, "window": sample_by_window}
@@ -83,11 +89,14 @@ def measure(options: Namespace) -> dict[str, float]:
     size_in_bytes, work, facts = read_once(edges), options.data / f"sampled-{size}", machine()
 
     def run(way: str) -> Usage:
+        if way == "sail":
+            program, target = str(ROOT / "benchmarks" / "sail.py"), fresh(work / "sail")
+            return run_measured([options.sail, program, str(edges), QUERY, str(target)], work / "sail_scratch")
         if way != "sample_graph":
             return run_peer("benchmarks.spark_sampling", way, edges, work)
         return run_job("sample_graph", {"edges": str(edges), "share": float(SHARE)}, ["graph"], work)
 
-    runs = in_turn(["sample_graph", "duckdb"], options.repeats, run)
+    runs = in_turn(["sample_graph", "duckdb", *(["sail"] if options.sail else [])], options.repeats, run)
     if rows <= options.plain_up_to:
         runs["window"] = [run("window")]
     kept = 0
@@ -108,7 +117,9 @@ def measure(options: Namespace) -> dict[str, float]:
 
 
 def main() -> None:
-    print(json.dumps(measure(options_of(command(__doc__, "edges", PEERS, PLAIN_UP_TO), PEERS))))
+    parser = command(__doc__, "edges", PEERS, PLAIN_UP_TO)
+    parser.add_argument("--sail", help="a Python that has pysail and pyspark-client: Sail takes part")
+    print(json.dumps(measure(options_of(parser, PEERS))))
 
 
 if __name__ == "__main__":
