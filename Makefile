@@ -21,6 +21,7 @@ demo: install
 	$(BIN)/mora demo
 
 test: install lint types
+	MORA_SPARK_CLASSES=.pytest_cache/spark $(BIN)/python -m spark_jobs.session
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install

@@ -28,6 +28,7 @@ from benchmarks.spark_ways import (
     rows_of,
     run_job,
     run_peer,
+    told,
 )
 
 SHARE = "0.1"
@@ -91,7 +92,9 @@ def measure(options: Namespace) -> dict[str, float]:
     def run(way: str) -> Usage:
         if way == "sail":
             program, target = str(ROOT / "benchmarks" / "sail.py"), fresh(work / "sail")
-            return run_measured([options.sail, program, str(edges), QUERY, str(target)], work / "sail_scratch")
+            scratch = fresh(work / "sail_scratch")
+            command_line = [options.sail, program, str(edges), QUERY, str(target)]
+            return run_measured(command_line, scratch, {"TMPDIR": str(scratch)})
         if way != "sample_graph":
             return run_peer("benchmarks.spark_sampling", way, edges, work)
         return run_job("sample_graph", {"edges": str(edges), "share": float(SHARE)}, ["graph"], work)
@@ -110,7 +113,7 @@ def measure(options: Namespace) -> dict[str, float]:
     ratio = median_ratio(runs["sample_graph"], runs["duckdb"])
     facts |= {"edges": f"{read:,} in {len(list(edges.glob('*.parquet')))} files, {size_in_bytes / 1e9:.2f} GB"}
     facts |= {"kept": f"{kept:,}, equal row for row in all ways", "median_ratio_to_duckdb": round(ratio, 3)}
-    facts["command"] = f"`make bench-spark SIZE={size} ARGS='--part sampling'`"
+    facts["command"] = told("sampling", options)
     print(save_report(options.reports, f"sampling-{size}", f"Sampling {size} edges", table, facts))
     peak = max(usage.peak_gib for usage in runs["sample_graph"])
     return {"sampling_vs_duckdb": round(ratio, 3), "sampling_peak_gib": round(peak, 2)}

@@ -5,12 +5,13 @@ import argparse
 import json
 import shutil
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import REPORTS, Usage, run_measured
+from benchmarks.measure import REPORTS, ROOT, Usage, run_measured
 
 UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
 DUCKDB_MEMORY = "12GB"
@@ -120,6 +121,13 @@ def command(help_text: str | None, what: str, peers: Mapping[str, Peer], plain_u
     return parser
 
 
+def told(part: str, options: argparse.Namespace) -> str:
+    """The command that made a report."""
+    shown = {"repeats": options.repeats, "plain-up-to": options.plain_up_to, "sail": getattr(options, "sail", None)}
+    arguments = " ".join(f"--{name} {value}" for name, value in shown.items() if value)
+    return f"`make bench-spark SIZE={options.size} ARGS='--part {part} {arguments}'`"
+
+
 def options_of(parser: argparse.ArgumentParser, peers: Mapping[str, Peer]) -> argparse.Namespace:
     """The options given; with --peer, that peer is run and the process ends."""
     options = parser.parse_args()
@@ -127,4 +135,6 @@ def options_of(parser: argparse.ArgumentParser, peers: Mapping[str, Peer]) -> ar
         peers[options.peer](options.source, options.target, options.scratch)
         sys.exit(0)
     options.data = options.data.resolve()
+    # The first session keeps Spark's classes for the others, once: not part of any figure.
+    subprocess.run([sys.executable, "-m", "spark_jobs.session"], cwd=ROOT, check=True)
     return options

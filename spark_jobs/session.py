@@ -1,4 +1,7 @@
-"""The Spark session of a job: local by default, a cluster by ``spark.master`` in ``MORA_SPARK_CONF``."""
+"""The Spark session of a job: local by default, a cluster by ``spark.master`` in ``MORA_SPARK_CONF``.
+
+``python -m spark_jobs.session`` starts one and ends it; the first time, this keeps Spark's classes for the later ones.
+"""
 
 import json
 import os
@@ -13,12 +16,14 @@ from pathlib import Path
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from spark_jobs.classes import Classes, classes_for
 from spark_jobs.errors import InputError
 from spark_jobs.java import java_environment
 
 GIBIBYTE = 1 << 30
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 # For jobs whose rows do not pass through the JVM: they start in two thirds of the processor time.
-QUICK_JAVA = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+QUICK_JAVA = {JAVA_OPTIONS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 @contextmanager
@@ -36,6 +41,7 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
     if not submitted:
         os.environ.update(java_environment())
     scratch = tempfile.mkdtemp(prefix="mora-spark-", dir=wanted.get("spark.local.dir"))
+    classes = Classes()
     try:
         if submitted:
             SparkContext._ensure_initialized()
@@ -44,19 +50,26 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
             conf.setIfMissing(key, value)
         for key, value in wanted.items():
             conf.set(key, value)
-        if conf.get("spark.master", "").startswith("local"):
+        local = conf.get("spark.master", "").startswith("local")
+        if local:
             os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
             conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1")
             conf.setIfMissing("spark.driver.host", "127.0.0.1")
         else:
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         conf.set("spark.local.dir", scratch)
-        session = SparkSession.builder.config(conf=conf).getOrCreate()
+        if local and not submitted and SparkContext._gateway is None and JAVA_OPTIONS not in wanted:
+            classes = classes_for(os.environ["JAVA_HOME"], Path(scratch))
+        session = classes.start(conf, JAVA_OPTIONS)
+        done = False
         try:
             session.sparkContext.addPyFile(code_archive(Path(scratch)))
             yield session
+            classes.widen(session, Path(scratch))
+            done = True
         finally:
             session.stop()
+            classes.end(done)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -91,7 +104,7 @@ def default_settings(scratch: str) -> dict[str, str]:
         "spark.master": "local[*]",
         "spark.driver.memory": f"{local_memory_gibibytes()}g",
         # On a few cores the parallel collector costs a tenth less processor time than the default one.
-        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+        JAVA_OPTIONS: "-XX:+UseParallelGC",
         # Fixed, not per core: the number of files, and so their bytes, is the same on every machine.
         "spark.sql.shuffle.partitions": "8",
         "spark.sql.warehouse.dir": str(Path(scratch) / "warehouse"),
@@ -113,6 +126,11 @@ def code_archive(folder: Path) -> str:
     package = Path(__file__).resolve().parent
     archive = folder / "spark_jobs.zip"
     with zipfile.ZipFile(archive, "w") as target:
-        for module in sorted(package.glob("*.py")):
-            target.write(module, f"{package.name}/{module.name}")
+        for module in sorted(package.rglob("*.py")):
+            target.write(module, module.relative_to(package.parent))
     return str(archive)
+
+
+if __name__ == "__main__":
+    with spark_session("session"):
+        pass

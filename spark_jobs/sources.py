@@ -74,7 +74,8 @@ def read_source(
 
     Returns:
         The roles that the source has; ``<role>_zoneless`` (true: the time has no zone and none was declared) for
-        TIME; ``source``, the file; ``row``, the raw values of these columns as JSON.
+        TIME; ``source``, the file, and ``written``, when it was last changed; ``row``, the raw values of these columns
+        as JSON.
 
     Raises:
         InputError: if a file is missing, unreadable or lacks a column, or the zone is unknown.
@@ -87,7 +88,7 @@ def read_source(
         raw = _open(spark, source.format, files)
         wall_clock = {role for role, column in used.items() if stored[column] == WALL_CLOCK_NANOSECONDS}
         columns = [sql.col(_quoted(column)).alias(role) for role, column in used.items()]
-        raw = raw.select(*columns, sql.col("_metadata.file_path").alias("_file"))
+        raw = raw.select(*columns, "_metadata.file_path", "_metadata.file_modification_time")
         frames.append(raw.select(*_typed(raw, used, kinds, time_zone, wall_clock)))
     merged = frames[0]
     for frame in frames[1:]:
@@ -111,10 +112,12 @@ def _typed(
                 value, kind = sql.timestamp_micros(sql.floor(value / 1000)), types.TimestampNTZType()
             moment, zoneless = _moment(value, kind, time_zone)
             typed += [moment.alias(role), zoneless.alias(f"{role}_zoneless")]
-    path = sql.regexp_replace(sql.url_decode(sql.regexp_replace("_file", r"\+", "%2B")), r"^file:/+", "/")
+    path = sql.regexp_replace(sql.url_decode(sql.regexp_replace("file_path", r"\+", "%2B")), r"^file:/+", "/")
     once = {column: role for role, column in used.items()}  # a column may play two roles
     values = sql.struct(*(sql.col(role).alias(column) for column, role in once.items()))
-    return [*typed, path.alias("source"), sql.to_json(values, {"ignoreNullFields": "false"}).alias("row")]
+    written = sql.col("file_modification_time").alias("written")
+    row = sql.to_json(values, {"ignoreNullFields": "false"})
+    return [*typed, path.alias("source"), written, row.alias("row")]
 
 
 def _number(value: Column) -> Column:

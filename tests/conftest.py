@@ -9,6 +9,7 @@ from hypothesis import settings
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("MORA_SPARK_CLASSES", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "spark"))
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of processes that share the cores spin for one another: ten times slower than one thread each.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,5 +1,6 @@
 """Raw records on the H3 grid: mobility as edges between cells, texts and tables by cell, and the cells themselves."""
 
+import shutil
 from typing import Any
 
 import dagster as dg
@@ -38,8 +39,11 @@ def edges(context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkSub
         self_flow, target = work.begin("self_flow"), work.begin("edges")
         output = {"edges": target.path, "self_flow": self_flow.path, "quarantine": quarantine.path}
         parameters = work.config.mobility_job()
+        kept = work.home / "cache" / "mobility" / work.region
         if "weeks" in parameters:
-            parameters["kept"] = work.home / "cache" / "mobility" / work.region
+            parameters["kept"] = kept
+        else:  # what a window kept may hold users' ids
+            shutil.rmtree(kept, ignore_errors=True)
         report = spark.run(context, "grid_mobility", {**parameters, "output": output})
         return work.finish(report.results(), spark_metadata({"": report}))
 

@@ -122,7 +122,7 @@ class RegionConfig(Part):
         return checks.check_files(self)
 
     def mobility_job(self) -> dict[str, Any]:
-        """Parameters of the Spark job `grid_mobility`, less `output`."""
+        """Parameters of the Spark job `grid_mobility`, less `output` and, where there are `weeks`, `kept`."""
         return jobs.mobility_job(self)
 
     def text_job(self, name: str) -> dict[str, Any]:

@@ -75,7 +75,12 @@ def data_files(base: Path, pattern: str, where: str, formats: dict[str, str] = F
         raise UserError(
             f"{where}is '{pattern}', where CSV and Parquet lie side by side. Keep one format, or write a glob."
         )
-    return sorted(Path(item).absolute() for item in found)
+    return sorted(without_dots(Path(item)) for item in found)
+
+
+def without_dots(file: Path) -> Path:
+    """A file's absolute path without '..', as Spark tells the source of a row."""
+    return file.parent.resolve() / file.name
 
 
 def matches(base: Path, pattern: str) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mora_pipeline.errors import UserError
 from mora_pipeline.region.files import file_format, read_header
+from mora_pipeline.region.listing import listed_files
 from mora_pipeline.region.messages import did_you_mean
 from mora_pipeline.region.mobility import MAXIMUM_GAP_HOURS, EventsMobility, OdMobility, TripsMobility
 from mora_pipeline.region.modalities import TableModality, TextModality
@@ -43,7 +44,7 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
 def _add_window(job: dict[str, Any], config: RegionConfig, window: Window) -> None:
     where, found = f"{config.file.name}: mobility.window", config.files(config.mobility.path)
     if window.listing:
-        versions = window.versions(config.base, found, f"{where}.listing ")
+        versions = listed_files(config.base, window.listing, found, f"{where}.listing ")
         job["versions"] = {str(file): text for file, text in versions.items()}
         found = [*versions]
     job["weeks"] = window.weeks

@@ -1,7 +1,6 @@
 """The last weeks of dated mobility, and what tells which of its files have changed."""
 
 import contextlib
-import csv
 import datetime
 import re
 from collections.abc import Sequence
@@ -54,32 +53,6 @@ class Window(Part):
             )
         before = found[newest] - datetime.timedelta(weeks=self.weeks)
         return {file: day for file, day in found.items() if day > before}
-
-    def versions(self, base: Path, files: Sequence[Path], where: str) -> dict[Path, str]:
-        """Those of the files that the listing names, and what it says of each: another text is a changed file.
-
-        Args:
-            base: the folder that relative paths start from.
-            files: that lie there; one that is not listed (yet) is left out.
-            where: start of the messages, such as ``region.yaml: mobility.window.listing ``.
-
-        Raises:
-            UserError: if it cannot be read, names no path, or names a file that is not there.
-        """
-        path = base / str(self.listing)
-        where = f"{where}is '{self.listing}', "
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as lines:
-                rows = list(csv.DictReader(lines))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{where}which cannot be read as CSV in UTF-8: {error}.") from None
-        if not rows or not rows[0].get("path"):
-            raise UserError(f"{where}but it lists no file: it needs a column path, and a row a file.")
-        listed = {(base / row.pop("path")).absolute(): str(sorted(map(str, row.items()))) for row in rows}
-        missing = sorted(map(str, listed.keys() - set(files)))
-        if missing:
-            raise UserError(f"{where}which names {missing[0]}, but mobility.path finds no such file. Fetch it.")
-        return {file: listed[file] for file in files if file in listed}
 
     def _day(self, file: Path, where: str) -> datetime.date:
         parts = re.split("(%[Ymd])", str(self.date))

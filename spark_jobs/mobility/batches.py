@@ -14,7 +14,7 @@ from spark_jobs.errors import InputError
 from spark_jobs.judging import quarantine
 from spark_jobs.mobility.dated import FILE_COUNTS, added_counts, write_batch_part
 from spark_jobs.mobility.exchange import exchanged
-from spark_jobs.mobility.kept import QUARANTINE, Kept, KeptFile, keys_of, name_of
+from spark_jobs.mobility.kept import BAD_ROWS_FOLDER, Kept, KeptFile, keys_of, name_of
 from spark_jobs.mobility.movement import READERS, Movement
 from spark_jobs.output import open_parquet, part_files, written_by_tasks
 
@@ -89,18 +89,34 @@ def grid(
     movement.judged[0].tell(read, good)
     reasons: dict[str, dict[str, int]] = {}
     if read > good:
-        quarantine(movement.judged[:1], str(draft / QUARANTINE))
-        reasons = reasons_by_file(draft / QUARANTINE)
-    counts = [pa.ipc.open_stream(part).read_all() for part in rows["files"].to_pylist()]
-    counted = added_counts(pa.concat_tables([FILE_COUNTS.empty_table(), *counts]))
+        quarantine(movement.judged[:1], str(draft / BAD_ROWS_FOLDER))
+        reasons = reasons_by_file(draft / BAD_ROWS_FOLDER)
+    told = figures_of(files, rows["files"].to_pylist(), reasons, movement.source.format)
+    if sum(each["read"] for each in told) != read:
+        raise InputError(f"Rows of {files[0]} and others cannot be told by file. Name the files without '..'.")
+    return told
+
+
+def figures_of(
+    files: Sequence[str], counts: Sequence[bytes], reasons: Mapping[str, Mapping[str, int]], form: str
+) -> list[dict[str, Any]]:
+    """What the record states of each file, less its key.
+
+    Args:
+        counts: tables of `FILE_COUNTS`, as bytes.
+        reasons: bad rows by file and reason.
+        form: of the files: csv or parquet.
+    """
+    tables = [pa.ipc.open_stream(part).read_all() for part in counts]
+    counted = added_counts(pa.concat_tables([FILE_COUNTS.empty_table(), *tables]))
     found = {row["file"]: row for row in counted.to_pylist()}
     told = []
     for number, file in enumerate(files):
         bad, own = reasons.get(file, {}), found.get(number)
         fine = own["good"] if own else 0
-        span = (own["first_day"], own["last_day"]) if own else None
-        judged = {"read": fine + sum(bad.values()), "good": fine, "reasons": bad, "days": span}
-        told.append({"path": file, "rows": rows_in(file, movement.source.format), **judged})
+        days = (own["first_day"], own["last_day"]) if own else None
+        judged = {"read": fine + sum(bad.values()), "good": fine, "reasons": bad, "days": days}
+        told.append({"path": file, "rows": rows_in(file, form), **judged})
     return told
 
 

@@ -84,6 +84,7 @@ def write_batch_part(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator
 
 
 def write_slots(sums: pa.Table, target: Path) -> None:
+    """Write sums by slot as rows with ``file`` and ``day`` (counted from 1970-01-01) in its place."""
     if "user" in sums.column_names:  # numbers in one batch, texts in another
         users = sums["user"].cast(pa.large_string())
         sums = sums.set_column(sums.column_names.index("user"), "user", users)
@@ -99,13 +100,11 @@ def write_slots(sums: pa.Table, target: Path) -> None:
 
 
 def read_slots(part: Path, wanted: Mapping[int, Days]) -> Iterator[pa.Table]:
-    """The moves of some files and days (first and last) of a part, a table a file; nothing if there is no part.
+    """The moves of some files and days (first and last) of a part, a table a file.
 
     Args:
         wanted: by the file's number in the batch.
     """
-    if not part.exists():
-        return
     with open_parquet(str(part)) as parquet:
         metadata, names = parquet.metadata, parquet.schema_arrow.names
         for group in range(metadata.num_row_groups):

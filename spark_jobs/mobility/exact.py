@@ -51,16 +51,25 @@ def summed(amounts: Mapping[str, Numbers], order: npt.NDArray[np.int64], starts:
     Raises:
         InputError: if the sums leave 63 bits.
     """
-    if float(amounts[WHOLE].sum(dtype=np.float64)) >= 2.0**62:
-        raise InputError(
-            "The flows (mobility.columns.flow or count) add up to more than 4.6e18. Give them in a larger unit."
-        )
+    check_sum(float(amounts[WHOLE].sum(dtype=np.float64)))
     rows = len(order)
     if UPPER in amounts and int(np.diff(starts, append=rows).max()) > LONGEST_RUN:
         pieces = np.union1d(starts, np.arange(0, rows, LONGEST_RUN))
         parts = summed(amounts, order, pieces)
         return summed(parts, np.arange(len(pieces)), np.searchsorted(pieces, starts))
     return carried({name: np.add.reduceat(part[order], starts) for name, part in amounts.items()})
+
+
+def check_sum(whole: float) -> None:
+    """Refuse sums that 63 bits might not hold.
+
+    Raises:
+        InputError: if the whole part is 2⁶² or more.
+    """
+    if whole >= 2.0**62:
+        raise InputError(
+            "The flows (mobility.columns.flow or count) add up to more than 4.6e18. Give them in a larger unit."
+        )
 
 
 def carried(amounts: Mapping[str, Numbers]) -> Amounts:

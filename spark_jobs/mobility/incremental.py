@@ -5,38 +5,43 @@ those of a rebuild, to the byte (`merging`). Where the sums of the window are no
 made of those of the files (`kept`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
+from socket import gethostname
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.dataset import dataset
 from pyspark.sql import SparkSession
 
 from spark_jobs.clustering import on_each_file
 from spark_jobs.errors import InputError
-from spark_jobs.judging import QUARANTINE as BAD_ROWS
-from spark_jobs.judging import ROWS_PER_FILE
+from spark_jobs.judging import QUARANTINE, ROWS_PER_FILE
 from spark_jobs.mobility.dated import Days, read_slots
 from spark_jobs.mobility.edges import Least, Part, Written, sum_of, write_part, write_self_flow
-from spark_jobs.mobility.kept import QUARANTINE, Kept, KeptFile, Total, name_of
+from spark_jobs.mobility.kept import BAD_ROWS_FOLDER, Kept, KeptFile, Total, name_of
 from spark_jobs.mobility.merging import negated, with_change
-from spark_jobs.output import in_one_step, open_parquet, part_files, part_name, written_by_tasks
+from spark_jobs.output import in_one_step, part_files, part_name, written_by_tasks
 
 Slices = Mapping[str, Mapping[int, Days]]  # by batch and the file's number in it: the days that are read
 
 
 @dataclass(frozen=True)
 class Change:
-    """What makes the sums of a window: of ``base`` (a folder, or None: of nothing), ``added`` and ``taken`` away."""
+    """What makes the sums of a window: of ``base`` (a folder, or None: of nothing), ``added`` and ``taken`` away.
+
+    ``rows``: how many are read; ``parts``: the files that there are, by folder.
+    """
 
     base: str | None
     added: Slices
     taken: Slices
     rows: int
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def window_of(files: Sequence[KeptFile], weeks: int | None) -> dict[str, Days]:
@@ -48,9 +53,14 @@ def window_of(files: Sequence[KeptFile], weeks: int | None) -> dict[str, Days]:
     return {key: (max(first, own[0]), own[1]) for key, own in spans.items() if own[1] >= first}
 
 
+def counted(files: Sequence[KeptFile], wanted: Mapping[str, Days]) -> list[KeptFile]:
+    """The files that have a day in the window, or no good row at all."""
+    return [file for file in files if file.key in wanted or not file.days]
+
+
 def smallest_change(wanted: Mapping[str, Days], totals: Sequence[Total], known: Mapping[str, KeptFile]) -> Change:
     """How to come to the sums of a window with the fewest rows to add up."""
-    changes = [change_from(Total("", {}), wanted, known)]
+    changes = [change_from(Total(), wanted, known)]
     changes += [change_from(total, wanted, known) for total in totals if total.held.keys() <= known.keys()]
     return min(changes, key=lambda change: change.rows)
 
@@ -88,7 +98,7 @@ def write_window(
     """Bring the sums of the window up to date, write edges, self-flow and quarantine, forget what is no longer used.
 
     Args:
-        files: the region's, all of them kept.
+        files: the region's, all of them kept; those without a day in the window count nowhere.
         output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what lies there.
 
     Raises:
@@ -107,15 +117,16 @@ def write_window(
     inside = Path(output["self_flow"])
     with written_by_tasks(inside):
         self_flow = write_self_flow([part.self_flow for part in parts], inside)
-    copy_bad_rows(kept, files, Path(output["quarantine"]))
+    inside_window = counted(files, wanted)
+    copy_bad_rows(kept, inside_window, Path(output["quarantine"]))
     kept.forget([name, *(file.batch for file in files)])
     return Written(
         edges=sum(part.edges for part in parts),
         self_flow=self_flow,
         edges_suppressed=sum(part.edges_suppressed for part in parts),
         cells_suppressed=sum(part.cells_suppressed for part in parts),
-        read=sum(file.read for file in files),
-        good=sum(file.good for file in files),
+        read=sum(file.read for file in inside_window),
+        good=sum(file.good for file in inside_window),
     )
 
 
@@ -130,6 +141,8 @@ def add_up(
 ) -> list[Part]:
     """Change the sums of each partition, keep them in `target` (None: they are kept) and write their edges."""
     edges = Path(output["edges"])
+    folders = {*change.added, *change.taken, *([change.base] if change.base else [])}
+    change = replace(change, parts={folder: kept.parts(folder) for folder in folders})
     kernel = partial(finish, kept=kept.folder, change=change, target=target, least=least, edges=str(edges))
     with written_by_tasks(edges):
         return on_each_file(spark, range(buckets), kernel)
@@ -138,14 +151,19 @@ def add_up(
 def finish(number: int, bucket: int, kept: Path, change: Change, target: Path | None, least: Least, edges: str) -> Part:
     """One partition, in a task."""
     part = part_name(bucket)
-    base = kept / change.base / part if change.base else None
-    sums = pq.read_table(base, use_threads=False, partitioning=None) if base and base.exists() else None
-    added = chain.from_iterable(read_slots(kept / batch / part, files) for batch, files in change.added.items())
-    taken = chain.from_iterable(read_slots(kept / batch / part, files) for batch, files in change.taken.items())
+
+    def moves(slices: Slices) -> Iterator[pa.Table]:
+        for batch, files in slices.items():
+            if part in change.parts[batch]:
+                yield from read_slots(stated(kept / batch / part), files)
+
+    sums = None
     try:
-        sums = with_change(sums, sum_of(chain(added, map(negated, taken))))
-    except ArithmeticError:
-        text = f"What earlier runs kept in {kept} was changed: it does not hold what should leave it. Delete it."
+        if change.base and part in change.parts[change.base]:
+            sums = pq.read_table(stated(kept / change.base / part), use_threads=False, partitioning=None)
+        sums = with_change(sums, sum_of(chain(moves(change.added), map(negated, moves(change.taken)))))
+    except (ArithmeticError, pa.ArrowException, OSError) as error:
+        text = f"What earlier runs kept in {kept} was changed or is damaged ({error}). Delete that folder."
         raise InputError(text) from None
     if target and sums is not None:
         with in_one_step(target / part) as draft:  # read and written every night: quick matters more than small
@@ -153,17 +171,42 @@ def finish(number: int, bucket: int, kept: Path, change: Change, target: Path | 
     return write_part(sums, bucket, least, edges)
 
 
+def stated(file: Path) -> Path:
+    """A file that a record states.
+
+    Raises:
+        InputError: if it is not there.
+    """
+    if not file.exists():
+        raise InputError(
+            f"{file} does not exist on {gethostname()}. Every worker needs its folder under the same path; if somebody "
+            "deleted it, run the job again."
+        )
+    return file
+
+
 def copy_bad_rows(kept: Kept, files: Sequence[KeptFile], target: Path) -> None:
     """Write the bad rows of the files, in the order of their paths, beside those that lie in the folder."""
     spoilt = sorted((file for file in files if file.reasons), key=lambda file: file.path)
-    by_path: dict[str, pa.Table] = {}
-    for batch in {file.batch for file in spoilt}:
-        parts = [open_parquet(part).read() for part in part_files(str(kept.folder / batch / QUARANTINE))]
-        of_batch = pa.concat_tables(parts).sort_by([(name, "ascending") for name in BAD_ROWS.names])
+    number = len(list(target.glob("*.parquet")))
+    with written_by_tasks(target):
         for file in spoilt:
-            if file.batch == batch:
-                by_path[file.path] = of_batch.filter(pc.equal(of_batch["source"], file.path))
-    rows = pa.concat_tables([BAD_ROWS.empty_table(), *(by_path[file.path] for file in spoilt)])
-    before = len(list(target.glob("*.parquet")))
-    for number, start in enumerate(range(0, rows.num_rows, ROWS_PER_FILE), before):
-        pq.write_table(rows.slice(start, ROWS_PER_FILE), target / part_name(number))
+            lying = dataset(part_files(str(kept.folder / file.batch / BAD_ROWS_FOLDER)), QUARANTINE)
+            rows = lying.scanner(filter=pc.field("source") == file.path, use_threads=False).to_reader()
+            number = write_rows(rows, target, number)
+
+
+def write_rows(rows: pa.RecordBatchReader, target: Path, number: int) -> int:
+    """Write rows as files of `ROWS_PER_FILE` and less, numbered from one up; returns the next number."""
+    while held := list(islice(rows, 1)):
+        count = held[0].num_rows
+        for batch in rows:
+            held.append(batch)
+            count += batch.num_rows
+            if count >= ROWS_PER_FILE:
+                break
+        if count:
+            with in_one_step(target / part_name(number)) as draft:
+                pq.write_table(pa.Table.from_batches(held, QUARANTINE), draft)
+            number += 1
+    return number

@@ -20,12 +20,14 @@ from typing import Any
 
 from spark_jobs.errors import InputError
 from spark_jobs.mobility.dated import Days
+from spark_jobs.output import in_one_step, written_by_tasks
 
 RECORD = "record.json"
+LAYOUT = 1  # of records and parts; goes up with every change of them: others are made anew
 LOCK = "lock"
-QUARANTINE = "quarantine"  # the bad rows of a batch
-OURS = re.compile(r"(draft-|batch-|total-)?[0-9a-f]{32}(-[0-9a-f]{8})?")  # names of folders that this may delete
-SETTINGS = ("kind", "places", "resolution")
+BAD_ROWS_FOLDER = "quarantine"  # of a batch
+OURS = re.compile(r"(draft-|batch-|total-)[0-9a-f]{32}(-[0-9a-f]{8})?")  # names of folders that this may delete
+SETTINGS = ("kind", "places", "resolution", "time_zone")
 CODE = ("mobility/*.py", "gridding.py", "judging.py", "output.py", "remote.py", "sources.py", "spans.py")
 LIBRARIES = ("h3ronpy", "numpy", "pyarrow", "pyspark")
 
@@ -54,7 +56,7 @@ class KeptFile:
 class Total:
     """The sums of a window: ``held`` tells the days that are in it of each file (by key)."""
 
-    folder: str
+    folder: str = ""
     held: dict[str, Days] = field(default_factory=dict)
 
 
@@ -71,7 +73,7 @@ class Kept:
         Raises:
             InputError: if one is at work. The lock of a killed run is free at once.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may hold users' ids
         with (self.folder / LOCK).open("a") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +91,16 @@ class Kept:
                 found.setdefault(told["key"], KeptFile(**{**told, "days": days}, batch=folder.name, number=number))
         return found
 
+    def buckets(self) -> set[int]:
+        """How many partitions what lies here was cut into."""
+        return {record["buckets"] for _, record in self._records("batch", None)}
+
+    def parts(self, folder: str) -> frozenset[str]:
+        """The files of a batch or a total, below its folder."""
+        return frozenset(json.loads((self.folder / folder / RECORD).read_text())["parts"])
+
     def totals(self, buckets: int) -> list[Total]:
+        """The sums of windows that lie here, cut into so many partitions."""
         found = []
         for folder, record in self._records("total", buckets):
             found.append(Total(folder.name, {key: (first, last) for key, (first, last) in record["held"].items()}))
@@ -105,10 +116,11 @@ class Kept:
         draft = self.folder / f"draft-{name.split('-')[1]}-{secrets.token_hex(4)}"
         draft.mkdir()
         try:
-            record: dict[str, Any] = {"buckets": buckets}
+            record: dict[str, Any] = {"layout": LAYOUT, "buckets": buckets}
             yield draft, record
             record["parts"] = sorted(str(part.relative_to(draft)) for part in draft.rglob("*.parquet"))
-            (draft / RECORD).write_text(json.dumps(record))
+            with written_by_tasks(draft), in_one_step(draft / RECORD) as file:
+                file.write_text(json.dumps(record))
             shutil.rmtree(self.folder / name, ignore_errors=True)  # what is left of one that is not whole
             draft.rename(self.folder / name)
         finally:
@@ -127,10 +139,10 @@ class Kept:
         for folder in sorted(self.folder.glob(f"{kind}-*")):
             try:
                 record = json.loads((folder / RECORD).read_text())
-            except (FileNotFoundError, ValueError):
+                ours = record["layout"] == LAYOUT and all((folder / name).exists() for name in record["parts"])
+            except (OSError, ValueError, KeyError, TypeError):
                 continue
-            whole = all((folder / name).exists() for name in record["parts"])
-            if whole and buckets in (None, record["buckets"]):
+            if ours and buckets in (None, record["buckets"]):
                 yield folder, record
 
 
@@ -139,15 +151,23 @@ def keys_of(params: Mapping[str, Any]) -> dict[str, str]:
 
     Args:
         params: of the job; ``versions`` tells those of the files, instead of their sizes and times of change.
+
+    Raises:
+        InputError: if ``dates`` or ``versions`` lack a file.
     """
     told = {name: params.get(name) for name in SETTINGS}
     told["columns"], told["format"] = params["source"]["columns"], params["source"]["format"]
     if params.get("places"):
         told["place_files"] = [version_of(file, None) for file in params["places"]["files"]]
     common = json.dumps([told, _code()], sort_keys=True)
-    dates = params.get("dates") or {}
+    told_by_file = [params[name] for name in ("dates", "latest", "versions") if params.get(name)]
+    for file in params["source"]["files"]:
+        if not all(file in each for each in told_by_file):
+            raise InputError(f"dates and versions must tell of every file, but one of them lacks {file}.")
     return {
-        file: name_of(common, file, version_of(file, params.get("versions")), dates.get(file, ""))
+        file: name_of(
+            common, file, version_of(file, params.get("versions")), *(str(each[file]) for each in told_by_file)
+        )
         for file in params["source"]["files"]
     }
 

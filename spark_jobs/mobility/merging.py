@@ -6,7 +6,7 @@ Sums are exact (`spark_jobs.mobility.exact`), and so is taking away: what remain
 import numpy as np
 import pyarrow as pa
 
-from spark_jobs.mobility.exact import PARTS, WHOLE, Numbers, carried
+from spark_jobs.mobility.exact import PARTS, WHOLE, Numbers, carried, check_sum
 from spark_jobs.mobility.moves import added_up, joined
 
 AMOUNTS = (*PARTS, "users")
@@ -27,6 +27,7 @@ def with_change(sums: pa.Table | None, change: pa.Table | None) -> pa.Table | No
 
     Raises:
         ArithmeticError: if more is taken away than there is.
+        InputError: if the flows are too large to add up.
     """
     if change is None:
         return sums
@@ -45,6 +46,7 @@ def with_change(sums: pa.Table | None, change: pa.Table | None) -> pa.Table | No
     for name in both.column_names:
         values = old[name]
         if name in amounts:
+            check_sum(float(np.abs(values).max()) + float(np.abs(new[name]).max()))
             values = values.copy()
             values[place[known]] += new[name][known]
         found[name] = np.insert(values, place[~known], new[name][~known])
@@ -65,7 +67,9 @@ def _places(old: dict[str, Numbers], new: dict[str, Numbers]) -> Numbers:
 
 def _what_is_left(sums: pa.Table) -> pa.Table | None:
     amounts = [sums[name].to_numpy() for name in PARTS if name in sums.column_names]
-    if sums.num_rows and sums[WHOLE].to_numpy().min() < 0:  # the other parts are positive in the form of `carried`
+    counted = [sums[name].to_numpy() for name in (WHOLE, "users") if name in sums.column_names]
+    # The other parts are positive in the form of `carried`.
+    if sums.num_rows and any(amount.min() < 0 for amount in counted):
         raise ArithmeticError("more is taken away than was added")
     left = np.logical_or.reduce([amount != 0 for amount in amounts])
     kept = sums if left.all() else sums.filter(pa.array(left))

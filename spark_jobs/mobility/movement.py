@@ -44,6 +44,7 @@ from spark_jobs.report import parameter
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
+TOLERANCE = 86_400_000_000  # microseconds that a row may tell of after its file was written: clocks and zones differ
 MAXIMUM_GAP_HOURS = 24.0  # method.md, "Events → edges"
 LONGEST_GAP_HOURS = 1e9  # a hundred thousand years: what 63 bits of microseconds hold, and more than anyone means
 KINDS: dict[str, dict[str, str]] = {  # of each role, by the kind of mobility
@@ -119,7 +120,7 @@ def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     source = Source.parse(parameter(params, "source"), set(ENDS))
 
     def make() -> tuple[list[Rule], DataFrame]:
-        # Only whether the time can be read matters here, so a missing zone does no harm.
+        # A time decides no more than the day, so a missing zone does little harm.
         raw = read_source(spark, source, KINDS["trips"], params.get("time_zone") or "UTC")
         rules = [*coordinate_rules(*ENDS[:2]), *coordinate_rules(*ENDS[2:])]
         if "count" in source.columns:
@@ -190,13 +191,16 @@ def reading_of(
 
 
 def time_rules(source: Source, latest: Mapping[str, int] | None) -> list[Rule]:
-    """A time, where there is one, must be readable, and not later than its file may tell (microseconds, by file)."""
+    """A time, where there is one, must be readable; where it is to be the row's day, its file must not be older.
+
+    Args:
+        latest: what the kernels are told of each file; here only whether they are.
+    """
     if "time" not in source.columns:
         return []
     rules: list[Rule] = [(sql.col("time").isNull(), NO_TIME)]
     if latest:
-        limits = sql.create_map(*(sql.lit(value) for file in source.files for value in (file, latest[file])))
-        rules.append((sql.col("time") > limits[sql.col("source")], LATE_TIME))
+        rules.append((sql.col("time") > sql.unix_micros("written") + TOLERANCE, LATE_TIME))
     return rules
 
 

@@ -12,13 +12,13 @@ from spark_jobs.judging import Verdict, added_counts, check_share, quarantine
 from spark_jobs.mobility.batches import keep_missing, movement_of, rows_in
 from spark_jobs.mobility.bounds import BAD_SHARE, allowed_share, least_published, number_of_partitions
 from spark_jobs.mobility.edges import Written
-from spark_jobs.mobility.incremental import window_of, write_window
+from spark_jobs.mobility.incremental import counted, window_of, write_window
 from spark_jobs.mobility.kept import Kept, keys_of
+from spark_jobs.mobility.movement import TOLERANCE
 from spark_jobs.remote import is_remote
 from spark_jobs.sources import Source
 
 EPOCH = date(1970, 1, 1)
-TOLERANCE = 86_400_000_000  # microseconds that a row may tell of after its file was written: clocks and zones differ
 
 
 def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, Verdict, dict[str, Any]]:
@@ -30,6 +30,7 @@ def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written
     """
     days, params = checked_dates(params)
     kept, folder, allowed = Kept(Path(params["kept"])), params["output"]["quarantine"], allowed_share(params)
+    weeks = params.get("weeks")
     with kept.alone():
         keys, known = keys_of(params), kept.files()
         new = [file for file, key in keys.items() if key not in known]
@@ -41,17 +42,29 @@ def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written
             check_share(source.name, source.read(), source.counts(), allowed, BAD_SHARE, folder)
         raw = Source.parse(params["source"], set())
         rows = sum(known[key].rows if key in known else rows_in(file, raw.format) for file, key in keys.items())
-        # A power of two: all is made anew when the number of partitions changes.
-        buckets = 1 << (number_of_partitions(spark, params, raw, rows) - 1).bit_length()
+        buckets = steady(number_of_partitions(spark, params, raw, rows), kept.buckets(), params.get("partitions"))
         files, made = keep_missing(spark, kept, params, days, buckets)
-        written = write_window(spark, kept, files, params.get("weeks"), buckets, least, params["output"])
+        written = write_window(spark, kept, files, weeks, buckets, least, params["output"])
+    wanted = window_of(files, weeks)
+    files = counted(files, wanted)
     bad = added_counts(file.reasons for file in files)
     check_share(raw.describe(), written.read, bad, allowed, BAD_SHARE, folder)
     verdict = Verdict(written.read, added_counts([bad, reasons]), sum(bad.values()) / written.read, allowed)
-    days_in = [day for span in window_of(files, params.get("weeks")).values() for day in span]
+    days_in = [day for span in wanted.values() for day in span]
     first, last = (str(EPOCH + timedelta(days=day)) for day in (min(days_in), max(days_in)))
     figures = {"files": len(files), "files_read": made, "first_day": first, "last_day": last}
     return written, verdict, {"partitions": buckets, **figures}
+
+
+def steady(wanted: int, kept: set[int], told: int | None) -> int:
+    """The number of partitions: as told, else that of what is kept while it fits, else a power of two.
+
+    All is made anew when it changes, so that it must not waver from night to night.
+    """
+    if told:
+        return told
+    fitting = [buckets for buckets in kept if wanted <= 2 * buckets <= 4 * wanted]
+    return min(fitting, default=1 << (wanted - 1).bit_length())
 
 
 def checked_dates(params: Mapping[str, Any]) -> tuple[dict[str, int] | None, dict[str, Any]]:
@@ -72,5 +85,6 @@ def checked_dates(params: Mapping[str, Any]) -> tuple[dict[str, int] | None, dic
         return days, dict(params)
     if "time" not in source.columns:
         raise InputError("mobility.window needs a day: give window.date (of the files' names) or columns.time.")
-    latest = {file: Path(file).stat().st_mtime_ns // 1000 + TOLERANCE for file in source.files}
+    # Whole milliseconds, as Spark tells them.
+    latest = {file: Path(file).stat().st_mtime_ns // 1_000_000 * 1000 + TOLERANCE for file in source.files}
     return None, {**params, "latest": latest}

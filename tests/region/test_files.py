@@ -14,6 +14,7 @@ from rasterio.transform import from_origin
 
 from mora_pipeline.errors import UserError
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.files import data_files
 
 Tiny = Callable[..., Path]
 
@@ -252,3 +253,12 @@ def test_places_may_stand_with_the_mobility(tiny: Tiny) -> None:
     config.check_files()
     assert config.places_or_none() is not None
     assert config.mobility_job()["places"] == RegionConfig.load(tiny()).mobility_job()["places"]
+
+
+def test_files_are_named_without_dots(tmp_path: Path) -> None:
+    """Spark names the source of a row without them; rows are told by it."""
+    (tmp_path / "region").mkdir()
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").touch()
+    for pattern in ("../raw/*.csv", "../raw/a.csv", "../raw", f"{tmp_path}/region/../raw/*.csv"):
+        assert data_files(tmp_path / "region", pattern, "w ") == [tmp_path.resolve() / "raw" / "a.csv"]

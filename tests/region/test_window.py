@@ -51,33 +51,6 @@ def test_a_pattern_without_a_day_is_refused(pattern: str) -> None:
         Window(date=pattern)
 
 
-def test_a_listing_says_which_files_count_and_what_they_are(tmp_path: Path) -> None:
-    (tmp_path / "listing.csv").write_text("path,size,etag\nraw/a.csv,12,x1\nraw/b.csv,14,x2\n")
-    window, files = Window(date="%Y-%m-%d", listing="listing.csv"), [tmp_path / f"raw/{name}.csv" for name in "abc"]
-    first = window.versions(tmp_path, files, "")
-    assert list(first) == files[:2]  # c is not listed yet
-    (tmp_path / "listing.csv").write_text("etag,path,size\nx1,raw/a.csv,12\nx3,raw/b.csv,14\n")
-    second = window.versions(tmp_path, files, "")
-    assert first[files[0]] == second[files[0]]
-    assert first[files[1]] != second[files[1]]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "is 'l.csv', which cannot be read as CSV"),
-        ("", "lists no file: it needs a column path"),
-        ("file,size\na.csv,1\n", "lists no file: it needs a column path"),
-        ("path\nraw/z.csv\n", r"names .*/raw/z\.csv, but mobility\.path finds no such file\. Fetch it\."),
-    ],
-)
-def test_a_listing_that_cannot_be_used_is_told(content: str | None, message: str, tmp_path: Path) -> None:
-    if content is not None:
-        (tmp_path / "l.csv").write_text(content)
-    with pytest.raises(UserError, match=message):
-        Window(listing="l.csv").versions(tmp_path, [tmp_path / "raw/a.csv"], "w ")
-
-
 def test_a_job_is_told_the_days_the_weeks_and_the_versions(tiny: Callable[[Edit | None], Path], tmp_path: Path) -> None:
     """A region of trips; the first window goes by the files' names, the second by the rows' time."""
     for day in (1, 2, 30):

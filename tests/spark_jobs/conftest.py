@@ -17,8 +17,6 @@ SETTINGS = {
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": 2,
     "spark.driver.memory": "1g",
-    # Tests compile more than they compute: the quick compiler halves their time.
-    **QUICK_JAVA,
 }
 
 
@@ -26,7 +24,8 @@ SETTINGS = {
 def spark() -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MORA_SPARK_CONF", json.dumps(SETTINGS))
-        with spark_session("tests") as session:
+        # Tests compile more than they compute: the quick compiler halves their time.
+        with spark_session("tests", QUICK_JAVA) as session:
             yield session
 
 

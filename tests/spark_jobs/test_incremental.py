@@ -23,6 +23,7 @@ from spark_jobs.mobility.dated import FIRST_SLOT_DAY, Days, read_slots, write_sl
 from spark_jobs.mobility.incremental import change_from, smallest_change, window_of
 from spark_jobs.mobility.kept import KeptFile, Total
 from spark_jobs.mobility.kernels import ENDS
+from spark_jobs.mobility.window import steady
 from spark_jobs.output import part_files
 
 OUTPUTS = ("edges", "self_flow", "quarantine")
@@ -223,7 +224,45 @@ def test_kept_sums_that_somebody_changed_are_told(spark: SparkSession, tmp_path:
     raw.file(0).unlink()
     with pytest.raises(PythonException) as caught:
         run(spark, raw.params(), tmp_path / "second", kept)
-    assert f"{kept} was changed: it does not hold what should leave it. Delete it." in str(as_input_error(caught.value))
+    told = f"{kept} was changed or is damaged (more is taken away than was added). Delete that folder."
+    assert told in str(as_input_error(caught.value))
+
+
+@pytest.mark.parametrize("kind", ["batch", "total"])
+def test_a_damaged_part_of_what_is_kept_is_told(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+    raw, kept = Raw(tmp_path / "raw"), tmp_path / "kept"
+    for day in range(3):
+        raw.write(day, day)
+    run(spark, raw.params(), tmp_path / "first", kept)
+    for part in next(kept.glob(f"{kind}-*")).glob("*.parquet"):
+        part.write_bytes(part.read_bytes()[:-30])
+    raw.file(0).unlink()
+    with pytest.raises((PythonException, InputError)) as caught:
+        run(spark, raw.params(), tmp_path / "second", kept)
+    assert f"{kept}" in str(as_input_error(caught.value))
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_settings_that_change_make_everything_anew_and_weeks_do_not(
+    spark: SparkSession, tmp_path: Path, form: str
+) -> None:
+    raw, kept = Raw(tmp_path / "raw", form), tmp_path / "kept"
+    for day in (0, 8, 16):
+        raw.write(day, day)
+    changes = [({}, 3), ({"weeks": 2}, 0), ({"weeks": 1}, 0), ({"weeks": 3}, 0), ({"resolution": 7}, 3)]
+    changes.append(({"partitions": 3}, 3))
+    for number, (change, read) in enumerate(changes):
+        outcome, found = run(spark, raw.params(**change), tmp_path / f"night_{number}", kept)
+        assert outcome.metadata["files_read"] == read
+        assert outcome.metadata["files"] == min(3, change.get("weeks", 3))
+        assert found == run(spark, raw.params(**change), tmp_path / f"new_{number}", tmp_path / f"kept_{number}")[1]
+
+
+def test_the_number_of_partitions_does_not_waver() -> None:
+    assert steady(5, set(), None) == 8
+    assert steady(9, {8}, None) == steady(4, {8}, None) == 8
+    assert (steady(17, {8}, None), steady(3, {8}, None)) == (32, 4)
+    assert steady(5, {8}, 3) == 3
 
 
 def test_two_runs_do_not_share_a_folder(spark: SparkSession, tmp_path: Path) -> None:
@@ -256,9 +295,12 @@ def test_users_may_be_numbers_in_one_file_and_texts_in_another(spark: SparkSessi
     raw.write(10, 0)
     raw.store(10, raw.read(10).astype({"user": str}))
     outcome, _ = run(spark, raw.params(), tmp_path / "out", tmp_path / "kept")
-    edges = pd.concat(pd.read_parquet(file) for file in part_files(str(tmp_path / "out" / "edges")))
+    users = []
+    for target in ("first", "out"):
+        edges = pd.concat(pd.read_parquet(file) for file in part_files(str(tmp_path / target / "edges")))
+        users.append(edges.set_index(["origin", "destination"])["users"].sort_index())
     assert outcome.read == 120
-    assert edges["users"].max() <= 5  # the same users on both days
+    pd.testing.assert_series_equal(*users)  # the same users on both days
 
 
 def test_bad_rows_of_kept_files_count(spark: SparkSession, tmp_path: Path) -> None:
@@ -305,4 +347,3 @@ def test_only_the_files_and_days_asked_for_are_read(tmp_path: Path) -> None:
     found = [table["origin"].to_pylist() for table in read_slots(tmp_path / "part", {2: (5, 9), 7: (0, 9)})]
     assert found == [[4, 5]]
     assert [t["origin"].to_pylist() for t in read_slots(tmp_path / "part", {0: (-1, -1)})] == [[0]]
-    assert not list(read_slots(tmp_path / "none", {0: (0, 9)}))

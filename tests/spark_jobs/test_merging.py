@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as draw
 
+from spark_jobs.errors import InputError
+from spark_jobs.mobility.edges import sum_of
 from spark_jobs.mobility.exact import PARTS, rounded
 from spark_jobs.mobility.merging import negated, with_change
 from spark_jobs.mobility.moves import added_up, make_moves
@@ -61,9 +63,7 @@ def test_what_is_left_is_what_adding_up_the_rest_gives(
     changes = [table for table in (added(come),) if table is not None]
     changes += [negated(table) for table in (added(leave),) if table is not None]
     before, expected = added(stay, leave), added(stay, come)
-    after = before
-    for change in changes:  # what comes first, then what leaves
-        after = with_change(after, change)
+    after = with_change(before, sum_of(changes))
     assert as_counts(after) == as_counts(expected)
     if after is not None and expected is not None and kind != "user":
         pairs = [after[name].to_pylist() for name in ("origin", "destination")]
@@ -84,3 +84,13 @@ def test_more_cannot_be_taken_away_than_there_is(kind: str) -> None:
     other = table_of([(CELLS[0], CELLS[1], 1.5, 1, "ann")], kind)
     with pytest.raises(ArithmeticError):
         with_change(one, negated(other))
+
+
+def test_users_and_amounts_that_cannot_be_are_told() -> None:
+    pair = {"origin": [CELLS[0]], "destination": [CELLS[1]]}
+    one = pa.table({**pair, "whole": [5], "users": [1]})
+    with pytest.raises(ArithmeticError):
+        with_change(one, negated(pa.table({**pair, "whole": [1], "users": [3]})))
+    huge = pa.table({**pair, "whole": [2**61], "users": [1]})
+    with pytest.raises(InputError, match="in a larger unit"):
+        with_change(huge, huge)
