@@ -14,10 +14,13 @@ Cells = npt.NDArray[np.int64]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 COLUMNS = ["origin", "destination", "flow"]
+TASKS_PER_CORE = 4
 
 
 def on_each_file(spark: SparkSession, files: Sequence[Item], kernel: Callable[[int, Item], Result]) -> list[Result]:
-    """Call a function once a file, each call a Spark task; no row passes through the JVM.
+    """Call a function once a file, in Spark tasks; no row passes through the JVM.
+
+    Many small files share a task: starting one costs more than reading a small file.
 
     Args:
         files: paths, or whatever names a file or a part of one to the kernel.
@@ -27,9 +30,14 @@ def on_each_file(spark: SparkSession, files: Sequence[Item], kernel: Callable[[i
         The results in the order of the files.
     """
     numbered = list(enumerate(files))
-    tasks = spark.sparkContext.parallelize(numbered, len(numbered))
+    tasks = spark.sparkContext.parallelize(numbered, min(len(numbered), num_tasks(spark)))
     found: list[tuple[int, Result]] = tasks.map(lambda item: (item[0], kernel(*item))).collect()
     return [result for _, result in sorted(found, key=lambda item: item[0])]
+
+
+def num_tasks(spark: SparkSession) -> int:
+    """As many tasks as keep all cores busy though some take longer."""
+    return TASKS_PER_CORE * spark.sparkContext.defaultParallelism
 
 
 def edges_checks(spark: SparkSession, files: list[str]) -> dict[str, Check]:

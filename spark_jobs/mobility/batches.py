@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
+from spark_jobs.clustering import num_tasks
 from spark_jobs.errors import InputError
 from spark_jobs.judging import quarantine
-from spark_jobs.mobility.dated import FILE_COUNTS, added_counts, write_batch_part
+from spark_jobs.mobility.dated import FILE_COUNTS, added_counts, write_batch_parts
 from spark_jobs.mobility.exchange import exchanged
 from spark_jobs.mobility.kept import BAD_ROWS_FOLDER, Kept, KeptFile, keys_of, name_of
 from spark_jobs.mobility.movement import READERS, Movement
@@ -83,8 +84,13 @@ def grid(
         What the record states of each file, less its key.
     """
     packed = exchanged(movement.packed_by_file(files, days, buckets), buckets)
-    writer = partial(write_batch_part, folder=str(draft))
-    rows = packed.mapInArrow(writer, "read long, good long, files binary").toArrow()
+    writer = partial(write_batch_parts, folder=str(draft))
+    # A day is little: its partitions share tasks.
+    rows = (
+        packed.coalesce(num_tasks(movement.records.spark))
+        .mapInArrow(writer, "read long, good long, files binary")
+        .toArrow()
+    )
     read, good = (pc.sum(rows[name]).as_py() or 0 for name in ("read", "good"))
     movement.judged[0].tell(read, good)
     reasons: dict[str, dict[str, int]] = {}

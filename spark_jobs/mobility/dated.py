@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spark_jobs.mobility.edges import Received
-from spark_jobs.mobility.exchange import packed, payload_row, written
+from spark_jobs.mobility.exchange import by_bucket, packed, payload_row, written
 from spark_jobs.mobility.moves import condensed
 from spark_jobs.mobility.records import Rows
 from spark_jobs.output import in_one_step, open_parquet, part_name
@@ -67,12 +67,17 @@ def added_counts(counts: pa.Table) -> pa.Table:
     return found.select([0, 1, 2, 3]).rename_columns(FILE_COUNTS.names).sort_by("file")
 
 
-def write_batch_part(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
-    """Write one partition: row groups of a file each, sorted by day, origin and destination.
+def write_batch_parts(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
+    """Write a part for each partition: row groups of a file each, sorted by day, origin and destination.
 
     Yields:
         ``read`` and ``good`` rows, and ``files``: what was counted of each file, a table of `FILE_COUNTS` as bytes.
     """
+    for own in by_bucket(batches):
+        yield _write_part(own, folder)
+
+
+def _write_part(batches: Iterator[pa.RecordBatch], folder: str) -> pa.RecordBatch:
     received = Received(batches)
     sums = received.sums()
     if received.bucket is not None and sums is not None:
@@ -80,7 +85,7 @@ def write_batch_part(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator
             write_slots(sums, draft)
     files = written(pa.concat_tables([FILE_COUNTS.empty_table(), *received.counts]))
     values = [[received.tally.read], [received.tally.good], [files]]
-    yield pa.record_batch(values, names=["read", "good", "files"])
+    return pa.record_batch(values, names=["read", "good", "files"])
 
 
 def write_slots(sums: pa.Table, target: Path) -> None:

@@ -5,6 +5,7 @@ Rows of the JVM cost a conversion on each side and a sort of small objects; payl
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +64,20 @@ def unpacked(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.Tab
         for payload in batch["payload"]:
             if payload.as_buffer().size:
                 yield pa.ipc.open_stream(payload.as_buffer()).read_all()
+
+
+def by_bucket(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The rows of `PACKED` of one bucket after the other, where a task is given several partitions in turn."""
+    runs = (run for batch in batches for run in _runs(batch))
+    for _, own in groupby(runs, key=lambda run: run["bucket"][0]):
+        yield own
+
+
+def _runs(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    bucket = batch["bucket"].to_numpy()
+    starts = np.flatnonzero(np.diff(bucket, prepend=-1))
+    for start, end in zip(starts, [*starts[1:], len(bucket)], strict=True):
+        yield batch.slice(start, end - start)
 
 
 def exchanged(frame: DataFrame, buckets: int) -> DataFrame:

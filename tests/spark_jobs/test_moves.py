@@ -12,7 +12,15 @@ from hypothesis import strategies as draw
 
 from spark_jobs.mobility import moves as module
 from spark_jobs.mobility.exact import rounded
-from spark_jobs.mobility.exchange import Tally, bucket_of, packed, packed_tally, unpacked
+from spark_jobs.mobility.exchange import (
+    Tally,
+    bucket_of,
+    by_bucket,
+    packed,
+    packed_tally,
+    payload_row,
+    unpacked,
+)
 from spark_jobs.mobility.moves import Adder, Cells, added_up, joined, make_moves
 
 CELLS = np.array([-5, 3, 600000000000000000, 617700169957507071, 617700169958293503])
@@ -158,3 +166,21 @@ def test_counts_travel_with_the_payloads() -> None:
     batches = [packed_tally(Tally(7, 5), 0), packed_tally(Tally(2, 2), 0)]
     assert list(unpacked(iter(batches), tally)) == []
     assert tally == Tally(9, 7)
+
+
+@given(draw.lists(draw.lists(draw.integers(0, 3), max_size=6), max_size=6))
+def test_partitions_that_share_a_task_come_one_after_the_other(sizes: list[list[int]]) -> None:
+    """Batches hold rows of several buckets, and a bucket's rows lie in several batches."""
+    numbered = [[number // 2 for number in range(len(batch))] for batch in sizes]
+    first, batches, expected = 0, [], []
+    for own in numbered:
+        buckets = [first + number for number in own]
+        first = buckets[-1] if buckets else first
+        expected += buckets
+        rows = [payload_row(bucket, str(place).encode()) for place, bucket in enumerate(buckets)]
+        if rows:
+            batches.append(pa.Table.from_batches(rows).combine_chunks().to_batches()[0])
+    found = [[row for run in own for row in run["bucket"].to_pylist()] for own in by_bucket(iter(batches))]
+    assert all(len(set(own)) == 1 for own in found)
+    assert [bucket for own in found for bucket in own] == expected
+    assert len(found) == len(set(expected))
