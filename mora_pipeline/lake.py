@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from mora_pipeline import publishing
 from mora_pipeline.errors import UserError
 from mora_pipeline.files import sync
 
+BATCH_ROWS = 1 << 20
 REGION_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?")
 
@@ -67,6 +68,16 @@ class Version:
         """All rows in file order, read in one go: for tables of cells, not for edges of a large region."""
         return read_files(self.files(), columns)
 
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows in file order, BATCH_ROWS at a time: for what is too large to be read in one go.
+
+        Raises:
+            UserError: if a file is missing, truncated or not Parquet.
+        """
+        for file in self.files():
+            with readable(file), pq.ParquetFile(file) as parquet:
+                yield from parquet.iter_batches(BATCH_ROWS, columns=columns)
+
 
 def read_files(files: list[Path], columns: list[str] | None = None) -> pa.Table:
     """Read Parquet files in the given order.
@@ -76,13 +87,20 @@ def read_files(files: list[Path], columns: list[str] | None = None) -> pa.Table:
     """
     tables = []
     for file in files:
-        try:
+        with readable(file):
             tables.append(pq.read_table(file, columns=columns, partitioning=None))
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{file} cannot be read as Parquet ({error}). Materialise its asset again.") from error
     if not tables:
         raise UserError("There is no Parquet file to read: materialise the asset again.")
     return pa.concat_tables(tables)
+
+
+@contextlib.contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Tell which file it was that could not be read as Parquet."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file} cannot be read as Parquet ({error}). Materialise its asset again.") from error
 
 
 class Draft:

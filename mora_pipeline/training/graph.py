@@ -1,5 +1,6 @@
 """The sampled mobility graph as the matrix that propagation multiplies with: symmetrised, normalised, in CSR parts."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from mora_pipeline.errors import UserError
+from mora_pipeline.training.merging import ENTRIES_AT_A_TIME, Csr, Edges, merge_both_directions, row_blocks
 
 INT32_LIMIT = np.iinfo(np.int32).max
 
@@ -44,12 +46,22 @@ class Adjacency:
         """
         if (matrix != matrix.T).nnz:
             raise ValueError("an adjacency must be symmetric: symmetrise it before normalising")
-        index_type = np.int64 if matrix.nnz > INT32_LIMIT else np.int32
-        return cls(
-            torch.from_numpy(matrix.indptr.astype(index_type)),
-            torch.from_numpy(matrix.indices.astype(index_type)),
-            torch.from_numpy(matrix.data.astype(np.float32)),
-        )
+        return cls.narrowed(Csr(matrix.indptr, matrix.indices, matrix.data.astype(np.float64)))
+
+    @classmethod
+    def narrowed(cls, matrix: Csr) -> "Adjacency":
+        """The same for a matrix known to be symmetric, whose values are used up: a copy might not fit beside them."""
+        entries = len(matrix.indices)
+        index_type = np.int64 if entries > INT32_LIMIT else np.int32
+        indptr, indices = (part.astype(index_type, copy=False) for part in (matrix.indptr, matrix.indices))
+        values = matrix.values.view(np.float32)
+        for first in range(0, entries, ENTRIES_AT_A_TIME):  # a float32 lands on a float64 that was read already
+            block = slice(first, min(first + ENTRIES_AT_A_TIME, entries))
+            values[block] = matrix.values[block].astype(np.float32)
+        del values
+        matrix.values.resize(-(-entries // 2), refcheck=False)  # shrinks in place
+        narrow = matrix.values.view(np.float32)[:entries]
+        return cls(torch.from_numpy(indptr), torch.from_numpy(indices), torch.from_numpy(narrow))
 
 
 def symmetrise_and_normalise(
@@ -75,23 +87,23 @@ def symmetrise_and_normalise(
     a cell that only receives flow a factor of 1e5; we symmetrise first (method.md).
     """
     flow = np.asarray(flow, dtype=np.float64)
-    if not np.all(np.isfinite(flow) & (flow > 0)):
-        raise ValueError("every flow must be positive and finite")
+    _check_flows(flow)
     for rows in (origin_rows, destination_rows):
         if len(rows) and (rows.min() < 0 or rows.max() >= num_cells):
             raise ValueError(f"edges name rows outside the {num_cells} cells")
-    between = origin_rows != destination_rows
-    origin, destination, flow = origin_rows[between], destination_rows[between], flow[between]
-    order = np.lexsort((flow, destination, origin))  # so that repeated pairs add up alike in every order of the input
-    directed = sparse.coo_array(
-        (flow[order], (origin[order], destination[order])), shape=(num_cells, num_cells)
-    ).tocsr()
-    both = sparse.csr_array(directed + directed.T)
-    both.sort_indices()
-    strength = np.asarray(both.sum(axis=1)).reshape(-1)
-    scale = np.divide(1.0, np.sqrt(strength), out=np.zeros_like(strength), where=strength > 0)
-    row_of_entry = np.repeat(np.arange(num_cells), np.diff(both.indptr))
-    both.data *= scale[row_of_entry] * scale[both.indices]  # the product first: bitwise the same for (i, j) and (j, i)
+    return _normalised(merge_both_directions(lambda: [(origin_rows, destination_rows, flow)], num_cells)).to_scipy()
+
+
+def _normalised(both: Csr) -> Csr:
+    """D^-1/2 A D^-1/2 of a symmetric A, in place."""
+    num_cells = len(both.indptr) - 1
+    strength = np.asarray(both.to_scipy().sum(axis=1)).reshape(-1)
+    scale = np.divide(1.0, np.sqrt(strength), out=np.zeros(num_cells), where=strength > 0)
+    for first, last in row_blocks(both.indptr):
+        block = slice(both.indptr[first], both.indptr[last])
+        own = np.repeat(scale[first:last], np.diff(both.indptr[first : last + 1]))
+        # The product first: bitwise the same for (i, j) and (j, i).
+        both.values[block] *= own * scale[both.indices[block]]
     return both
 
 
@@ -116,20 +128,33 @@ def rows_of(cells: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], dataset
     return rows
 
 
-def load_adjacency(graph: pa.Table, cells: npt.NDArray[np.int64]) -> Adjacency:
-    """Read the sampled graph in the row order of the cells.
+def load_adjacency(read: Callable[[], Iterable[pa.RecordBatch]], cells: npt.NDArray[np.int64]) -> Adjacency:
+    """Read the sampled graph in the row order of the cells, as a stream: the edges are never held beside the result.
 
     Args:
-        graph: columns of `schemas.GRAPH`, rows in any order.
+        read: gives the graph from the beginning each time it is called (`Version.batches`): columns of
+            `schemas.GRAPH`, rows in any order.
         cells: int64 [N], ascending.
 
     Raises:
         UserError: if the graph names a cell that `cells` lacks, or a flow that is not positive.
     """
-    origin = rows_of(cells, graph["origin"].to_numpy(), "graph")
-    destination = rows_of(cells, graph["destination"].to_numpy(), "graph")
-    try:
-        matrix = symmetrise_and_normalise(origin, destination, graph["flow"].to_numpy(), len(cells))
-    except ValueError as error:
-        raise UserError(f"The dataset `graph` cannot be used: {error}. Materialise it again.") from error
-    return Adjacency.from_matrix(matrix)
+
+    def edges() -> Iterator[Edges]:
+        for batch in read():
+            flow = batch["flow"].to_numpy()
+            try:
+                _check_flows(flow)
+            except ValueError as error:
+                raise UserError(f"The dataset `graph` cannot be used: {error}. Materialise it again.") from error
+            origin, destination = (
+                rows_of(cells, batch[name].to_numpy(), "graph").astype(np.int32) for name in ("origin", "destination")
+            )
+            yield origin, destination, flow
+
+    return Adjacency.narrowed(_normalised(merge_both_directions(edges, len(cells))))
+
+
+def _check_flows(flow: npt.NDArray[np.floating]) -> None:
+    if not np.all(np.isfinite(flow) & (flow > 0)):
+        raise ValueError("every flow must be positive and finite")

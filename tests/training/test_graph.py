@@ -1,11 +1,17 @@
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
-from mora_pipeline import schemas
+from mora_pipeline import lake, schemas
 from mora_pipeline.errors import UserError
+from mora_pipeline.lake import Lake
+from mora_pipeline.training import merging
 from mora_pipeline.training.graph import Adjacency, load_adjacency, symmetrise_and_normalise
 
 NUM_CELLS = 6
@@ -88,7 +94,7 @@ def graph_table(edges):
 
 def test_cell_ids_become_rows_of_the_sorted_cells():
     cells = np.array([11, 22, 33, 44], dtype=np.int64)
-    adjacency = load_adjacency(graph_table([(44, 11, 2.0), (11, 22, 3.0)]), cells)
+    adjacency = load_adjacency(graph_table([(44, 11, 2.0), (11, 22, 3.0)]).to_batches, cells)
     assert adjacency.num_cells == 4
     assert adjacency.indptr.tolist() == [0, 2, 3, 3, 4]
     assert adjacency.indices.tolist() == [1, 3, 0, 0]
@@ -99,7 +105,7 @@ def test_cell_ids_become_rows_of_the_sorted_cells():
 def test_the_order_of_the_graphs_rows_changes_nothing():
     cells = np.arange(10, dtype=np.int64)
     edges = [(i, (i * 3 + 1) % 10, 1.0 + i / 7) for i in range(10)]
-    one, other = load_adjacency(graph_table(edges), cells), load_adjacency(graph_table(edges[::-1]), cells)
+    one, other = (load_adjacency(graph_table(each).to_batches, cells) for each in (edges, edges[::-1]))
     for part in ("indptr", "indices", "values"):
         assert getattr(one, part).numpy().tobytes() == getattr(other, part).numpy().tobytes()
 
@@ -108,12 +114,12 @@ def test_the_order_of_the_graphs_rows_changes_nothing():
 def test_a_cell_that_the_cells_do_not_hold_is_the_users_to_mend(stranger):
     cells = np.array([11, 22, 33], dtype=np.int64)
     with pytest.raises(UserError, match="`graph` names 1 cells that `cells` does not hold"):
-        load_adjacency(graph_table([(11, 22, 1.0), (33, stranger, 1.0)]), cells)
+        load_adjacency(graph_table([(11, 22, 1.0), (33, stranger, 1.0)]).to_batches, cells)
 
 
 def test_a_graph_without_edges_is_all_zero_rows():
     empty = pa.table([[], [], []], schema=schemas.GRAPH)
-    adjacency = load_adjacency(empty, np.array([1, 2], dtype=np.int64))
+    adjacency = load_adjacency(empty.to_batches, np.array([1, 2], dtype=np.int64))
     assert adjacency.indptr.tolist() == [0, 0, 0]
 
 
@@ -122,3 +128,46 @@ def test_an_adjacency_that_is_not_symmetric_is_refused():
     matrix.data[0] += 0.5
     with pytest.raises(ValueError, match="must be symmetric"):
         Adjacency.from_matrix(matrix)
+
+
+@given(edges=EDGES, rows=st.integers(1, 9), at_a_time=st.integers(1, 12))
+def test_a_stream_in_batches_of_any_size_is_scipys_matrix_to_the_last_bit(edges, rows, at_a_time):
+    """In float64, before narrowing: scipy adds up one pair's two directions; blocks and batches may end anywhere."""
+    columns = np.array(edges, dtype=float).reshape(-1, 3)
+    _, once = np.unique(columns[:, :2], axis=0, return_index=True)
+    columns = columns[once]
+    origin, destination, flow = columns[:, 0].astype(int), columns[:, 1].astype(int), columns[:, 2]
+    directed = sparse.coo_array((flow, (origin, destination)), shape=(NUM_CELLS, NUM_CELLS)).tocsr()
+    directed.setdiag(0)
+    directed.eliminate_zeros()
+    expected = (directed + directed.T).tocsr()
+
+    def batches():
+        for first in range(0, len(flow), rows):
+            part = slice(first, first + rows)
+            yield origin[part], destination[part], flow[part]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merging, "ENTRIES_AT_A_TIME", at_a_time)
+        found = merging.merge_both_directions(batches, NUM_CELLS).to_scipy()
+    assert found.toarray().tobytes() == expected.toarray().tobytes()
+    assert found.nnz == expected.nnz
+    assert all((np.diff(found.indices[first:last]) > 0).all() for first, last in itertools.pairwise(found.indptr))
+
+
+def test_the_lakes_files_become_the_matrix_of_the_whole_table(tmp_path, monkeypatch):
+    """Over several files and batches, narrowed in place; the oracle holds everything at once."""
+    random = np.random.default_rng(2)
+    cells = np.sort(random.choice(10**6, 40, replace=False)).astype(np.int64)
+    pairs = random.choice(40 * 40, 700, replace=False)
+    table = pa.table([cells[pairs // 40], cells[pairs % 40], random.exponential(1, 700)], schema=schemas.GRAPH)
+    draft = Lake(tmp_path).begin("graph", "town")
+    for number in range(3):
+        draft.write(table.slice(number * 250, 250), f"part-{number:05d}.parquet")
+    monkeypatch.setattr(lake, "BATCH_ROWS", 64)
+    found = load_adjacency(draft.publish().batches, cells)
+    matrix = symmetrise_and_normalise(pairs // 40, pairs % 40, table["flow"].to_numpy(), 40)
+    expected = Adjacency.from_matrix(matrix)
+    for part in ("indptr", "indices", "values"):
+        assert torch.equal(getattr(found, part), getattr(expected, part))
+    np.testing.assert_allclose(found.values, matrix.data, rtol=1e-7)
