@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import IO
 
 
-def replace_file(target: Path, text: str, partial_folder: Path | None = None) -> None:
-    """Replace a file in one step: a reader finds the old content or the new, also after a power cut.
+@contextmanager
+def replacing(target: Path, partial_folder: Path | None = None) -> Iterator[Path]:
+    """Replace a file in one step, once the body has written the path it is given: a reader finds the old or the new.
 
     Args:
         target: the file to replace or create.
-        text: its new content.
         partial_folder: where the half-written file lies until then, on the same disk; default: beside the target.
     """
     partial = (partial_folder or target.parent) / f"_{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    yield partial
+    sync(partial)
     partial.replace(target)
     sync(target.parent)
+
+
+def replace_file(target: Path, text: str, partial_folder: Path | None = None) -> None:
+    """Replace a text file in one step: a reader finds the old content or the new, also after a power cut."""
+    with replacing(target, partial_folder) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def sync(path: Path) -> None:

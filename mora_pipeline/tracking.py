@@ -52,14 +52,19 @@ class TrackedRun:
         self.settings, self.client = settings, client
         self.experiment_id, self.run_id = experiment, run
         self._waiting: list[Any] = []
+        self._recorded: dict[str, set[int]] = {}
         self._flushed = time.monotonic()
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Record numbers at a step (an epoch); they are sent in batches."""
+        """Record numbers at a step (an epoch); they are sent in batches.
+
+        A resumed run skips what it holds already.
+        """
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._waiting += [Metric(name, float(value), now, step) for name, value in values.items()]
+        new = {name: value for name, value in values.items() if step not in self._recorded.get(name, ())}
+        self._waiting += [Metric(name, float(value), now, step) for name, value in new.items()]
         if len(self._waiting) >= FLUSH_METRICS or time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
@@ -89,6 +94,11 @@ class TrackedRun:
         """Keep a file as an artifact."""
         self.client.log_artifact(self.run_id, str(path))
 
+    def read_recorded(self) -> None:
+        """Take note of what the run holds, from before it was resumed."""
+        for name in self.client.get_run(self.run_id).data.metrics:
+            self._recorded[name] = {one.step for one in self.client.get_metric_history(self.run_id, name)}
+
     def link(self) -> str:
         """Where people see the run: an address, or the command that opens it."""
         path = f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
@@ -105,10 +115,13 @@ def tracked_run(
     parameters: Mapping[str, Any],
     inputs: Mapping[str, str],
     tags: Mapping[str, str] | None = None,
+    resume: str | None = None,
 ) -> Iterator[TrackedRun]:
     """One MLflow run of one training step of a region; it ends as FAILED if the body raises.
 
     Args:
+        resume: id of the run of a process that was killed: it goes on, if MLflow still has it, and is tagged `resumed`.
+            Otherwise the new run's tag `resumes` names it.
         parameters: what the step was told.
         inputs: versions of the datasets it reads, by dataset.
         tags: further tags, such as Dagster's run id.
@@ -118,8 +131,14 @@ def tracked_run(
     client = connect(settings)
     experiment = _experiment(settings, client, region)
     labels = {"region": region, "step": step, **{f"input.{name}": version for name, version in inputs.items()}}
-    with mlflow.start_run(experiment_id=experiment, run_name=step, tags={**labels, **(tags or {})}) as active:
+    goes_on = resume is not None and _has_run(client, experiment, resume)
+    labels |= {"resumed": "true"} if goes_on else {"resumes": resume} if resume else {}
+    with mlflow.start_run(
+        run_id=resume if goes_on else None, experiment_id=experiment, run_name=step, tags={**labels, **(tags or {})}
+    ) as active:
         run = TrackedRun(settings, client, experiment, active.info.run_id)
+        if goes_on:
+            run.read_recorded()
         for name, value in parameters.items():
             client.log_param(run.run_id, name, str(value)[:LONGEST_PARAMETER])
         try:
@@ -152,6 +171,17 @@ def connect(settings: TrackingSettings) -> "MlflowClient":
             "variable, runs go to SQLite in $MORA_HOME."
         ) from error
     return client
+
+
+def _has_run(client: "MlflowClient", experiment: str, run: str) -> bool:
+    """Whether a run of the experiment is there and not deleted."""
+    import mlflow
+
+    try:
+        found = client.get_run(run).info
+    except mlflow.MlflowException:
+        return False
+    return bool(found.experiment_id == experiment and found.lifecycle_stage == "active")
 
 
 def _experiment(settings: TrackingSettings, client: "MlflowClient", region: str) -> str:

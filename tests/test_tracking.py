@@ -60,6 +60,31 @@ def test_a_run_whose_body_raises_ends_as_failed_with_what_it_had_said(settings) 
     assert kept.data.metrics == {"train_loss": 9.9}
 
 
+def test_the_run_of_a_killed_process_goes_on_and_no_epoch_is_recorded_twice(settings, tmp_path) -> None:
+    script = (
+        "import os, signal; from pathlib import Path; from mora_pipeline.tracking import *\n"
+        f"with tracked_run(TrackingSettings.of(Path({str(tmp_path)!r})), 'tiny', 'x', {{'seed': 3}}, {{}}) as run:\n"
+        "    for epoch in (1, 2): run.epoch({'epoch': epoch, 'loss': 1 / epoch})\n"
+        "    run.flush(); print(run.run_id, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    left = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240).stdout.strip()
+    with tracked_run(settings, "tiny", "x", {"seed": 3}, {}, resume=left) as run:
+        for epoch in (1, 2, 3):
+            run.epoch({"epoch": float(epoch), "loss": 1 / epoch})
+    assert run.run_id == left
+    kept = finished(settings, run)
+    assert (kept.info.status, kept.data.tags["resumed"]) == ("FINISHED", "true")
+    curve = connect(settings).get_metric_history(left, "loss")
+    assert [item.step for item in curve] == [1, 2, 3]
+
+
+def test_where_the_killed_run_is_gone_a_new_one_names_it(settings) -> None:
+    with tracked_run(settings, "tiny", "x", {}, {}, resume="0" * 32) as run:
+        run.epoch({"epoch": 1.0, "loss": 0.5})
+    kept = finished(settings, run)
+    assert (kept.data.tags["resumes"], kept.data.metrics) == ("0" * 32, {"loss": 0.5})
+
+
 def test_many_metrics_go_in_batches(settings) -> None:
     with tracked_run(settings, "tiny", "line_vectors", {}, {}) as run:
         for epoch in range(1300):

@@ -51,14 +51,18 @@ class Tracking(dg.ConfigurableResource):
     )
 
     @contextmanager
-    def run(self, work: "Step", parameters: Mapping[str, Any]) -> Iterator["TrackedRun"]:
-        """One MLflow run of one asset's training, tagged with Dagster's run, the region and the input versions."""
+    def run(self, work: "Step", parameters: Mapping[str, Any], resume: str | None = None) -> Iterator["TrackedRun"]:
+        """One MLflow run of one asset's training, tagged with Dagster's run, the region and the input versions.
+
+        Args:
+            resume: id of the run to go on with, after its process was killed.
+        """
         from mora_pipeline.tracking import tracked_run
 
         step = work.context.asset_key.to_user_string()
         inputs = {name: version.version for name, version in work.inputs.items()}
         tags = {"dagster.run_id": work.context.run_id, "dagster.asset": step}
-        with tracked_run(self.settings(work.home), work.region, step, parameters, inputs, tags) as run:
+        with tracked_run(self.settings(work.home), work.region, step, parameters, inputs, tags, resume) as run:
             yield run
 
     def settings(self, home: Path) -> "TrackingSettings":

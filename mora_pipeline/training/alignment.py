@@ -1,5 +1,6 @@
-"""Aligning modalities to an anchor: the heads, the mask and the loss terms."""
+"""Aligning modalities to an anchor: the heads, the temperatures, the mask and the loss terms."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from mora_pipeline.errors import UserError
 from mora_pipeline.training.loss import contrastive_loss
 from mora_pipeline.training.parameters import MOBILITY, TABLE_HIDDEN
+
+HIGHEST_SCALE = 100.0  # CLIP's bound of what it multiplies cosines with: a temperature of 0.01
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Alignment(nn.Module):
         dimension: of the embedding.
         anchor: `mobility` or the name of one of the modalities.
         temperatures: by name, instead of the modalities' own.
+        learn_temperatures: start from them and learn each as CLIP does, by the logarithm of its inverse.
 
     Raises:
         UserError: if `anchor` or a key of `temperatures` is no modality.
@@ -66,6 +70,7 @@ class Alignment(nn.Module):
         dimension: int,
         anchor: str = MOBILITY,
         temperatures: Mapping[str, float] | None = None,
+        learn_temperatures: bool = False,
     ) -> None:
         super().__init__()
         modalities = sorted(modalities, key=lambda modality: modality.name)
@@ -84,6 +89,29 @@ class Alignment(nn.Module):
                 for modality in modalities
             }
         )
+        self.log_scales = nn.ParameterDict(
+            {
+                f"{name}_scale": nn.Parameter(torch.tensor(-math.log(temperature)))
+                for name, temperature in self.temperatures.items()
+                if learn_temperatures
+            }
+        )
+        self.clamp()
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Hold learnt temperatures between 1 / HIGHEST_SCALE and 1; to be called after every step."""
+        for log_scale in self.log_scales.values():
+            log_scale.clamp_(0, math.log(HIGHEST_SCALE))
+
+    @torch.no_grad()
+    def learnt_temperatures(self) -> dict[str, float]:
+        """By `temperature/<modality>`; empty where they are fixed."""
+        names = self.temperatures if self.log_scales else []
+        return {f"temperature/{name}": float(self._temperature(name)) for name in names}
+
+    def _temperature(self, name: str) -> float | Tensor:
+        return torch.exp(-self.log_scales[f"{name}_scale"]) if self.log_scales else self.temperatures[name]
 
     def forward(
         self, embeddings: Tensor, vectors: Mapping[str, Tensor], present: Mapping[str, Tensor]
@@ -112,9 +140,17 @@ class Alignment(nn.Module):
                 embeddings[rows] if name == MOBILITY else self.heads[f"{name}_head"](vectors[name][rows])
                 for name in (self.anchor, other)
             ]
-            temperature = self.temperatures[self.anchor if other == MOBILITY else other]
+            temperature = self._temperature(self.anchor if other == MOBILITY else other)
             terms[other] = (contrastive_loss(sides[0], sides[1], temperature), len(rows))
         return terms
+
+
+def public_name(name: str) -> str:
+    """The name that a parameter is stored under: `poi.0.weight` for `heads.poi_head.0.weight`."""
+    kind, _, rest = name.partition(".")
+    if kind == "heads":
+        return rest.replace("_head.", ".", 1)
+    return f"{rest.removesuffix('_scale')}.log_scale" if kind == "log_scales" else name
 
 
 def total_loss(terms: Mapping[str, tuple[Tensor, int]]) -> Tensor:

@@ -3,10 +3,12 @@
 The defaults are the method's; where the published sources are silent, the comment says so (method.md).
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
+from mora_pipeline.errors import UserError
 from mora_pipeline.schemas import DIMENSION
 
 MOBILITY = "mobility"  # the graph's own modality: the anchor unless told otherwise
@@ -23,9 +25,17 @@ class Parameters(BaseModel):
 class LineParameters(Parameters):
     """LINE on the full mobility graph; its vectors initialise the node table."""
 
-    dimension: int = Field(DIMENSION, ge=1, description="Length of a LINE vector; alignment needs it to be 128.")
+    dimension: int = Field(DIMENSION, ge=1, description="Length of a LINE vector, and of the embeddings made from it.")
+    method: Literal["sampled", "closed_form"] = Field(
+        "closed_form",
+        description="sampled: LINE's own way, by drawn edges; closed_form: the matrix that LINE factorises implicitly, "
+        "factorised outright (second order alone; draws, steps and learning rate then have no meaning).",
+    )
     order: Literal[1, 2] = Field(2, description="Proximity that LINE keeps: 2 is the method's, 1 an option.")
     negatives: int = Field(5, ge=1, description="Noise cells drawn for each edge.")  # silent in MoRA; LINE's own
+    shift: float = Field(
+        1.0, gt=0, description="closed_form: flows below shift × what chance gives count as none; NetMF's is 1."
+    )
     noise_power: float = Field(0.75, ge=0, le=1, description="Noise cells are drawn in proportion to strength^power.")
     samples_per_edge: float = Field(20.0, gt=0, description="Edges to draw in all, at least this often each.")
     samples_per_cell: float = Field(1000.0, ge=0, description="Edges to draw in all, at least so many for each cell.")
@@ -35,6 +45,12 @@ class LineParameters(Parameters):
     directed: bool = Field(False, description="Read edges from origin to destination only, not in both directions.")
     normalise: bool = Field(False, description="Give every vector the length 1; the original leaves them as they are.")
     seed: int = Field(0, ge=0, description="Seed of initial vectors, drawn edges and noise.")
+
+    @model_validator(mode="after")
+    def _closed_form_is_of_second_order(self) -> Self:
+        if self.method == "closed_form" and self.order == 1:
+            raise ValueError("there is no closed form of first order: set method to 'sampled' or order to 2")
+        return self
 
 
 class AlignmentParameters(Parameters):
@@ -55,8 +71,17 @@ class AlignmentParameters(Parameters):
         "auto", description="What multiplies graph and vectors: auto is the faster of the two, torch's CSR product."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="What matrix products are computed in; the method's is float32, the others are faster."
+    )
     temperatures: dict[str, PositiveFloat] = Field(
         default={}, description="Temperatures by modality name, instead of those in region.yaml."
+    )
+    learn_temperatures: bool = Field(
+        False, description="Learn each modality's temperature, between 0.01 and 1 as CLIP does; the method's are fixed."
+    )
+    modalities: list[str] | None = Field(
+        default=None, description="Modalities to align, by name; null: all of region.yaml, []: none."
     )
 
     @field_validator("temperatures")
@@ -65,6 +90,20 @@ class AlignmentParameters(Parameters):
         if MOBILITY in temperatures:
             raise ValueError("temperatures belong to the modalities beside mobility; remove the key 'mobility'")
         return temperatures
+
+    def chosen(self, known: Sequence[str]) -> list[str]:
+        """The modalities to align, of those that the region has.
+
+        Raises:
+            UserError: if `modalities` names another.
+        """
+        unknown = [name for name in self.modalities or [] if name not in known]
+        if unknown:
+            raise UserError(
+                f"alignment: modalities names '{unknown[0]}', but region.yaml has {', '.join(known) or 'none'} "
+                "(mobility is always there)."
+            )
+        return [name for name in known if self.modalities is None or name in self.modalities]
 
 
 class DistillParameters(Parameters):

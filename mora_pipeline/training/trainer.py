@@ -4,23 +4,26 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mora_pipeline.errors import UserError
-from mora_pipeline.training.alignment import Alignment, Modality, total_loss
+from mora_pipeline.training.alignment import Modality, public_name
+from mora_pipeline.training.checkpoint import Checkpoint, State
 from mora_pipeline.training.graph import Adjacency
-from mora_pipeline.training.lightgcn import LightGCN
+from mora_pipeline.training.learner import Learner
 from mora_pipeline.training.parameters import AlignmentParameters
-from mora_pipeline.training.propagation import Propagation
 
 __all__ = ["AlignmentResult", "Modality", "train_alignment"]
 
 logger = logging.getLogger(__name__)
+# torch's one switch for both devices: what products of float32 matrices may be computed in.
+PRODUCTS = {"float32": "highest", "tf32": "high", "bfloat16": "medium"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class AlignmentResult:
 
     Attributes:
         embeddings: E, un-normalised, float32 [N, d], of the best epoch, for every cell.
-        weights: `table` (E0) and the heads' as `<modality>.<layer>.<weight|bias>`; on the CPU, ready for safetensors.
-        history: an entry an epoch: `epoch`, `seconds`, `train_loss`, `validation_loss`, and both by modality as
-            `train_loss/<modality>`, `validation_loss/<modality>`. Empty if there was nothing to train.
+        weights: `table` (E0), the heads' as `<modality>.<layer>.<weight|bias>` and, where temperatures are learnt,
+            `<modality>.log_scale`; on the CPU, ready for safetensors.
+        history: an entry an epoch: `epoch`, `seconds`, `train_loss`, `validation_loss`, both by modality as
+            `train_loss/<modality>`, `validation_loss/<modality>`, and `temperature/<modality>` where it is learnt.
+            Empty if there was nothing to train.
         best_epoch: counted from 1; 0 if there was nothing to train.
-        seconds: wall time of the training.
+        seconds: wall time of all epochs.
     """
 
     embeddings: npt.NDArray[np.float32]
@@ -49,6 +54,7 @@ def train_alignment(
     modalities: Sequence[Modality],
     parameters: AlignmentParameters,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> AlignmentResult:
     """Train the node table and the heads, and embed every cell.
 
@@ -61,46 +67,83 @@ def train_alignment(
         adjacency: Ã of the N cells.
         line_vectors: float32 [N, d], the start of the node table.
         modalities: those beside mobility, in the row order of the cells.
-        on_epoch: called with each entry of the history.
+        on_epoch: called with each entry of the history; after a resume first with those from before it.
+        checkpoint: where the state is kept, under the key of these very arguments (`alignment_key`); a state that lies
+            there is gone on from. The caller clears it when the result is safe.
 
     Returns:
-        Equal bytes for equal arguments on one machine.
+        Equal bytes for equal arguments on one machine, resumed or not; `seconds` apart.
 
     Raises:
         UserError: if shapes disagree, no two cells share a modality, or the loss is no longer finite.
     """
-    started = time.perf_counter()
+    names = parameters.chosen([one.name for one in modalities])
+    modalities = [one for one in modalities if one.name in names]
     _check(adjacency, line_vectors, modalities)
-    trainer = _Trainer(adjacency, line_vectors, modalities, parameters)
-    history: list[dict[str, float]] = []
-    best_loss, best_epoch, best_weights = math.inf, 0, trainer.weights()
-    for epoch in range(1, parameters.maximum_epochs + 1 if modalities else 0):
-        epoch_started = time.perf_counter()
-        entry = {"epoch": float(epoch)} | trainer.train_epoch() | trainer.validate()
-        entry["seconds"] = time.perf_counter() - epoch_started
-        history.append(entry)
+    with _products_in(parameters.precision):
+        learner = Learner(adjacency, line_vectors, modalities, parameters)
+        course = _Course(best_weights=learner.weights())
+        if checkpoint and (state := checkpoint.load()):
+            course.restore(state, learner)
+            logger.info("Training goes on after epoch %d, from %s", len(course.history), checkpoint.file)
+        for entry in course.history:
+            if on_epoch:
+                on_epoch(entry)
+        while modalities and not course.is_over(parameters):
+            entry = course.run_epoch(learner, parameters)
+            if checkpoint and (checkpoint.is_due() or course.is_over(parameters)):
+                checkpoint.save(course.state(learner))
+            if on_epoch:
+                on_epoch(entry)
+        learner.load(course.best_weights)
+        embeddings = learner.embed()
+    weights = {public_name(name): value.cpu() for name, value in course.best_weights.items()}
+    seconds = sum(entry["seconds"] for entry in course.history)
+    return AlignmentResult(embeddings, weights, course.history, course.best_epoch, seconds)
+
+
+@dataclass
+class _Course:
+    """How far training is: the losses so far and the best epoch's weights."""
+
+    best_weights: dict[str, Tensor]
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def is_over(self, parameters: AlignmentParameters) -> bool:
+        epochs = len(self.history)
+        return epochs >= parameters.maximum_epochs or epochs - self.best_epoch >= parameters.patience
+
+    def run_epoch(self, learner: Learner, parameters: AlignmentParameters) -> dict[str, float]:
+        """Train and validate once; returns the new entry of the history."""
+        started, epoch = time.perf_counter(), len(self.history) + 1
+        entry = {"epoch": float(epoch)} | learner.train_epoch() | learner.validate()
+        entry["seconds"] = time.perf_counter() - started
+        self.history.append(entry)
         watched = _watched_loss(entry, parameters)
-        if watched < best_loss:
-            best_loss, best_epoch, best_weights = watched, epoch, trainer.weights()
-        logger.info("epoch %d: validation loss %.4f, best %.4f in epoch %d", epoch, watched, best_loss, best_epoch)
-        if on_epoch:
-            on_epoch(entry)
-        if epoch - best_epoch >= parameters.patience:
-            break
-    trainer.load(best_weights)
-    weights = {name.removeprefix("heads.").replace("_head.", "."): value.cpu() for name, value in best_weights.items()}
-    return AlignmentResult(trainer.embed(), weights, history, best_epoch, time.perf_counter() - started)
+        if watched < self.best_loss:
+            self.best_loss, self.best_epoch, self.best_weights = watched, epoch, learner.weights()
+        best = f"best {self.best_loss:.4f} in epoch {self.best_epoch}"
+        logger.info("epoch %d: validation loss %.4f, %s", epoch, watched, best)
+        return entry
 
+    def state(self, learner: Learner) -> State:
+        tensors = {f"weights/{name}": value.cpu() for name, value in learner.weights().items()}
+        tensors |= {f"best/{name}": value.cpu() for name, value in self.best_weights.items()}
+        facts = {"history": self.history, "best_epoch": self.best_epoch, "best_loss": self.best_loss}
+        return State(tensors | learner.state(), facts)
 
-def split_cells(num_cells: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Draw the cells that training sees and those it is validated on.
-
-    Returns:
-        Two ascending int64 tensors of rows; round(share · N) rows in the second, at least two, at most half.
-    """
-    order = torch.randperm(num_cells, generator=torch.Generator().manual_seed(seed))
-    num_validation = min(max(2, round(share * num_cells)), num_cells // 2)
-    return order[num_validation:].sort().values, order[:num_validation].sort().values
+    def restore(self, state: State, learner: Learner) -> None:
+        """Take over what `state` gave."""
+        weights, best = (
+            {name: state.tensors[f"{kind}/{name}"].to(learner.device) for name in self.best_weights}
+            for kind in ("weights", "best")
+        )
+        learner.load(weights)
+        learner.restore(state.tensors)
+        self.best_weights, self.history = best, list(state.facts["history"])
+        self.best_epoch, self.best_loss = state.facts["best_epoch"], state.facts["best_loss"]
 
 
 def _watched_loss(entry: dict[str, float], parameters: AlignmentParameters) -> float:
@@ -119,115 +162,15 @@ def _watched_loss(entry: dict[str, float], parameters: AlignmentParameters) -> f
     return watched
 
 
-class _Trainer:
-    """What changes while training: weights, optimiser and the order of the cells."""
-
-    def __init__(
-        self,
-        adjacency: Adjacency,
-        line_vectors: npt.NDArray[np.float32],
-        modalities: Sequence[Modality],
-        parameters: AlignmentParameters,
-    ) -> None:
-        self.parameters = parameters
-        self.device = _device(parameters.device)
-        self.propagation = Propagation(adjacency.to(self.device), parameters.backend)
-        with torch.random.fork_rng():
-            torch.manual_seed(parameters.seed)
-            self.alignment = Alignment(modalities, line_vectors.shape[1], parameters.anchor, parameters.temperatures)
-        self.encoder = LightGCN(_tensor(line_vectors), parameters.layers)
-        self.alignment.to(self.device)
-        self.encoder.to(self.device)
-        self.vectors = {one.name: _tensor(one.vectors).to(self.device) for one in modalities}
-        self.present = {one.name: _tensor(one.present).to(self.device) for one in modalities}
-        self.optimiser = _optimiser([self.encoder, self.alignment], parameters)
-        self.generator = torch.Generator().manual_seed(parameters.seed)
-        self.training_cells, self.validation_cells = split_cells(
-            len(line_vectors), parameters.validation_share, parameters.seed
-        )
-
-    def train_epoch(self) -> dict[str, float]:
-        """One step a batch over the shuffled training cells; returns the losses, averaged over the cells."""
-        shuffled = self.training_cells[torch.randperm(len(self.training_cells), generator=self.generator)]
-        mean = _Mean("train_loss")
-        for batch in shuffled.split(self.parameters.batch_size):
-            terms = self._terms(self.encoder(self.propagation), batch)
-            if not terms:
-                continue
-            self.optimiser.zero_grad(set_to_none=True)
-            total_loss(terms).backward()
-            self.optimiser.step()
-            mean.add(terms)
-        return mean.result()
-
-    @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        embeddings, mean = self.encoder(self.propagation), _Mean("validation_loss")
-        for batch in self.validation_cells.split(self.parameters.batch_size):
-            mean.add(self._terms(embeddings, batch))
-        return mean.result()
-
-    def _terms(self, embeddings: Tensor, batch: Tensor) -> dict[str, tuple[Tensor, int]]:
-        batch = batch.to(self.device)
-        vectors = {name: vectors[batch] for name, vectors in self.vectors.items()}
-        present = {name: present[batch] for name, present in self.present.items()}
-        terms: dict[str, tuple[Tensor, int]] = self.alignment(embeddings[batch], vectors, present)
-        return terms
-
-    def weights(self) -> dict[str, Tensor]:
-        """A copy of all weights, on the device."""
-        return {name: value.detach().clone() for module in self._modules() for name, value in module.named_parameters()}
-
-    def load(self, weights: dict[str, Tensor]) -> None:
-        for module in self._modules():
-            module.load_state_dict({name: weights[name] for name, _ in module.named_parameters()})
-
-    @torch.no_grad()
-    def embed(self) -> npt.NDArray[np.float32]:
-        embeddings: npt.NDArray[np.float32] = self.encoder(self.propagation).float().cpu().numpy()
-        return embeddings
-
-    def _modules(self) -> Iterator[nn.Module]:
-        yield from (self.encoder, self.alignment)
-
-
-class _Mean:
-    """Losses of several batches, each modality's weighted by the cells that took part."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.sums: dict[str, tuple[float, int]] = {}
-
-    def add(self, terms: dict[str, tuple[Tensor, int]]) -> None:
-        for other, (loss, count) in terms.items():
-            total, seen = self.sums.get(other, (0.0, 0))
-            self.sums[other] = (total + loss.item() * count, seen + count)
-
-    def result(self) -> dict[str, float]:
-        """The mean over modalities under the name, and each modality's under `name/modality`; empty without batches."""
-        means = {f"{self.name}/{other}": total / seen for other, (total, seen) in self.sums.items()}
-        return {self.name: sum(means.values()) / len(means), **means} if means else {}
-
-
-def _optimiser(modules: Sequence[nn.Module], parameters: AlignmentParameters) -> torch.optim.AdamW:
-    """AdamW with no decay on biases and other 1-d parameters (MoRA's released core)."""
-    weights = [weight for module in modules for weight in module.parameters()]
-    groups = [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": parameters.weight_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=parameters.learning_rate, fused=True)
-
-
-def _tensor(array: npt.NDArray[np.generic]) -> Tensor:
-    """The array as a tensor, copied only where torch could not write to it (Arrow's memory)."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("alignment: device is 'cuda', but torch sees no CUDA device here. Set device to 'auto'.")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+@contextmanager
+def _products_in(precision: str) -> Iterator[None]:
+    """Let products of float32 matrices be computed in this precision, and as before afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(PRODUCTS[precision])
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _check(adjacency: Adjacency, line_vectors: npt.NDArray[np.float32], modalities: Sequence[Modality]) -> None:

@@ -1,5 +1,6 @@
 """The whole chain for a tiny region: real Spark children, real encoders, MLflow on SQLite."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from mora_pipeline.promotion import CHAMPION
 from mora_pipeline.registry import Registry
 from mora_pipeline.schemas import CellVectors
 from mora_pipeline.tracking import TrackingSettings, connect
+from mora_pipeline.training.checkpoint import Checkpoint
+from mora_pipeline.training.learner import Learner
 
 ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
 NUM_CELLS = 100
@@ -178,6 +181,31 @@ def test_a_second_run_with_the_same_seed_gives_equal_vectors(whole, home: Home) 
     assert home.lake.read("embeddings", "tiny").version != version
     for name, vectors in before.items():
         np.testing.assert_array_equal(home.vectors(name, "tiny").vectors, vectors)
+
+
+def test_a_training_that_broke_off_goes_on_in_its_mlflow_run(
+    whole, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, validate = home.vectors("embeddings", "tiny").vectors, Learner.validate
+
+    def break_off(self: Learner) -> dict[str, float]:
+        if next(epochs) == 3:
+            raise RuntimeError("the machine went down")
+        return validate(self)
+
+    epochs = itertools.count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "is_due", lambda self: True)
+        patch.setattr(Learner, "validate", break_off)
+        assert not home.materialize("tiny", "embeddings").success
+    assert len(list(home.path.glob("checkpoints/tiny/embeddings/*.safetensors"))) == 1
+    assert failures(home.materialize("tiny", "embeddings")) == []
+    np.testing.assert_array_equal(home.vectors("embeddings", "tiny").vectors, before)
+    assert list(home.path.glob("checkpoints/tiny/embeddings/*")) == []
+    client = connect(TrackingSettings.of(home.path))
+    run = client.get_run(home.lake.read("embeddings", "tiny").details["mlflow_run"])
+    assert (run.info.status, run.data.tags["resumed"]) == ("FINISHED", "true")
+    assert [item.step for item in client.get_metric_history(run.info.run_id, "train_loss")] == [1, 2, 3, 4]
 
 
 def test_a_failed_check_leaves_the_published_version_and_stops_what_follows(

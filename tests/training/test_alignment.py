@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from mora_pipeline.errors import UserError
-from mora_pipeline.training.alignment import Alignment, Modality, make_head, total_loss
+from mora_pipeline.training.alignment import Alignment, Modality, make_head, public_name, total_loss
 
 BATCH, DIMENSION = 30, 16
 
@@ -133,3 +133,27 @@ def test_an_unknown_name_is_the_users_to_mend():
         Alignment([modality("poi")], DIMENSION, anchor="imagery")
     with pytest.raises(UserError, match="temperatures names 'po', but the modalities are poi"):
         Alignment([modality("poi")], DIMENSION, temperatures={"po": 0.1})
+
+
+def test_learnt_temperatures_get_the_dense_gradient_and_stay_within_clips_bounds():
+    model = Alignment([modality("poi")], DIMENSION, learn_temperatures=True)
+    embeddings, vectors, _ = batch("poi")
+    loss, _ = model(embeddings, vectors, {"poi": torch.ones(BATCH, dtype=torch.bool)})["poi"]
+    log_scale = model.log_scales["poi_scale"]
+    assert log_scale.item() == pytest.approx(math.log(1 / 0.5))
+    expected = dense(embeddings, model.heads["poi_head"](vectors["poi"]), torch.exp(-log_scale))
+    found, wanted = (torch.autograd.grad(one, log_scale, retain_graph=True)[0] for one in (loss, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+    for value, clamped in ((9.0, math.log(100)), (-1.0, 0.0), (2.0, 2.0)):
+        with torch.no_grad():
+            log_scale.fill_(value)
+        model.clamp()
+        assert log_scale.item() == pytest.approx(clamped)
+
+
+def test_parameters_have_plain_names_whatever_a_modality_is_called():
+    called = ("poi", "x_head", "a_scale")
+    model = Alignment([modality(name) for name in called], DIMENSION, learn_temperatures=True)
+    names = {public_name(name) for name, _ in model.named_parameters()}
+    assert names == {f"{name}.{part}" for name in called for part in ("0.weight", "0.bias", "log_scale")}
+    assert public_name("table") == "table"

@@ -27,6 +27,9 @@ def test_the_defaults_are_the_methods():
         "validation_share": 0.1,
         "seed": 0,
         "anchor": "mobility",
+        "precision": "float32",
+        "learn_temperatures": False,
+        "modalities": None,
     }
     assert TEMPERATURES == {"text": 0.5, "table": 0.7, "image": 0.2}
     assert (LineParameters().dimension, LineParameters().order, LineParameters().negatives) == (128, 2, 5)
@@ -46,6 +49,7 @@ def test_the_defaults_are_the_methods():
         ("seed", -1),
         ("backend", "jax"),
         ("device", "tpu"),
+        ("precision", "float16"),
         ("temperatures", {"poi": 0.0}),
         ("temperatures", {"mobility": 0.5}),
         ("epochs", 5),

@@ -10,12 +10,12 @@ from safetensors.torch import load, save
 
 from mora_pipeline import schemas
 from mora_pipeline.errors import UserError
-from mora_pipeline.training import trainer
 from mora_pipeline.training.graph import Adjacency, load_adjacency, symmetrise_and_normalise
+from mora_pipeline.training.learner import Learner, make_optimiser, split_cells
 from mora_pipeline.training.lightgcn import LightGCN
 from mora_pipeline.training.parameters import AlignmentParameters
 from mora_pipeline.training.propagation import Propagation
-from mora_pipeline.training.trainer import Modality, split_cells, train_alignment
+from mora_pipeline.training.trainer import Modality, train_alignment
 
 NUM_CELLS, NUM_GROUPS = 300, 6
 SHORT = AlignmentParameters(maximum_epochs=4, batch_size=100)
@@ -32,7 +32,7 @@ class Region:
 
     @property
     def adjacency(self):
-        return load_adjacency(self.edges, self.cells)
+        return load_adjacency(self.edges.to_batches, self.cells)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_history_holds_every_epoch_and_modality_and_is_told_as_it_grows(region):
 def scripted(monkeypatch, losses):
     """Let validation report these losses while training goes on as it does."""
     script = itertools.chain(losses, itertools.repeat(max(losses) + 1))
-    monkeypatch.setattr(trainer._Trainer, "validate", lambda self: {"validation_loss": next(script)})
+    monkeypatch.setattr(Learner, "validate", lambda self: {"validation_loss": next(script)})
 
 
 def test_early_stopping_keeps_the_best_epoch(region, monkeypatch):
@@ -189,7 +189,7 @@ def test_the_split_is_a_random_tenth_drawn_once():
 
 def test_biases_are_not_decayed_and_the_table_is():
     table, head = LightGCN(torch.ones(3, 2)), torch.nn.Linear(2, 2)
-    decayed, spared = trainer._optimiser([table, head], AlignmentParameters()).param_groups
+    decayed, spared = make_optimiser([table, head], AlignmentParameters()).param_groups
     assert [weight.ndim for weight in decayed["params"]] == [2, 2]
     assert [weight.ndim for weight in spared["params"]] == [1]
     assert (decayed["weight_decay"], spared["weight_decay"]) == (1e-3, 0.0)
@@ -208,6 +208,51 @@ def test_each_modality_can_be_missing(region):
         result = train(region, modalities=[one])
         assert np.isfinite(result.embeddings).all()
         assert f"train_loss/{one.name}" in result.history[0]
+
+
+def test_a_subset_of_the_modalities_trains_as_if_there_were_no_others(region):
+    poi, _ = region.modalities
+    chosen = train(region, SHORT.model_copy(update={"modalities": ["poi"]}))
+    assert chosen.embeddings.tobytes() == train(region, modalities=[poi]).embeddings.tobytes()
+    assert train(region, SHORT.model_copy(update={"modalities": []})).history == []
+    with pytest.raises(UserError, match=r"modalities names 'pois', but region\.yaml has poi, people"):
+        train(region, SHORT.model_copy(update={"modalities": ["pois"]}))
+
+
+def test_learnt_temperatures_are_trained_told_and_kept(region):
+    parameters = SHORT.model_copy(update={"learn_temperatures": True, "learning_rate": 1e-2})
+    result = train(region, parameters)
+    last = result.history[-1]
+    assert 0.01 <= last["temperature/poi"] < 0.5
+    assert last["temperature/people"] != 0.7
+    best = result.history[result.best_epoch - 1]
+    assert math.exp(-result.weights["poi.log_scale"]) == pytest.approx(best["temperature/poi"])
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 1e-2), ("bfloat16", 5e-2)])
+def test_a_lower_precision_comes_near_and_is_left_behind(region, precision, tolerance):
+    exact = train(region)
+    near = train(region, SHORT.model_copy(update={"precision": precision}))
+    np.testing.assert_allclose(near.embeddings, exact.embeddings, atol=tolerance)
+    assert near.history[-1]["train_loss"] == pytest.approx(exact.history[-1]["train_loss"], rel=1e-2)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize("dimension", [3, 40])
+def test_the_dimension_is_that_of_the_line_vectors(region, dimension):
+    line = np.random.default_rng(0).normal(size=(NUM_CELLS, dimension)).astype(np.float32)
+    result = train(dataclasses.replace(region, line=line), SHORT.model_copy(update={"maximum_epochs": 1}))
+    assert result.embeddings.shape == (NUM_CELLS, dimension)
+    assert result.weights["people.2.bias"].shape == (dimension,)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_trains_as_the_cpu_does_and_twice_alike(region):
+    there = [train(region, SHORT.model_copy(update={"device": "cuda"})).embeddings for _ in range(2)]
+    assert there[0].tobytes() == there[1].tobytes()
+    np.testing.assert_allclose(
+        there[0], train(region, SHORT.model_copy(update={"device": "cpu"})).embeddings, atol=1e-3
+    )
 
 
 def test_a_modality_can_be_the_anchor(region):
