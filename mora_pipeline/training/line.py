@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mora_pipeline.training.line_closed_form import factorise_line
 from mora_pipeline.training.parameters import LineParameters
 from mora_pipeline.training.sampling import EdgeSampler, Flows, Rows, WeightedSampler, noise_weights
 
@@ -50,7 +51,8 @@ def train_line(
 
     Minimises −log σ(u·v') − Σ_k E_noise log σ(−u·v'_k) over edges (u, v) drawn in proportion to flow, by SGD with a
     linearly falling step. Edges of one group share a pool of noise cells, weighted to `negatives`: the same
-    expectation as drawing each edge's own, with less variance and a quarter of the memory traffic.
+    expectation as drawing each edge's own, with less variance and a quarter of the memory traffic. The closed form has
+    no samples (`line_closed_form`); it too leaves cells that it says nothing of their initial vector.
 
     Args:
         origin_rows: row of each edge's origin among the cells, integer [m].
@@ -58,7 +60,8 @@ def train_line(
         flow: how much moved, > 0, [m].
         num_cells: number of cells N.
         parameters: sizes, steps and seed.
-        progress: called about a hundred times with (edges drawn, edges to draw, mean loss of the step's edges).
+        progress: called about a hundred times with (edges drawn, edges to draw, mean loss of the step's edges); by the
+            sampled method alone.
 
     Returns:
         float32 [N, dimension], row by row as the cells are numbered; equal for equal input and seed on one machine.
@@ -73,6 +76,10 @@ def train_line(
     if len(flow) == 0:
         logger.warning("The mobility graph has no edge: LINE returns its small random initial vectors.")
         return vertex.numpy()
+    if parameters.method == "closed_form":
+        factors = factorise_line(origin_rows, destination_rows, flow, num_cells, parameters)
+        vertex = torch.where((factors != 0).any(1, keepdim=True), factors, vertex)
+        return _finished(vertex, parameters)
     context = vertex if parameters.order == 1 else torch.zeros(shape)
     both = not parameters.directed
     edges = EdgeSampler(origin_rows, destination_rows, flow, both, generator)
@@ -89,6 +96,10 @@ def train_line(
         if progress is not None and ((step + 1) % report_every == 0 or step + 1 == steps):
             progress((step + 1) * batch, steps * batch, line_loss(vertex, context, draw, parameters.negatives))
         _descend(vertex, context, draw, parameters.negatives, learning_rate)
+    return _finished(vertex, parameters)
+
+
+def _finished(vertex: Tensor, parameters: LineParameters) -> npt.NDArray[np.float32]:
     return (functional.normalize(vertex, dim=1) if parameters.normalise else vertex).numpy()
 
 

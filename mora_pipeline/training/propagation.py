@@ -48,13 +48,16 @@ class _SymmetricProduct(torch.autograd.Function):
         return None, context.matrix @ gradients[0].contiguous()
 
 
-def _with_torch(adjacency: Adjacency) -> Callable[[Tensor], Tensor]:
-    size = (adjacency.num_cells, adjacency.num_cells)
+def csr_tensor(indptr: Tensor, indices: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+    """A sparse matrix that torch multiplies with; shares the tensors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that sparse tensors are a beta feature
-        matrix = torch.sparse_csr_tensor(
-            adjacency.indptr, adjacency.indices, adjacency.values, size=size, check_invariants=False
-        )
+        return torch.sparse_csr_tensor(indptr, indices, values, size=size, check_invariants=False)
+
+
+def _with_torch(adjacency: Adjacency) -> Callable[[Tensor], Tensor]:
+    size = (adjacency.num_cells, adjacency.num_cells)
+    matrix = csr_tensor(adjacency.indptr, adjacency.indices, adjacency.values, size)
     return lambda vectors: _SymmetricProduct.apply(matrix, vectors)
 
 
