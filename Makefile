@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test lint types dev bench-spark clean
+.PHONY: install demo test lint types dev bench-spark bench-training clean
 
 install: $(INSTALLED)
 
@@ -39,6 +39,10 @@ SIZE ?= 10M
 ARGS ?=
 bench-spark: install
 	$(BIN)/python -m benchmarks.spark --size $(SIZE) $(ARGS)
+
+# make bench-training ARGS='--batch 8192' on a machine with less than 20 GB of memory
+bench-training: install
+	$(BIN)/python -m benchmarks.training $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

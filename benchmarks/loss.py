@@ -1,21 +1,21 @@
 """Time and peak memory of the alignment loss, forward and backward: tiles against the whole logit matrix.
 
-python -m benchmarks.loss --batch 20480   # the paper's batch; the dense way then needs 15 GB
+python -m benchmarks.loss                # the paper's batch, for which the dense way needs 15 GB
+python -m benchmarks.loss --batch 4096   # on a smaller machine
 Each way runs in a process of its own, so that its peak is its own. The last line is JSON.
 """
 # ruff: noqa: T201 - a command prints
 
 import argparse
 import json
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.measure import held_bytes, peak_bytes
+from benchmarks.measure import REPORTS, held_bytes, machine, peak_bytes, run_alone, save_report
 from mora_pipeline.training.loss import contrastive_loss
 from mora_pipeline.training.parameters import TEMPERATURES
 
@@ -27,9 +27,12 @@ def dense_loss(anchor: Tensor, other: Tensor, temperature: float) -> Tensor:
     return (functional.cross_entropy(logits, matches) + functional.cross_entropy(logits.T, matches)) / 2
 
 
+WAYS = {"tiled": contrastive_loss, "dense": dense_loss}
+
+
 def measure(way: str, batch: int, dimension: int, repeats: int) -> dict[str, float]:
     """One step over three modalities: the fastest of the repeats in seconds, the peak above the inputs in GiB."""
-    function = {"dense": dense_loss, "tiled": contrastive_loss}[way]
+    function = WAYS[way]
     generator = torch.Generator().manual_seed(0)
     mobility, *others = (torch.randn(batch, dimension, generator=generator, requires_grad=True) for _ in range(4))
     before, seconds = held_bytes(), []
@@ -42,24 +45,29 @@ def measure(way: str, batch: int, dimension: int, repeats: int) -> dict[str, flo
     return {"seconds": min(seconds), "peak_gib": (peak_bytes() - before) / 2**30, "loss": loss.item()}
 
 
+def compare(batch: int, dimension: int, repeats: int, reports: Path) -> dict[str, float]:
+    """Both ways, each in a process of its own; the table goes to the folder of reports."""
+    told = ["--batch", str(batch), "--dimension", str(dimension), "--repeats", str(repeats)]
+    results = {way: run_alone("benchmarks.loss", [*told, "--way", way]) for way in WAYS}
+    rows = [{"way": way, **{name: round(value, 3) for name, value in found.items()}} for way, found in results.items()]
+    facts = {"batch": batch, "modalities": len(TEMPERATURES), "dimension": dimension, **machine("torch")}
+    print(save_report(reports, "loss", "Alignment loss, forward and backward", rows, facts))
+    speedup = results["dense"]["seconds"] / results["tiled"]["seconds"]
+    return {"loss_speedup": round(speedup, 2), "loss_peak_gib": round(results["tiled"]["peak_gib"], 3)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=4096, help="cells in the batch")
+    parser.add_argument("--batch", type=int, default=20480, help="cells in the batch; the paper's is 20480")
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--way", choices=["dense", "tiled"], help="measure one way alone")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the saved table")
+    parser.add_argument("--way", choices=WAYS, help="measure one way alone")
     options = parser.parse_args()
     if options.way:
         print(json.dumps(measure(options.way, options.batch, options.dimension, options.repeats)))
         return
-    results = {}
-    for way in ("tiled", "dense"):
-        command = [sys.executable, "-m", "benchmarks.loss", "--way", way, *sys.argv[1:]]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        results[way] = json.loads(output.splitlines()[-1])
-        print(f"{way}: {results[way]['seconds']:.2f} s, {results[way]['peak_gib']:.2f} GiB")
-    speedup = results["dense"]["seconds"] / results["tiled"]["seconds"]
-    print(json.dumps({"loss_speedup": round(speedup, 2), "loss_peak_gib": round(results["tiled"]["peak_gib"], 3)}))
+    print(json.dumps(compare(options.batch, options.dimension, options.repeats, options.reports)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """What benchmarks measure with."""
+# ruff: noqa: T201 - what a part prints is shown
 
 import contextlib
 import json
@@ -93,14 +94,37 @@ def _watch(process: int, folder: Path, over: threading.Event, watched: _Watched)
         watched.spill_bytes = max(watched.spill_bytes, size)
 
 
-def machine() -> dict[str, Any]:
+def run_alone(module: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Run a benchmark module in a process of its own, so that its peak of memory is its own.
+
+    Returns:
+        Its last line, which is JSON.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return dict(json.loads(output.splitlines()[-1]))
+
+
+def run_shown(module: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """The same, its output shown as it goes; where it fails, this process ends too."""
+    last = "{}"
+    with subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout or ():
+            print(line, end="", flush=True)
+            last = line
+    if child.returncode:
+        sys.exit(f"{module} ended with {child.returncode}.")
+    return dict(json.loads(last))
+
+
+def machine(*packages: str) -> dict[str, Any]:
     """Where figures were measured, and with what."""
     return {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
         "processor": platform.processor() or platform.machine(),
         "load_before": round(os.getloadavg()[0], 2),
-        "versions": {name: version(name) for name in ("pyspark", "pyarrow", "numpy", "duckdb")},
+        "versions": {name: version(name) for name in packages or ("pyspark", "pyarrow", "numpy", "duckdb")},
     }
 
 

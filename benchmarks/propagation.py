@@ -1,6 +1,6 @@
 """Time of one training step of LightGCN's propagation: the CSR product, DGL and torch's own COO product.
 
-python -m benchmarks.propagation --cells 50000 --edges 1000000   # 2 M entries once symmetrised
+python -m benchmarks.propagation   # 50,000 cells, 2 M entries once symmetrised
 The last line is JSON: how many times faster the CSR product is.
 """
 # ruff: noqa: T201 - a command prints
@@ -8,12 +8,15 @@ The last line is JSON: how many times faster the CSR product is.
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.measure import REPORTS, held_bytes, machine, peak_bytes, run_alone, save_report
 from mora_pipeline.training.graph import Adjacency, symmetrise_and_normalise
 from mora_pipeline.training.lightgcn import LightGCN
 from mora_pipeline.training.propagation import Propagation
@@ -37,37 +40,56 @@ class Coo:
         return torch.sparse.mm(self.matrix, vectors)
 
 
-def seconds_a_step(step: Callable[[], None], repeats: int) -> float:
-    """The fastest of the repeats, after one to warm up."""
-    step()
-    times = []
-    for _ in range(repeats):
+WAYS: dict[str, Callable[[Adjacency], Any]] = {
+    "csr": lambda adjacency: Propagation(adjacency, "torch"),
+    "coo": Coo,
+    "dgl": lambda adjacency: Propagation(adjacency, "dgl"),
+}
+
+
+def measure(way: str, cells: int, edges: int, dimension: int, repeats: int) -> dict[str, float]:
+    """The fastest step of the repeats, after one to warm up, in milliseconds; the peak above graph and vectors."""
+    random = np.random.default_rng(0)
+    ends = random.integers(0, cells, (2, edges))
+    adjacency = Adjacency.from_matrix(symmetrise_and_normalise(*ends, random.exponential(1, edges), cells))
+    model, weights = LightGCN(torch.randn(cells, dimension)), torch.randn(cells, dimension)
+    before, propagation, times = held_bytes(), WAYS[way](adjacency), []
+    for _ in range(repeats + 1):
         started = time.perf_counter()
-        step()
+        (model(propagation) * weights).sum().backward()
         times.append(time.perf_counter() - started)
-    return min(times)
+    peak = (peak_bytes() - before) / 2**30
+    return {
+        "milliseconds": round(min(times[1:]) * 1000, 1),
+        "peak_gib": round(peak, 2),
+        "entries": len(adjacency.values),
+    }
+
+
+def compare(told: Sequence[str], reports: Path) -> dict[str, float]:
+    """Every way in a process of its own; the table goes to the folder of reports."""
+    rows = [{"way": way, **run_alone("benchmarks.propagation", [*told, "--way", way])} for way in WAYS]
+    facts = {"options": " ".join(told), **machine("torch", "dgl")}
+    print(save_report(reports, "propagation", "A training step of LightGCN, two layers", rows, facts))
+    csr, *others = rows
+    return {f"propagation_vs_{row['way']}": round(row["milliseconds"] / csr["milliseconds"], 2) for row in others}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", type=int, default=10_000)
-    parser.add_argument("--edges", type=int, default=200_000, help="directed edges; symmetrising doubles them")
+    parser.add_argument("--cells", type=int, default=50_000)
+    parser.add_argument("--edges", type=int, default=1_000_000, help="directed edges; symmetrising doubles them")
     parser.add_argument("--dimension", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the saved table")
+    parser.add_argument("--way", choices=WAYS, help="measure one way alone")
     options = parser.parse_args()
-    random = np.random.default_rng(0)
-    ends = random.integers(0, options.cells, (2, options.edges))
-    matrix = symmetrise_and_normalise(ends[0], ends[1], random.exponential(1, options.edges), options.cells)
-    adjacency = Adjacency.from_matrix(matrix)
-    model = LightGCN(torch.randn(options.cells, options.dimension))
-    weights = torch.randn(options.cells, options.dimension)
-    ways = {"csr": Propagation(adjacency, "torch"), "dgl": Propagation(adjacency, "dgl"), "coo": Coo(adjacency)}
-    seconds = {}
-    for name, way in ways.items():
-        seconds[name] = seconds_a_step(lambda way=way: (model(way) * weights).sum().backward(), options.repeats)
-        print(f"{name}: {seconds[name] * 1000:.0f} ms a step ({matrix.nnz:,} entries)")
-    ratios = {f"propagation_vs_{name}": round(seconds[name] / seconds["csr"], 2) for name in ("coo", "dgl")}
-    print(json.dumps(ratios))
+    sizes = {name: getattr(options, name) for name in ("cells", "edges", "dimension", "repeats")}
+    if options.way:
+        print(json.dumps(measure(options.way, **sizes)))
+        return
+    told = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
+    print(json.dumps(compare(told, options.reports)))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ python -m benchmarks.spark --size 1B --part sampling
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
+
+from benchmarks.measure import run_shown
 
 PARTS = {
     "sampling": ("benchmarks.spark_sampling",),
@@ -26,15 +26,8 @@ def run_part(part: str, size: str, data: Path, others: list[str]) -> dict[str, f
     Returns:
         Its last line, the figures.
     """
-    command = [sys.executable, "-m", *PARTS[part], "--size", size, "--data", str(data), *others]
-    last = "{}"
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        for line in child.stdout or ():
-            print(line, end="", flush=True)
-            last = line
-    if child.returncode:
-        sys.exit(f"{part} ended with {child.returncode}.")
-    return dict(json.loads(last))
+    module, *told = PARTS[part]
+    return run_shown(module, [*told, "--size", size, "--data", str(data), *others])
 
 
 def main() -> None:

@@ -62,13 +62,16 @@ class _TiledLoss(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         left, right, row_log_sum, column_log_sum = context.saved_tensors
-        left_gradient, right_gradient = right * -2, left * -2  # what the matches S_ii contribute
+        # Begin with what the matches S_ii contribute. What columns gather stays transposed: a product with a transposed
+        # tile takes a fifth longer.
+        left_gradient, transposed = right * -2, left.t().contiguous()
+        right_gradient = transposed * -2
         for rows, columns, logits in _tiles(left, right, context.side):
             weights = _weights(logits, row_log_sum[rows, None], column_log_sum[columns], context.is_safe)
             left_gradient[rows].addmm_(weights, right[columns])
-            right_gradient[columns].addmm_(weights.t(), left[rows])
+            right_gradient[:, columns].addmm_(transposed[:, rows], weights)
         share = gradients[0] / (2 * len(left))
-        return left_gradient.mul_(share), right_gradient.mul_(share), None, None
+        return left_gradient.mul_(share), right_gradient.mul_(share).t(), None, None
 
 
 def _tiles(left: Tensor, right: Tensor, side: int) -> Iterator[tuple[slice, slice, Tensor]]:
