@@ -27,7 +27,7 @@ class LineParameters(Parameters):
 
     dimension: int = Field(DIMENSION, ge=1, description="Length of a LINE vector, and of the embeddings made from it.")
     method: Literal["sampled", "closed_form"] = Field(
-        "closed_form",
+        "sampled",
         description="sampled: LINE's own way, by drawn edges; closed_form: the matrix that LINE factorises implicitly, "
         "factorised outright (second order alone; draws, steps and learning rate then have no meaning).",
     )

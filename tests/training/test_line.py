@@ -17,7 +17,7 @@ from mora_pipeline.training.sampling import EdgeSampler, WeightedSampler, noise_
 
 Graph = tuple[np.ndarray, np.ndarray, np.ndarray]
 # Short on purpose: on 200 cells, longer training learns the single edges by heart, and communities fade.
-QUICK = LineParameters(method="sampled", dimension=32, samples_per_cell=500, learning_rate=0.05)
+QUICK = LineParameters(dimension=32, samples_per_cell=500, learning_rate=0.05)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
