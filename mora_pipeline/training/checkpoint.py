@@ -98,7 +98,8 @@ def alignment_key(
     facts = {
         "format": FORMAT,
         "torch": torch.__version__,
-        "parameters": parameters.model_dump(mode="json"),
+        # A subclass may have keys that training does not read.
+        "parameters": parameters.model_dump(mode="json", include=set(AlignmentParameters.model_fields)),
         "modalities": [(one.name, one.kind, one.temperature) for one in _sorted(modalities)],
     }
     parts = [initial, *(part.cpu().numpy() for part in (adjacency.indptr, adjacency.indices, adjacency.values))]
