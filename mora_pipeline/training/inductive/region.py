@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.reading import RegionReader, edge_rows
@@ -86,7 +87,7 @@ def schema_of(reader: RegionReader, names: Collection[str], num_neighbours: int)
 def _input(reader: RegionReader, name: str) -> Input:
     kind = reader.config.modalities[name].kind
     made = reader.read(f"features/{name}")
-    dimension = CellVectors.from_table(made.table()).vectors.shape[1]
+    dimension = pq.read_schema(made.files()[0]).field("vector").type.list_size
     if kind == "table":
         columns = [column for column in reader.read(f"table_cells/{name}").schema if column != "cell"]
         return Input(name, kind, dimension, columns=tuple(columns))

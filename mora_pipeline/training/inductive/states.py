@@ -63,6 +63,11 @@ class StateMap:
     blocks: Mapping[str, Block]
     weights: Mapping[str, float]
 
+    def columns(self) -> list[slice]:
+        """Where each block stands in a state."""
+        ends = np.cumsum([self.blocks[name].matrix.shape[1] for name in self.weights]).tolist()
+        return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
     def apply(self, evidence: Evidence) -> Vectors:
         """States of a region's cells, float32 [N, width]: own blocks, then the means of those over related cells."""
         own = _own_blocks(self.blocks, evidence)

@@ -48,7 +48,7 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     _check(evidence)
     states = fit_states(evidence, parameters)
     inputs = torch.from_numpy(states.apply(evidence)).to(_device(parameters.device))
-    readout, explained = kernel_components(inputs, parameters)
+    readout, explained = kernel_components(inputs, states.columns(), parameters)
     encoder = InductiveEncoder(schema, states, readout.to("cpu"))
     scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}
     return InductiveResult(encoder, encoder.embed(evidence), scores, time.perf_counter() - started)

@@ -63,7 +63,7 @@ def test_a_region_it_never_saw_is_embedded_by_the_same_formula(trained, other_to
 
 
 def test_a_cell_it_was_not_trained_on_gets_the_vector_it_would_have_had(town, schema, small):
-    """A cell with the evidence and the surroundings of a known one has its vector, though it was not there in training."""
+    """A twin of a known cell, added after training, has the known one's vector, and changes no other's."""
     trained = train_inductive(town.evidence(), schema, small)
     evidence = town.evidence()
     alone = dataclasses.replace(

@@ -23,7 +23,7 @@ def test_blocks_have_the_weights_that_were_asked_for_and_a_state_is_about_one_lo
     states = fit_states(evidence, small)
     found = states.apply(evidence)
     assert list(states.weights) == [*OWN, PARTNERS, NEIGHBOURS]
-    asked = dict(zip(OWN, [0.4, 0.4, 0.4, 1.0], strict=True)) | {PARTNERS: 0.7, NEIGHBOURS: 0.5}
+    asked = dict(zip(OWN, [0.3, 0.3, 0.3, 1.0], strict=True)) | {PARTNERS: 0.7, NEIGHBOURS: 0.5}
     total = sum(weight**2 for weight in asked.values())
     for name, weight in asked.items():
         part = found[:, columns(states, name)]

@@ -3,27 +3,57 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import KernelPCA
+from scipy.linalg import orthogonal_procrustes
+from sklearn.decomposition import PCA, KernelPCA
 
 from mora_pipeline.errors import UserError
-from mora_pipeline.training.inductive.components import chosen_centres, kernel_components
+from mora_pipeline.training.inductive.components import chosen_centres, kernel_components, turned
 from mora_pipeline.training.inductive.parameters import InductiveParameters
 from mora_pipeline.training.inductive.states import fit_states
 from mora_pipeline.training.inductive.train import train_inductive
 
 
-def test_with_every_cell_a_centre_it_is_kernel_pca(town, small):
+def fitted(town, parameters):
     evidence = town.evidence()
+    states = fit_states(evidence, parameters)
+    inputs = torch.from_numpy(states.apply(evidence))
+    readout, explained = kernel_components(inputs, states.columns(), parameters)
+    return inputs, states.columns(), readout(inputs), explained
+
+
+def test_with_every_cell_a_centre_it_is_kernel_pca_up_to_a_rotation(town, small):
     parameters = small.model_copy(update={"units": 1000})
-    states = fit_states(evidence, parameters).apply(evidence)
-    readout, explained = kernel_components(torch.from_numpy(states), parameters)
-    found = readout(torch.from_numpy(states)).numpy()
+    states, _, found, explained = fitted(town, parameters)
+    exact = states.numpy().astype(np.float64)
     oracle = KernelPCA(16, kernel="rbf", gamma=parameters.sharpness, eigen_solver="dense")
-    expected = oracle.fit_transform(states.astype(np.float64))
+    expected = oracle.fit_transform(exact)
     expected *= parameters.length / np.sqrt(np.square(expected).sum(1).mean())
-    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=2e-3)
-    total = KernelPCA(None, kernel="rbf", gamma=parameters.sharpness).fit(states.astype(np.float64)).eigenvalues_.sum()
+    np.testing.assert_allclose((found @ found.T).numpy(), expected @ expected.T, atol=2e-3)
+    total = KernelPCA(None, kernel="rbf", gamma=parameters.sharpness).fit(exact).eigenvalues_.sum()
     assert explained == pytest.approx(oracle.eigenvalues_.sum() / total, rel=1e-3)
+
+
+def test_no_rotation_brings_embeddings_nearer_to_the_blocks_components(town, small):
+    """The axes are those of scikit-learn's PCA of each block, the strongest of all; the best rotation is scipy's."""
+    states, blocks, found, _ = fitted(town, small)
+    axes = []
+    for block in blocks:
+        pca = PCA().fit(states[:, block].numpy().astype(np.float64))
+        axes += list(zip(pca.explained_variance_, pca.transform(states[:, block].numpy()).T, strict=True))
+    strongest = np.stack([axis for _, axis in sorted(axes, key=lambda item: -item[0])[:16]], axis=1)
+    _, nearest = orthogonal_procrustes(found.numpy(), strongest)
+    reached = np.abs((found.numpy() * strongest).sum(0)).sum()  # the signs of principal components are arbitrary
+    assert reached == pytest.approx(nearest, rel=1e-3)
+    rotation = turned(found, states, blocks).numpy()
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(16), atol=1e-9)
+    np.testing.assert_allclose(rotation, np.eye(16), atol=1e-3)  # they are turned already
+
+
+def test_narrow_states_leave_the_other_numbers_as_they_are():
+    random = np.random.default_rng(0)
+    embeddings, states = (torch.from_numpy(random.normal(size=(50, width)).astype(np.float32)) for width in (6, 2))
+    rotation = turned(embeddings, states, [slice(0, 1), slice(1, 2)]).numpy()
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(6), atol=1e-9)
 
 
 def test_embeddings_have_mean_zero_and_the_length_that_was_asked_for(town, schema, small):
