@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.aligned_encoder import aligned_vectors
+from benchmarks.encoder_scores import mean_scores, raw_vectors
 from benchmarks.manhattan import manhattan_scores
-from mora_pipeline.evaluation.baselines import raw_features
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import run_benchmark
 from mora_pipeline.evaluation.tasks import Task, load_tasks
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.reading import RegionReader
@@ -70,20 +69,19 @@ class Ladder:
     def _makers(self) -> dict[str, Callable[[], Vectors]]:
         makers: dict[str, Callable[[], Vectors]] = {}
         if self.names:
-            modalities = [(one.vectors, one.present) for one in self.evidence.modalities]
-            makers["raw features"] = lambda: raw_features(modalities)
+            makers["raw features"] = lambda: raw_vectors(self.evidence, InductiveParameters())
         if self.reader.lake.has("embeddings", self.reader.region):
             published = self.reader.lake.read("embeddings", self.reader.region)
             if published.details.get("preset", "paper") == "paper":
                 makers["preset `paper`, as published"] = lambda: CellVectors.from_table(published.table()).vectors
         makers |= {name: partial(self._trained, changes) for name, changes in VARIANTS.items()}
-        makers["all, principal components in place of units"] = self._linear
+        makers["all, not turned"] = lambda: principal_axes(self._trained({}))
+        makers["all, principal components in place of units"] = lambda: principal_axes(self._states())
         if self.names:
-            makers["all, an MLP and the alignment loss in place of units"] = self._aligned
+            makers["all, an MLP and the alignment loss in place of units"] = lambda: aligned_vectors(
+                self._states(), self.evidence
+            )
         return makers
-
-    def _aligned(self) -> Vectors:
-        return aligned_vectors(self._states(), self.evidence)
 
     def _trained(self, changes: dict[str, float]) -> Vectors:
         parameters = InductiveParameters.model_validate({**InductiveParameters().model_dump(), **changes})
@@ -99,19 +97,12 @@ class Ladder:
     def _states(self) -> Vectors:
         return fit_states(self.evidence, InductiveParameters()).apply(self.evidence)
 
-    def _linear(self) -> Vectors:
-        """Principal components of the same states, as many as an embedding has numbers."""
-        states = self._states().astype(np.float64)
-        centred = states - states.mean(axis=0)
-        _, directions = np.linalg.eigh(centred.T @ centred)
-        return np.asarray(centred @ directions[:, ::-1][:, : InductiveParameters().dimension], dtype=np.float32)
 
-
-def mean_scores(vectors: Vectors, tasks: list[Task], protocol: BenchmarkParameters) -> dict[str, float]:
-    """R² averaged over tasks, by model and split."""
-    table = run_benchmark({"it": vectors}, tasks, protocol).to_pandas()
-    means = table.groupby(["model", "split"])["r2"].mean()
-    return {f"{model}, {split}": float(value) for (model, split), value in means.items()}
+def principal_axes(vectors: Vectors) -> Vectors:
+    """Vectors turned to their own principal components, of which an embedding's length is kept."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    return np.asarray(centred @ directions[:, ::-1][:, : InductiveParameters().dimension], dtype=np.float32)
 
 
 def main() -> None:
@@ -125,12 +116,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="rows whose name holds one of these")
     parser.add_argument("--manhattan", type=Path, metavar="FOLDER", help="also the papers' protocol, on nyc_regions")
     arguments = parser.parse_args()
-    protocol = BenchmarkParameters(
-        seeds=[arguments.seed], trees=arguments.trees, cell_leaves=arguments.leaves, learning_rate=arguments.rate
-    )
+    protocol = BenchmarkParameters(trees=arguments.trees, cell_leaves=arguments.leaves, learning_rate=arguments.rate)
     ladder, found = Ladder(arguments.region, set(arguments.levels)), dict[str, dict[str, float]]()
     for name, vectors in ladder.rows(arguments.only):
-        found[name] = mean_scores(vectors, ladder.tasks, protocol)
+        found[name] = mean_scores(vectors, ladder.tasks, protocol, arguments.seed)
         if arguments.manhattan:
             found[name] |= manhattan_scores(vectors, ladder.cells, ladder.reader.config.resolution, arguments.manhattan)
         if len(found) == 1:

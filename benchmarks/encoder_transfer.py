@@ -14,11 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mora_pipeline.evaluation.baselines import raw_features
+from benchmarks.encoder_scores import raw_vectors, scores_elsewhere
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import r_squared
-from mora_pipeline.evaluation.regressors import Floats, lightgbm_regressor, linear_probe
-from mora_pipeline.evaluation.tasks import Task, load_tasks
+from mora_pipeline.evaluation.tasks import load_tasks
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.reading import RegionReader, edge_rows
 from mora_pipeline.registry import Registry
@@ -50,23 +48,6 @@ def half(cells: pa.Table, flows: Flows, whole: Evidence, rows: Rows) -> Evidence
     )
 
 
-def scores(
-    vectors: Floats, tasks: list[Task], fit: Rows, test: Rows, protocol: BenchmarkParameters
-) -> dict[str, float]:
-    """R² on the labels of the cells `test` by models of those of the cells `fit`, averaged over tasks."""
-    found: dict[str, list[float]] = {"lightgbm": [], "ridge": []}
-    for task in tasks:
-        features = np.asarray(task.membership.astype(vectors.dtype) @ vectors)
-        known, asked = (np.flatnonzero(np.isin(task.membership.indices, rows)) for rows in (fit, test))
-        models = {
-            "lightgbm": lightgbm_regressor(features, task.target, task.level, protocol),
-            "ridge": linear_probe(features, task.target),
-        }
-        for name, model in models.items():
-            found[name].append(r_squared(task.target[asked], model(known, asked)) or 0.0)
-    return {name: float(np.mean(values)) for name, values in found.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("region")
@@ -85,8 +66,8 @@ def main() -> None:
     )
     halves = {name: half(cells, flows, whole, rows) for name, rows in (("west", west), ("east", east))}
     trained = {name: train_inductive(evidence, schema, parameters) for name, evidence in halves.items()}
-    raw = raw_features([(one.vectors, one.present) for one in whole.modalities])
-    print("| vectors | fitted, asked | lightgbm | ridge |\n|---|---|---:|---:|")
+    raw = raw_vectors(whole, parameters)
+    print("| vectors | fitted, asked | LightGBM | ridge |\n|---|---|---:|---:|")
     told = {}
     for fit_name, fit, test_name, test in (("west", west, "east", east), ("east", east, "west", west)):
         ways = {"raw features": raw}
@@ -96,9 +77,9 @@ def main() -> None:
             vectors[test] = trained[maker].encoder.embed(halves[test_name])
             ways[way] = vectors
         for way, vectors in ways.items():
-            found = scores(vectors, tasks, fit, test, protocol)
+            found = scores_elsewhere(vectors, tasks, fit, test, protocol)
             told[f"{way}, {fit_name} to {test_name}"] = found
-            print(f"| {way} | {fit_name}, {test_name} | {found['lightgbm']:.3f} | {found['ridge']:.3f} |", flush=True)
+            print(f"| {way} | {fit_name}, {test_name} | {found['LightGBM']:.3f} | {found['ridge']:.3f} |", flush=True)
     print(json.dumps(told))
 
 

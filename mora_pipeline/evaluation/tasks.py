@@ -15,7 +15,6 @@ from mora_pipeline.errors import UserError
 from mora_pipeline.evaluation.labels import UNKNOWN, Rows, cell_rows, match_ids, read_roles
 from mora_pipeline.region import CellTask, GroupTask, Members, Places, PointTask, RegionConfig
 from mora_pipeline.region.files import read_header
-from mora_pipeline.sphere import on_unit_sphere
 
 BLOCK_LEVELS = 3  # a block is the H3 parent three levels up, about 343 cells (method.md: spatially blocked folds)
 logger = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ class _Loader:
 
     def __init__(self, config: RegionConfig, cells: pa.Table) -> None:
         self.config, self.cells = config, cells["cell"].to_numpy()
-        self.sphere = on_unit_sphere(cells["latitude"].to_numpy(), cells["longitude"].to_numpy())
+        self.sphere = _on_sphere(cells["latitude"].to_numpy(), cells["longitude"].to_numpy())
         self.parents = _parents(self.cells, max(0, config.resolution - BLOCK_LEVELS))
         self.places: dict[str | None, pd.DataFrame] = {}
 
@@ -195,6 +194,11 @@ def _keep(table: pd.DataFrame, kept: pd.Series, reason: str, dropped: dict[str, 
     if lost:
         dropped[reason] = dropped.get(reason, 0) + lost
     return table[kept].copy()
+
+
+def _on_sphere(latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    north, east = np.radians(latitude), np.radians(longitude)
+    return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=1)
 
 
 def _parents(cells: npt.NDArray[np.int64], resolution: int) -> npt.NDArray[np.int64]:
