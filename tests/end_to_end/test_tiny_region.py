@@ -234,7 +234,7 @@ def test_an_inductive_encoder_is_published_and_embeds_a_region_it_never_saw(alon
     assert failures(used) == []
     told = metadata(used, "embeddings")
     assert (told["encoder_region"], told["encoder"]) == ("alone", encoder.version)
-    assert told["modalities_left_out"] == ["poi", "ages", "sky"]
+    assert told["modalities_left_out"] == ["ages", "poi", "sky"]
     made = home.lake.read("embeddings", "tiny")
     assert made.details == {"preset": "inductive", "encoder_region": "alone", "encoder_version": encoder.version}
     assert made.inputs["encoder of alone"] == encoder.version
