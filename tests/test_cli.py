@@ -106,6 +106,7 @@ def test_help_comes_at_once() -> None:
         (["materialize", "town", "--set", "nonsense"], "write ASSET.KEY=VALUE"),
         (["materialize", "town", "--set", "a.b=[1"], "not YAML"),
         (["materialize", "town", "--config", "missing.yaml"], "missing.yaml"),
+        (["materialize", "town", "--encoder", "city"], "mora materialize city --set embeddings.preset=inductive"),
         (["backfill"], "say --all"),
         (["backfill", "--all"], "No region yet"),
         (["backfill", "town"], "not known"),

@@ -16,7 +16,10 @@ from mora_pipeline.errors import UserError
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Dagster run config, as YAML."
 )
 @click.option("--set", "assignments", multiple=True, metavar="ASSET.KEY=VALUE", help="One setting; may be repeated.")
-def materialize(region: str, select: str | None, config_file: Path | None, assignments: tuple[str, ...]) -> None:
+@click.option("--encoder", metavar="OTHER", help="Embed by the inductive encoder of region OTHER; nothing is trained.")
+def materialize(
+    region: str, select: str | None, config_file: Path | None, assignments: tuple[str, ...], encoder: str | None
+) -> None:
     """Make everything of REGION: cells, graph, features, embeddings, benchmark and distilled encoder.
 
     The run is recorded where the Dagster UI shows it (mora dev). Ends with 1 if a step fails.
@@ -28,12 +31,31 @@ def materialize(region: str, select: str | None, config_file: Path | None, assig
       mora materialize us_east --select embeddings+        (and all that is made from them)
       mora materialize us_east --set embeddings.maximum_epochs=20 --set line_vectors.seed=1
       mora materialize us_east --config settings.yaml
+      mora materialize us_east --set embeddings.preset=inductive
+      mora materialize us_west --encoder us_east           (vectors in the space of us_east)
     """
     from mora_pipeline.commands.execution import settings
 
+    if encoder:
+        check_encoder(region, encoder)
+        assignments = (*assignments, f"embeddings.encoder={encoder}")
     if not run_region(region, select, settings(config_file, assignments)):
         sys.exit(1)
     click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
+
+
+def check_encoder(region: str, encoder: str) -> None:
+    """Say before anything long begins that another region's encoder does not fit.
+
+    Raises:
+        UserError: if it has none, or region.yaml differs in what the encoder asks for.
+    """
+    from mora_pipeline.lake import Lake, checked_region_name
+    from mora_pipeline.registry import Registry
+    from mora_pipeline.training.inductive.schema import check_declared, encoder_version, read_settings
+
+    version = encoder_version(Lake.at_home(), checked_region_name(encoder))
+    check_declared(read_settings(version.path)["schema"], Registry.at_home().load(region))
 
 
 @click.command()

@@ -1,29 +1,53 @@
 """The embeddings: 128 numbers for every cell, un-normalised, in the order of `cells`.
 
-Source: `graph`, `line_vectors` and the features of the modalities that region.yaml has now. LightGCN over the mobility
-graph, aligned to each modality (MoRA). One MLflow run with parameters, loss curves and weights. A run that was killed
-goes on where it was, from `checkpoints/<region>` in the home, if neither inputs nor settings have changed.
+Source: `graph`, `line_vectors` and the features of the modalities that region.yaml has now. Preset `paper`: LightGCN
+over the mobility graph, aligned to each modality (MoRA); a run that was killed goes on where it was, from
+`checkpoints/<region>` in the home, if neither inputs nor settings have changed. Preset `inductive`: a function of each
+cell's features, flows and surroundings, from `edges`; it can be another region's (`encoder`). One MLflow run with
+parameters, loss curves and weights.
 """
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import dagster as dg
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
 
 from mora_pipeline import schemas
 from mora_pipeline.defs.checks import by_name, no_nan, not_collapsed, one_row_per_cell
+from mora_pipeline.defs.inductive import Embedded, InductiveConfig, embedded_by, trained_here
 from mora_pipeline.defs.metadata import column_schema, picture
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
-from mora_pipeline.defs.step import blocking, step
+from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.schemas import CellVectors
 from mora_pipeline.training.parameters import AlignmentParameters
 
+if TYPE_CHECKING:
+    from mora_pipeline.training.checkpoint import Checkpoint
 
-class AlignmentConfig(AlignmentParameters, dg.Config):
-    """Alignment as Dagster's run config."""
+Vectors = npt.NDArray[np.float32]
+
+
+class EmbeddingsConfig(AlignmentParameters, dg.Config):
+    """How cells are embedded, as Dagster's run config; the keys beside the first three belong to the preset `paper`."""
+
+    preset: Literal["paper", "inductive"] = Field(
+        "paper",
+        description="paper: MoRA's table of node vectors, trained by alignment; inductive: an encoder of features, "
+        "flows and surroundings, which can embed other regions too.",
+    )
+    encoder: str | None = Field(
+        None, description="Region whose inductive encoder embeds this one, in its vector space; nothing is trained."
+    )
+    inductive: InductiveConfig = Field(InductiveConfig(), description="The encoder of the preset inductive.")
 
 
 @dg.asset(
     partitions_def=regions,
-    deps=["cells", "graph", "line_vectors", "text_features", "image_features", "table_features"],
+    deps=["cells", "edges", "graph", "line_vectors", "text_features", "image_features", "table_features"],
     group_name="embeddings",
     kinds={"pytorch", "mlflow"},
     pool="gpu",
@@ -32,51 +56,74 @@ class AlignmentConfig(AlignmentParameters, dg.Config):
     check_specs=blocking("embeddings", "one_row_per_cell", "no_nan", "not_collapsed"),
 )
 def embeddings(
-    context: dg.AssetExecutionContext, config: AlignmentConfig, lake: LakeResource, tracking: Tracking
+    context: dg.AssetExecutionContext, config: EmbeddingsConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.defs.arrays import embeddings_table
-    from mora_pipeline.serving.map import curve_png, region_map_png
+    with step(context, lake) as work:
+        if config.encoder:
+            return published(work, *embedded_by(work, config.encoder))
+        if config.preset == "inductive":
+            return published(work, *trained_here(work, config.inductive, tracking))
+        parameters = AlignmentParameters(**config.model_dump(include=set(AlignmentParameters.model_fields)))
+        made, checkpoint = aligned(work, parameters, tracking)
+        finished = published(work, *made)
+        checkpoint.clear()
+        return finished
+
+
+def aligned(work: Step, parameters: AlignmentParameters, tracking: Tracking) -> tuple[Embedded, "Checkpoint"]:
+    """Train the paper's table of node vectors; returns it, and where its state is kept until it is published."""
+    from mora_pipeline.serving.map import curve_png
     from mora_pipeline.training.checkpoint import Checkpoint, alignment_key
     from mora_pipeline.training.graph import load_adjacency
     from mora_pipeline.training.trainer import Modality, train_alignment
 
-    with step(context, lake) as work:
-        table = work.read("cells").table()
-        cells = table["cell"].to_numpy()
-        adjacency = load_adjacency(work.read("graph").batches, cells)
-        line = work.vectors("line_vectors", cells)
-        modalities = [
-            Modality(name, modality.kind, *work.features(name).on(cells), modality.temperature)
-            for name, modality in work.config.modalities.items()
-            if name in config.chosen(list(work.config.modalities))
-        ]
-        key = alignment_key(adjacency, line, modalities, config)
-        checkpoint = Checkpoint(work.home / "checkpoints" / work.region / "embeddings", key)
-        target = work.begin("embeddings")
+    table = work.read("cells").table()
+    cells = table["cell"].to_numpy()
+    adjacency = load_adjacency(work.read("graph").batches, cells)
+    line = work.vectors("line_vectors", cells)
+    chosen = parameters.chosen(list(work.config.modalities))
+    modalities = [
+        Modality(name, modality.kind, *work.features(name).on(cells), modality.temperature)
+        for name, modality in work.config.modalities.items()
+        if name in chosen
+    ]
+    key = alignment_key(adjacency, line, modalities, parameters)
+    checkpoint = Checkpoint(work.home / "checkpoints" / work.region / "embeddings", key)
 
-        def tell(epoch: dict[str, float]) -> None:
-            run.epoch(epoch)
-            context.log.info(", ".join(f"{name} {value:.6g}" for name, value in epoch.items()))
+    def tell(epoch: dict[str, float]) -> None:
+        run.epoch(epoch)
+        work.context.log.info(", ".join(f"{name} {value:.6g}" for name, value in epoch.items()))
 
-        with tracking.run(work, config.model_dump(), checkpoint.notes.get("mlflow_run")) as run:
-            checkpoint.notes["mlflow_run"] = run.run_id
-            found = train_alignment(adjacency, line, modalities, config, tell, checkpoint)
-            run.weights("alignment", found.weights)
-        target.write(embeddings_table(table, found.embeddings))
-        results = by_name(
-            one_row_per_cell(CellVectors(cells, found.embeddings), cells),
-            no_nan({"embeddings": found.embeddings}),
-            not_collapsed(found.embeddings),
-        )
-        metadata = {
-            "epochs": len(found.history),
-            "best_epoch": found.best_epoch,
-            "training_seconds": found.seconds,
-            "mlflow": dg.MetadataValue.md(run.link()),
-            "map": picture(region_map_png(table, found.embeddings), "map"),
-        }
-        if found.history:
-            metadata["loss"] = picture(curve_png(found.history), "loss")
-        finished = work.finish(results, metadata, {"mlflow_run": run.run_id, "best_epoch": found.best_epoch})
-        checkpoint.clear()
-        return finished
+    told = {"preset": "paper", **parameters.model_dump()}
+    with tracking.run(work, told, checkpoint.notes.get("mlflow_run")) as run:
+        checkpoint.notes["mlflow_run"] = run.run_id
+        found = train_alignment(adjacency, line, modalities, parameters, tell, checkpoint)
+        run.weights("alignment", found.weights)
+    metadata: dict[str, Any] = {
+        "epochs": len(found.history),
+        "best_epoch": found.best_epoch,
+        "training_seconds": found.seconds,
+        "mlflow": dg.MetadataValue.md(run.link()),
+    }
+    if found.history:
+        metadata["loss"] = picture(curve_png(found.history), "loss")
+    details = {"preset": "paper", "mlflow_run": run.run_id, "best_epoch": found.best_epoch}
+    return (table, found.embeddings, metadata, details), checkpoint
+
+
+def published(
+    work: Step, table: pa.Table, vectors: Vectors, metadata: dict[str, Any], details: dict[str, Any]
+) -> dg.MaterializeResult:
+    """Check the vectors of all cells and publish them, with what was begun before."""
+    from mora_pipeline.defs.arrays import embeddings_table
+    from mora_pipeline.serving.map import region_map_png
+
+    cells = table["cell"].to_numpy()
+    work.begin("embeddings").write(embeddings_table(table, vectors))
+    results = by_name(
+        one_row_per_cell(CellVectors(cells, vectors), cells),
+        no_nan({"embeddings": vectors}),
+        not_collapsed(vectors),
+    )
+    shown = {"preset": details["preset"], "map": picture(region_map_png(table, vectors), "map")}
+    return work.finish(results, {**metadata, **shown}, details)

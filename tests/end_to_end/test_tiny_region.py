@@ -18,10 +18,12 @@ from mora_pipeline.registry import Registry
 from mora_pipeline.schemas import CellVectors
 from mora_pipeline.tracking import TrackingSettings, connect
 from mora_pipeline.training.checkpoint import Checkpoint
+from mora_pipeline.training.inductive.region import embed_region
 from mora_pipeline.training.learner import Learner
 
 ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
 NUM_CELLS = 100
+INDUCTIVE: dict[str, object] = {"preset": "inductive", "inductive": {"units": 64}}
 
 
 class Home:
@@ -35,16 +37,19 @@ class Home:
         Registry(self.path).add(region_yaml)
         self.instance.add_dynamic_partitions("regions", [region])
 
-    def materialize(self, region: str, *names: str) -> dg.ExecuteInProcessResult:
-        """Make the named assets of a region, or all."""
+    def materialize(
+        self, region: str, *names: str, settings: dict[str, dict[str, object]] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Make the named assets of a region, or all; `settings` by asset, instead of those of all tests."""
         chosen = list(names) or [asset.key.to_user_string() for asset in ASSETS]
+        config = self.settings["ops"] | {name: {"config": item} for name, item in (settings or {}).items()}
         return dg.materialize(
             ASSETS,
             selection=chosen,
             partition_key=region,
             instance=self.instance,
             resources=dict(defs.resources or {}),
-            run_config={"ops": {name: item for name, item in self.settings["ops"].items() if name in chosen}},
+            run_config={"ops": {name: item for name, item in config.items() if name in chosen}},
             raise_on_error=False,
         )
 
@@ -241,6 +246,36 @@ def test_a_damaged_file_of_the_lake_is_named(alone, home: Home) -> None:
     done = home.materialize("alone", "embeddings")
     damaged.write_bytes(content)
     assert f"{damaged} cannot be read as Parquet" in message(done)
+
+
+def test_an_inductive_encoder_is_published_and_embeds_a_region_it_never_saw(alone, whole, home: Home) -> None:
+    trained = home.materialize("alone", "embeddings", settings={"embeddings": INDUCTIVE})
+    assert failures(trained) == []
+    encoder, vectors = home.lake.read("encoder", "alone"), home.lake.read("embeddings", "alone")
+    assert {file.name for file in encoder.path.iterdir()} == {"encoder.json", "encoder.safetensors", "version.json"}
+    assert vectors.details["preset"] == "inductive"
+    assert vectors.details["encoder_version"] == encoder.version
+    assert home.vectors("embeddings", "alone").vectors.shape == (NUM_CELLS, 128)
+    assert 0 < float(str(metadata(trained, "embeddings")["explained"])) <= 1
+
+    used = home.materialize("tiny", "embeddings", settings={"embeddings": {"encoder": "alone"}})
+    assert failures(used) == []
+    told = metadata(used, "embeddings")
+    assert (told["encoder_region"], told["encoder"]) == ("alone", encoder.version)
+    assert told["modalities_left_out"] == ["ages", "poi", "sky"]
+    made = home.lake.read("embeddings", "tiny")
+    assert made.details == {"preset": "inductive", "encoder_region": "alone", "encoder_version": encoder.version}
+    assert made.inputs["encoder of alone"] == encoder.version
+    expected = embed_region("tiny", "alone", home.path)
+    np.testing.assert_array_equal(home.vectors("embeddings", "tiny").vectors, expected.vectors)
+
+
+def test_an_encoder_of_other_modalities_is_refused(alone, whole, home: Home) -> None:
+    assert failures(home.materialize("tiny", "embeddings", settings={"embeddings": INDUCTIVE})) == []
+    before = home.lake.read("embeddings", "alone").version
+    done = home.materialize("alone", "embeddings", settings={"embeddings": {"encoder": "tiny"}})
+    assert "The encoder of 'tiny' takes ages, poi, sky" in message(done)
+    assert home.lake.read("embeddings", "alone").version == before
 
 
 def test_too_many_bad_rows_fail_with_the_reason_and_keep_the_rows_and_the_version(alone, home: Home) -> None:

@@ -1,0 +1,132 @@
+"""What each part of the inductive encoder is worth on a region: its tasks' mean R², one row a variant.
+
+MORA_HOME=… python -m benchmarks.encoder_ladder us_east      # after mora materialize us_east
+Rows: the raw features, the published embeddings of the preset `paper`, evidence added piece by piece, what could stand
+in a piece's place, and the alignment loss in place of the closed form. There are fewer trees than the published
+protocol has (its own: --trees 1000 --leaves 63 --rate 0.05). Markdown; the last line is JSON: {variant: {column: R²}}.
+"""
+# ruff: noqa: T201 - a command prints
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.aligned_encoder import aligned_vectors
+from benchmarks.encoder_scores import mean_scores, raw_vectors
+from benchmarks.manhattan import manhattan_scores
+from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.tasks import Task, load_tasks
+from mora_pipeline.lake import Lake, mora_home
+from mora_pipeline.reading import RegionReader
+from mora_pipeline.registry import Registry
+from mora_pipeline.schemas import CellVectors
+from mora_pipeline.training.inductive.parameters import InductiveParameters
+from mora_pipeline.training.inductive.region import read_evidence, schema_of
+from mora_pipeline.training.inductive.states import Evidence, Vectors, fit_states
+from mora_pipeline.training.inductive.train import train_inductive
+
+NOTHING = {"flow_weight": 0.0, "partner_weight": 0.0, "neighbour_weight": 0.0}
+VARIANTS: dict[str, dict[str, float]] = {
+    "own features": NOTHING,
+    "flows": {**NOTHING, "modality_weight": 0.0, "flow_weight": 1.0},
+    "own features, flows": {"partner_weight": 0.0, "neighbour_weight": 0.0},
+    "own features, flows, neighbours": {"partner_weight": 0.0},
+    "own features, flows, partners": {"neighbour_weight": 0.0},
+    "all: the preset `inductive`": {},
+    "all, seed 1": {"seed": 1},
+    "all, 256 units": {"units": 256},
+    "all, sharpness halved": {"sharpness": 0.1},
+    "all, sharpness doubled": {"sharpness": 0.4},
+    "all, 6 neighbours": {"neighbours": 6},
+}
+
+
+class Ladder:
+    """A region's evidence, tasks and baselines, read once."""
+
+    def __init__(self, region: str, levels: set[str]) -> None:
+        home = mora_home()
+        self.reader = RegionReader(Registry(home).load(region), Lake(home / "lake"))
+        self.names = list(self.reader.config.modalities)
+        self.cells, self.evidence = read_evidence(self.reader, self.names, InductiveParameters().neighbours)
+        loaded = load_tasks(self.reader.config, self.cells)
+        self.tasks: list[Task] = [task for task in loaded if task.level in levels]
+
+    def rows(self, only: list[str]) -> Iterator[tuple[str, Vectors]]:
+        """Variants and their vectors, [N, d], made when asked for.
+
+        Args:
+            only: parts of names; the others are left out. Empty: all.
+        """
+        for name, make in self._makers().items():
+            if not only or any(part in name for part in only):
+                yield name, make()
+
+    def _makers(self) -> dict[str, Callable[[], Vectors]]:
+        makers: dict[str, Callable[[], Vectors]] = {}
+        if self.names:
+            makers["raw features"] = lambda: raw_vectors(self.evidence, InductiveParameters())
+        if self.reader.lake.has("embeddings", self.reader.region):
+            published = self.reader.lake.read("embeddings", self.reader.region)
+            if published.details.get("preset", "paper") == "paper":
+                makers["preset `paper`, as published"] = lambda: CellVectors.from_table(published.table()).vectors
+        makers |= {name: partial(self._trained, changes) for name, changes in VARIANTS.items()}
+        makers["all, not turned"] = lambda: principal_axes(self._trained({}))
+        makers["all, principal components in place of units"] = lambda: principal_axes(self._states())
+        if self.names:
+            makers["all, an MLP and the alignment loss in place of units"] = lambda: aligned_vectors(
+                self._states(), self.evidence
+            )
+        return makers
+
+    def _trained(self, changes: dict[str, float]) -> Vectors:
+        parameters = InductiveParameters.model_validate({**InductiveParameters().model_dump(), **changes})
+        evidence = self._evidence(parameters.neighbours)
+        schema = schema_of(self.reader, self.names, parameters.neighbours)
+        return train_inductive(evidence, schema, parameters).embeddings
+
+    def _evidence(self, count: int) -> Evidence:
+        if count == InductiveParameters().neighbours:
+            return self.evidence
+        return read_evidence(self.reader, self.names, count)[1]
+
+    def _states(self) -> Vectors:
+        return fit_states(self.evidence, InductiveParameters()).apply(self.evidence)
+
+
+def principal_axes(vectors: Vectors) -> Vectors:
+    """Vectors turned to their own principal components, of which an embedding's length is kept."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    return np.asarray(centred @ directions[:, ::-1][:, : InductiveParameters().dimension], dtype=np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("region")
+    parser.add_argument("--levels", nargs="+", default=["cell"], help="levels of the tasks: cell, group, point")
+    parser.add_argument("--trees", type=int, default=150)
+    parser.add_argument("--leaves", type=int, default=31)
+    parser.add_argument("--rate", type=float, default=0.1, help="LightGBM's learning rate")
+    parser.add_argument("--seed", type=int, default=42, help="of the folds; 42 is the published one")
+    parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="rows whose name holds one of these")
+    parser.add_argument("--manhattan", type=Path, metavar="FOLDER", help="also the papers' protocol, on nyc_regions")
+    arguments = parser.parse_args()
+    protocol = BenchmarkParameters(trees=arguments.trees, cell_leaves=arguments.leaves, learning_rate=arguments.rate)
+    ladder, found = Ladder(arguments.region, set(arguments.levels)), dict[str, dict[str, float]]()
+    for name, vectors in ladder.rows(arguments.only):
+        found[name] = mean_scores(vectors, ladder.tasks, protocol, arguments.seed)
+        if arguments.manhattan:
+            found[name] |= manhattan_scores(vectors, ladder.cells, ladder.reader.config.resolution, arguments.manhattan)
+        if len(found) == 1:
+            print(f"| vectors | {' | '.join(found[name])} |\n|---|{'---:|' * len(found[name])}")
+        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in found[name].values())} |", flush=True)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
