@@ -36,7 +36,7 @@ class LineConfig(LineParameters, dg.Config):
 def line_vectors(
     context: dg.AssetExecutionContext, config: LineConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.defs.arrays import edge_rows
+    from mora_pipeline.reading import edge_rows
     from mora_pipeline.training.line import train_line
 
     with step(context, lake) as work:

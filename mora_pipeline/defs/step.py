@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import dagster as dg
-import numpy as np
-import numpy.typing as npt
 
 from mora_pipeline.defs.checks import result
 from mora_pipeline.defs.metadata import datasets_table
@@ -16,21 +14,19 @@ from mora_pipeline.defs.meter import Meter
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.errors import UserError
 from mora_pipeline.lake import Draft, Version
-from mora_pipeline.region import ImageModality, RegionConfig, TableModality, TextModality
-from mora_pipeline.schemas import CellVectors
+from mora_pipeline.reading import RegionReader
+from mora_pipeline.region import ImageModality, TableModality, TextModality
 
 Kind = TypeVar("Kind", TextModality, ImageModality, TableModality)
 
 
-class Step:
+class Step(RegionReader):
     """One asset of one region at work; made by `step`."""
 
     def __init__(self, context: dg.AssetExecutionContext, home: LakeResource, meter: Meter) -> None:
         self.context, self.meter = context, meter
-        self.region = context.partition_key
-        self.home, self.lake = home.path(), home.lake()
-        self.config: RegionConfig = home.region(self.region)
-        self.inputs: dict[str, Version] = {}
+        self.home = home.path()
+        super().__init__(home.region(context.partition_key), home.lake())
         self._drafts: list[Draft] = []
         self._evidence: list[Draft] = []
         self._details: dict[str, dict[str, Any]] = {}
@@ -38,44 +34,6 @@ class Step:
     def modalities(self, kind: type[Kind]) -> dict[str, Kind]:
         """The region's modalities of a kind, in the order of region.yaml."""
         return {name: item for name, item in self.config.modalities.items() if isinstance(item, kind)}
-
-    def read(self, dataset: str) -> Version:
-        """The published version of an input; what is begun from now on records it."""
-        self.inputs[dataset] = self.lake.read(dataset, self.region)
-        return self.inputs[dataset]
-
-    def cells(self) -> npt.NDArray[np.int64]:
-        """The region's cells, int64 [N], ascending; an input."""
-        return np.asarray(self.read("cells").table(["cell"])["cell"].to_numpy(), dtype=np.int64)
-
-    def vectors(self, dataset: str, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """A dataset with one vector a cell, float32 [N, d] in the order of `cells`; an input.
-
-        Raises:
-            UserError: if it was made for other cells.
-        """
-        found = CellVectors.from_table(self.read(dataset).table(["cell", "vector"]))
-        if not np.array_equal(found.cells, cells):
-            raise UserError(
-                f"`{dataset}` of '{self.region}' was made for other cells than `cells` holds now. "
-                f"Materialise it again: mora materialize {self.region} --select {dataset}+"
-            )
-        return found.vectors
-
-    def features(self, name: str) -> CellVectors:
-        """A modality's vectors; an input.
-
-        Raises:
-            UserError: if there are none, or they were made when region.yaml said something else of the modality.
-        """
-        modality, made = self.config.modalities[name], self.read(f"features/{name}")
-        told = {"kind": modality.kind, "encoder": getattr(modality, "encoder", None)}
-        if any(made.details.get(key) != value for key, value in told.items()):
-            raise UserError(
-                f"{self.config.file}: modalities.{name} has changed since its features were made ({made.details}). "
-                f"Materialise {modality.kind}_features of '{self.region}' again."
-            )
-        return CellVectors.from_table(made.table())
 
     def begin(self, dataset: str, evidence: bool = False, details: Mapping[str, Any] | None = None) -> Draft:
         """A new version of an output, made from all inputs read so far.
@@ -194,5 +152,6 @@ CHECKS = {
     "one_row_per_cell": "There is one row for each of the region's cells, in their order.",
     "no_nan": "Every number is finite.",
     "every_method_scored": "All methods have scores for the same trials.",
+    "every_variant_scored": "All variants have scores for the same trials.",
     "not_collapsed": "The vectors differ between cells, in more than a few directions.",
 }
