@@ -107,8 +107,12 @@ def published_report(region: str) -> "ReportData":
 def _config(asset: str, full: bool, assignments: tuple[str, ...]) -> dict[str, Any]:
     """Run config of one asset from its settings."""
     from mora_pipeline.commands.execution import settings
+    from mora_pipeline.errors import UserError
     from mora_pipeline.evaluation.parameters import BenchmarkParameters
 
+    for assignment in assignments:
+        if not assignment.partition("=")[2]:
+            raise UserError(f"--set {assignment}: write KEY=VALUE, for example seeds=[42, 43]")
     config = settings(None, [f"{asset}.{assignment}" for assignment in assignments])
     if full:
         chosen = BenchmarkParameters().full().model_dump(include={"methods", "protocols", "seeds", "paper_seeds"})

@@ -17,7 +17,7 @@ from mora_pipeline.defs.metadata import column_schema
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
-from mora_pipeline.evaluation.ablations import AblationParameters
+from mora_pipeline.evaluation.ablation_parameters import AblationParameters
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.methods import Inputs

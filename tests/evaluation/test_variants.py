@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from mora_pipeline.evaluation.ablation_parameters import FAMILIES, AblationParameters
 from mora_pipeline.evaluation.ablations import (
     BASE,
-    FAMILIES,
-    AblationParameters,
     published_effect,
     relative_effects,
     share_of_cells,
