@@ -63,8 +63,9 @@ def ablation_figures(ablations: pa.Table) -> dict[str, str]:
         for family, own in rows[rows["family"] != BASE].groupby("family", sort=False):
             shown = pd.concat([base, own])
             values = dict(zip(shown["variant"], shown["r2"], strict=True))
-            labels = {row["variant"]: _label(row) for _, row in own.iterrows()}
-            found[f"{str(family).capitalize()}, {split_title(str(split))}"] = bars(values, BASE, labels | _base(base))
+            labels = {_less_family(row["variant"]): _label(row) for _, row in own.iterrows()} | _base(base)
+            lengths = {_less_family(name): value for name, value in values.items()}
+            found[f"{str(family).capitalize()}, {split_title(str(split))}"] = bars(lengths, BASE, labels)
             if family == SCALING:
                 shares = share_of_cells(list(values))
                 points = [(share, values[name]) for name, share in shares.items() if name in values]
@@ -72,6 +73,11 @@ def ablation_figures(ablations: pa.Table) -> dict[str, str]:
                     points, "Mean R² by share of cells trained on"
                 )
     return found
+
+
+def _less_family(variant: str) -> str:
+    """`k-ring neighbours` of `graph: k-ring neighbours`: the caption names the family."""
+    return variant.rpartition(": ")[2]
 
 
 def _base(base: pd.DataFrame) -> dict[str, str]:

@@ -13,6 +13,7 @@ WIDTH = 340
 COLOURS = {AHEAD: "#1b7837", BEHIND: "#b2182b", "undecided": "#666"}
 _ROW = 22
 _LABEL = 132  # width of the names at the left
+_BESIDE = 122  # width of the texts at the right of bars
 _BINS = 36  # of predicted against true, each way
 Floats = npt.NDArray[np.floating]
 
@@ -24,7 +25,7 @@ def forest(comparison: Comparison) -> str:
         rows.append(("mean", comparison.mean))
     low = min(0.0, *(row["difference_low"] for _, row in rows))
     high = max(0.0, *(row["difference_high"] for _, row in rows))
-    scale = _Scale(low, high, _LABEL, WIDTH - 8)
+    scale = _Scale(low, high, _LABEL + 16, WIDTH - 24)
     parts = [_line(scale(0), 4, scale(0), _ROW * len(rows) + 4, "#999", "3 3")]
     for at, (name, row) in enumerate(rows):
         y, colour = _ROW * at + 16, COLOURS[verdict_of(row)]
@@ -36,7 +37,7 @@ def forest(comparison: Comparison) -> str:
             f"{signed(row['difference'])} against {html.escape(row['baseline'])}</title></circle>",
         ]
     height = _ROW * len(rows) + 8
-    parts += [_text(at, height + 14, signed(value), "middle") for value, at in scale.ticks()]
+    parts += [_text(at, height + 14, f"{value:+.2g}" if value else "0", "middle") for value, at in scale.ticks()]
     return _svg(height + 20, parts, f"{comparison.title}: difference of R² to the best baseline")
 
 
@@ -73,7 +74,7 @@ def bars(values: Mapping[str, float], reference: str, labels: Mapping[str, str])
         labels: a text beside each bar.
     """
     known = [value for value in values.values() if np.isfinite(value)]
-    scale = _Scale(min(0.0, *known), max(0.01, *known), _LABEL, WIDTH - 72)
+    scale = _Scale(min(0.0, *known), max(0.01, *known), _LABEL, WIDTH - _BESIDE - 4)
     parts = []
     for at, (name, value) in enumerate(values.items()):
         y, colour = _ROW * at + 4, "#08519c" if name == reference else "#6baed6"
@@ -81,7 +82,7 @@ def bars(values: Mapping[str, float], reference: str, labels: Mapping[str, str])
         if np.isfinite(value):
             left, right = sorted((scale(0), scale(value)))
             parts.append(f'<rect x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="14" fill="{colour}"/>')
-        parts.append(_text(WIDTH - 68, y + 12, labels.get(name, MISSING)))
+        parts.append(_text(WIDTH - _BESIDE, y + 12, labels.get(name, MISSING)))
     height = _ROW * len(values) + 4
     if reference in values:
         parts.append(_line(scale(values[reference]), 0, scale(values[reference]), height, "#b2182b", "3 3"))
@@ -98,7 +99,7 @@ def curve(points: Sequence[tuple[float, float]], label: str) -> str:
         f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="3.5" fill="#08519c"/>' for x, y in zip(xs, ys, strict=True)
     ]
     parts += [_text(36, at + 4, f"{value:.3f}", "end") for value, at in up.ticks(3)]
-    parts += [_text(across(x), 190, f"{100 * x:g} %", "middle") for x in xs]
+    parts += [_text(across(x), 190, f"{100 * x:g} %", "end" if x == xs[-1] else "middle") for x in xs]
     return _svg(196, parts, label)
 
 

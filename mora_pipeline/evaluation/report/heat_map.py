@@ -1,9 +1,8 @@
 """Task by method at a glance: each R² as a coloured cell."""
 
-import html
-
 import pandas as pd
 
+from mora_pipeline.evaluation.report.page import breakable
 from mora_pipeline.evaluation.report.tables import MISSING
 
 
@@ -15,9 +14,9 @@ def heat_map(rows: pd.DataFrame) -> str:
     """
     methods, tasks = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["task"]))
     mean = rows.groupby(["task", "method"])["r2"].mean().unstack().reindex(index=tasks, columns=methods)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in methods)
+    head = "".join(f"<th>{breakable(name)}</th>" for name in methods)
     body = "".join(
-        f"<tr><th>{html.escape(task)}</th>{''.join(_cell(value) for value in mean.loc[task])}</tr>" for task in tasks
+        f"<tr><th>{breakable(task)}</th>{''.join(_cell(value) for value in mean.loc[task])}</tr>" for task in tasks
     )
     table = f'<table class="heat"><thead><tr><th>task</th>{head}</tr></thead><tbody>{body}</tbody></table>'
     return f'<div class="wide">{table}</div>'

@@ -22,6 +22,11 @@ def paragraph(text: str) -> str:
     return f"<p>{'<br>'.join(html.escape(line) for line in text.splitlines())}</p>"
 
 
+def breakable(name: str) -> str:
+    """A name that a narrow column may break after an underscore."""
+    return html.escape(name).replace("_", "_<wbr>")
+
+
 def listed(sentences: Sequence[str]) -> str:
     """Sentences as a list."""
     return f"<ul>{''.join(f'<li>{html.escape(sentence)}</li>' for sentence in sentences)}</ul>" if sentences else ""
@@ -36,6 +41,18 @@ def score_table(table: ScoreTable) -> str:
         rows.append(f"<tr><th>{html.escape(row[0])}</th>{''.join(scores)}</tr>")
     inner = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<h3>{html.escape(table.title)}</h3><div class="wide">{inner}</div>'
+
+
+def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts; nothing without rows."""
+    if not rows:
+        return ""
+    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    body = "".join(
+        f"<tr><th>{html.escape(row[0])}</th>{''.join(f'<td>{html.escape(text)}</td>' for text in row[1:])}</tr>"
+        for row in rows
+    )
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def facts_table(facts: Mapping[str, str]) -> str:
@@ -95,7 +112,7 @@ figure {{ margin: 0; max-width: 44rem; break-inside: avoid; }}
 img {{ max-width: 100%; height: auto; }}
 figcaption {{ color: #555; font-size: .85rem; }}
 @media (max-width: 30rem) {{ th, td {{ padding: .25rem .4rem; }} table {{ font-size: .8rem; }}
-  tr > th:first-child {{ max-width: 8rem; white-space: normal; overflow-wrap: anywhere; }} }}
+  tr > th:first-child {{ min-width: 6.5rem; max-width: 8rem; white-space: normal; overflow-wrap: break-word; }} }}
 @media print {{ body {{ padding: 0; font-size: 12px; max-width: none; }} .wide {{ overflow: visible; }}
   table {{ font-size: .62rem; }} th, td {{ padding: .15rem .3rem; }} h2, h3 {{ break-after: avoid; }}
   tr {{ break-inside: avoid; }} }}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from mora_pipeline.evaluation.protocol import skipped_trials
+from mora_pipeline.evaluation.regressors import PROBE
 from mora_pipeline.evaluation.report.ablation_part import ablation_figures, ablation_note
 from mora_pipeline.evaluation.report.charts import forest, predicted_against_true
 from mora_pipeline.evaluation.report.data import ReportData
@@ -17,12 +18,13 @@ from mora_pipeline.evaluation.report.page import (
     page,
     paragraph,
     picture,
+    plain_table,
     score_table,
     section,
 )
 from mora_pipeline.evaluation.report.provenance import provenance
 from mora_pipeline.evaluation.report.residual_map import residual_map
-from mora_pipeline.evaluation.report.summary import Comparison, comparisons
+from mora_pipeline.evaluation.report.summary import Comparison, comparisons, summary_table
 from mora_pipeline.evaluation.report.tables import MODELS, score_tables, sections, split_title
 from mora_pipeline.evaluation.report.words import flat_facts, protocol_words
 from mora_pipeline.evaluation.trials import BLOCKED
@@ -53,10 +55,12 @@ def report_html(data: ReportData) -> str:
     """The page, self-contained."""
     tables = score_tables(data.scores, data.published)
     found = comparisons(data.intervals)
+    main = [item for item in found if (item.split, item.model) == (found[0].split, found[0].model)]
+    drawn = [item for item in found if item.model != PROBE] or found
     parts = [
         f"<h1>{data.region}</h1>",
-        section("Summary", listed([item.sentence() for item in found])),
-        section("How far from the best baseline", figures({_title(item): forest(item) for item in found})),
+        section("Summary", listed([item.sentence() for item in main]), plain_table(*summary_table(found))),
+        section("How far from the best baseline", figures({_title(item): forest(item) for item in drawn})),
         section("R², task by method", *_heat_maps(data)),
         section("All scores", *map(score_table, tables), *map(paragraph, notes(data.scores, tables))),
         section("Ablations", paragraph(ablation_note(data.ablations)), figures(ablation_figures(data.ablations))),
@@ -82,7 +86,7 @@ def _heat_maps(data: ReportData) -> list[str]:
     for split, model, rows in sections(frame):
         if split in ("random", BLOCKED) or split.startswith("by_"):
             if split not in seen and rows["r2"].notna().any():
-                found.append(f"<h3>{split_title(split).capitalize()}, {MODELS[model]}</h3>{heat_map(rows)}")
+                found.append(f"<h3>{split_title(split)}, {MODELS[model]}</h3>{heat_map(rows)}")
             seen.add(split)
     return found
 
