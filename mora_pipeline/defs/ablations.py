@@ -31,7 +31,7 @@ class AblationConfig(AblationParameters, dg.Config):
 
 @dg.asset(
     partitions_def=regions,
-    deps=["graph", "line_vectors", "text_features", "image_features", "table_features"],
+    deps=["edges", "graph", "cells", "line_vectors", "text_features", "image_features", "table_features"],
     group_name="evaluation",
     kinds={"pytorch", "lightgbm", "mlflow"},
     pool="gpu",

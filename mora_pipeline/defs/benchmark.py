@@ -32,7 +32,10 @@ class BenchmarkConfig(BenchmarkParameters, dg.Config):
 
 @dg.asset(
     partitions_def=regions,
-    deps=["embeddings", "distilled_encoder", "line_vectors", *("text_features", "image_features", "table_features")],
+    deps=[
+        *("edges", "cells", "text_features", "image_features", "table_features"),
+        *("line_vectors", "embeddings", "distilled_encoder"),
+    ],
     group_name="evaluation",
     kinds={"lightgbm", "mlflow"},
     description=__doc__,
@@ -51,7 +54,8 @@ def benchmark(
         sources = {name: other_inputs(work, lake, name) for name in config.transfer_from}
         kept = KeptArrays(work.home / "cache" / "scores")
         found = judge(inputs, config, sources, log_progress(context, "fits"), kept)
-        kept.forget()
+        for cache in (kept, KeptArrays(inputs.cache)):
+            cache.forget()
         drafts = {name: work.begin(name) for name in ("predictions", "intervals", "report", "benchmark")}
         for name, table in (("predictions", found.predictions), ("intervals", found.intervals)):
             drafts[name].write(table)
