@@ -165,6 +165,13 @@ def test_the_benchmark_is_printed_and_written_as_one_page(
     assert "Where it errs" in page.read_text()
 
 
+def test_ablations_are_a_job_of_their_own_that_says_what_is_missing(mora: Mora, town: Path) -> None:
+    mora("region", "add", town)
+    ended = mora("ablate", "town", "--set", "families=[layers]")
+    assert ended.exit_code == 1
+    assert "of region 'town' has not been made yet" in ended.stderr
+
+
 def test_a_benchmark_of_an_earlier_form_says_how_to_make_it_anew(mora: Mora, town: Path, published: np.ndarray) -> None:
     mora("region", "add", town)
     draft = Lake.at_home().begin("benchmark", "town")

@@ -71,6 +71,7 @@ def lightgbm_regressor(
 
 def ridge_regressor(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Regressor:
     """Ridge on the vectors as they are: what the published protocol does with cities."""
+    features = features.astype(np.float64)
 
     def predict(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
         model = Ridge(alpha=alpha).fit(features[train], target[train])

@@ -1,5 +1,6 @@
 """Protocols by name as trials: a task, how its rows are split, and which model is fitted."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -134,6 +135,6 @@ def _unusable(task: Task, split: str, parameters: BenchmarkParameters) -> str | 
         return "all rows lie in one block"
     if split.startswith(FEW_SHOT):
         labels = int(split.removeprefix(FEW_SHOT))
-        left = len(task.target) - round(parameters.test_share * len(task.target)) - 1
+        left = len(task.target) - math.ceil(parameters.test_share * len(task.target))
         return f"{left} rows to draw {labels} labels from" if left < labels else None
     return None

@@ -83,6 +83,7 @@ def test_short_boosting_has_its_own_trees_steps_and_bins() -> None:
 
 def test_the_ridge_of_region_papers_is_scikit_learns_clipped_at_zero() -> None:
     features, target = _data(120, 5)
+    features = features.astype(np.float64)
     ((train, test),) = random_split(120, 0.2, 0)
     expected = np.maximum(Ridge(alpha=1).fit(features[train], target[train]).predict(features[test]), 0)
     found = clipped_ridge(features, target, 1.0)(train, test)

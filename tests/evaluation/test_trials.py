@@ -71,7 +71,7 @@ def test_more_labels_than_rows_are_told(make_task: Make) -> None:
     (trial,) = make_trials(
         make_task(np.arange(100.0)), BenchmarkParameters(protocols=["few_shot"], few_shot_labels=[200], seeds=[1])
     )
-    assert trial.skipped == "79 rows to draw 200 labels from"
+    assert trial.skipped == "80 rows to draw 200 labels from"
 
 
 def test_the_full_benchmark_has_five_seeds_and_every_protocol_within_a_region() -> None:

@@ -38,14 +38,20 @@ def pca(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
 def _together(inputs: Inputs, names: Sequence[str]) -> MethodVectors:
     features = [inputs.features(name) for name in names]
     told = [
-        (name, item.kind, getattr(item, "encoder", None), getattr(item, "groups", None), vectors.shape[1])
-        for name, (vectors, _) in zip(names, features, strict=True)
-        for item in [inputs.reader.config.modalities[name]]
+        (name, _meaning(inputs, name), vectors.shape[1]) for name, (vectors, _) in zip(names, features, strict=True)
     ]
     # Components of one region's features mean nothing in another's; nor does a flag that one region has alone.
     reduced = any(inputs.raw_components and vectors.shape[1] > inputs.raw_components for vectors, _ in features)
     vectors = raw_features(features, inputs.raw_components)
     return MethodVectors(vectors, None if reduced else f"raw {told} {vectors.shape[1]}")
+
+
+def _meaning(inputs: Inputs, name: str) -> object:
+    """What the numbers of a modality stand for: the bins of a table, the encoder of texts and images."""
+    modality = inputs.reader.config.modalities[name]
+    if modality.kind == "table":
+        return list(inputs.reader.read(f"table_cells/{name}").schema)[1:]
+    return modality.kind, modality.encoder
 
 
 def raw_features(modalities: Sequence[Features], components: int = DIMENSION) -> Vectors:
