@@ -102,6 +102,7 @@ def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
 def write_page(work: Step, inputs: "Inputs", found: "Judged", config: BenchmarkParameters, folder: Path) -> Path:
     """The report: tables, pictures, and what it was made from; returns the path of its page."""
     from mora_pipeline.evaluation.report import ReportData, write_report
+    from mora_pipeline.evaluation.report.data import ablations_of
     from mora_pipeline.serving.map import region_map_png
 
     main = next(iter(found.methods.values()))
@@ -112,6 +113,7 @@ def write_page(work: Step, inputs: "Inputs", found: "Judged", config: BenchmarkP
         predictions=found.predictions,
         parameters=config,
         published=work.config.published,
+        ablations=ablations_of(work.lake, work.region),
         details=details_of(work, inputs),
         pictures={"similar colours mean similar vectors": region_map_png(inputs.table, main.vectors)},
     )

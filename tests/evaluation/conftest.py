@@ -19,6 +19,7 @@ from mora_pipeline.reading import RegionReader
 from mora_pipeline.region import RegionConfig
 
 RESOLUTION = 7
+AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 
 
 @pytest.fixture(scope="session")
@@ -127,3 +128,12 @@ def make_inputs(tmp_path: Path) -> Callable[..., Inputs]:
         return Inputs(RegionReader(config, lake), raw_components, tmp_path / "cache")
 
     return make
+
+
+@pytest.fixture
+def inputs(
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
+) -> Inputs:
+    """What methods may look at in a region with two tables."""
+    config = region({}, modalities={"ages": AGES, "homes": {**AGES, "groups": {"home": "home_*"}}})
+    return make_inputs(config, write_lake(config))

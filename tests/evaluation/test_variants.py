@@ -23,17 +23,8 @@ from mora_pipeline.region import RegionConfig
 from mora_pipeline.training import line, trainer
 from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
-AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 SHORT = AlignmentParameters(maximum_epochs=2, device="cpu")
 QUICK_LINE = LineParameters(samples_per_cell=5, samples_per_edge=1)
-
-
-@pytest.fixture
-def inputs(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
-) -> Inputs:
-    config = region({}, modalities={"ages": AGES, "homes": {**AGES, "groups": {"home": "home_*"}}})
-    return make_inputs(config, write_lake(config))
 
 
 @pytest.fixture

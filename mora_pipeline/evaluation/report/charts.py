@@ -59,8 +59,8 @@ def predicted_against_true(truth: Floats, predicted: Floats) -> str:
     span = size * _BINS
     parts = [*squares, _line(left, span, left + span, 0, "#b2182b", "4 3")]
     parts += [f'<rect x="{left}" y="0" width="{span}" height="{span}" fill="none" stroke="#999"/>']
-    parts += [_text(left - 4, span, f"{low:.3g}", "end"), _text(left - 4, 10, f"{high:.3g}", "end")]
-    parts += [_text(left, span + 14, f"{low:.3g}"), _text(left + span, span + 14, f"{high:.3g}", "end")]
+    parts += [_text(left - 4, span, compact(low), "end"), _text(left - 4, 10, compact(high), "end")]
+    parts += [_text(left, span + 14, compact(low)), _text(left + span, span + 14, compact(high), "end")]
     parts += [_text(left + span / 2, span + 14, "true", "middle"), _text(0, span / 2, "predicted")]
     return _svg(span + 20, parts, "Predicted against true values")
 
@@ -119,6 +119,11 @@ class _Scale:
         step = next(step * times for times in (1, 2, 5, 10) if (self.high - self.low) / (step * times) <= count)
         first, last = np.ceil(self.low / step), np.floor(self.high / step)
         return [(float(tick * step), self(tick * step)) for tick in np.arange(first, last + 1)]
+
+
+def compact(value: float) -> str:
+    """A number in few characters: 1,420 or 0.318."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _svg(height: float, parts: Sequence[str], label: str) -> str:

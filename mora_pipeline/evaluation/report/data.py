@@ -50,7 +50,6 @@ def from_lake(lake: Lake, config: RegionConfig) -> ReportData:
         raise UserError(f"region.yaml of '{region}' has no tasks, so there is no benchmark: add some under 'tasks'.")
     if "parameters" not in benchmark.details:
         raise UserError(f"`benchmark` of '{region}' has no intervals yet. Make it again: mora benchmark {region} --run")
-    ablations = lake.read("ablations", region).table() if lake.has("ablations", region) else None
     return ReportData(
         region=region,
         scores=benchmark.table(),
@@ -58,6 +57,13 @@ def from_lake(lake: Lake, config: RegionConfig) -> ReportData:
         predictions=lake.read("predictions", region).table(),
         parameters=BenchmarkParameters.model_validate(benchmark.details["parameters"]),
         published=config.published,
-        ablations=schemas.ABLATIONS.empty_table() if ablations is None else ablations,
+        ablations=ablations_of(lake, region),
         details={"resolution": config.resolution, "versions": {**benchmark.inputs, "benchmark": benchmark.version}},
     )
+
+
+def ablations_of(lake: Lake, region: str) -> pa.Table:
+    """`schemas.ABLATIONS` of a region as published; no rows if none were made."""
+    if lake.has("ablations", region):
+        return lake.read("ablations", region).table()
+    return schemas.ABLATIONS.empty_table()

@@ -52,7 +52,7 @@ def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         f"<tr><th>{html.escape(row[0])}</th>{''.join(f'<td>{html.escape(text)}</td>' for text in row[1:])}</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table class="words"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def facts_table(facts: Mapping[str, str]) -> str:
@@ -102,6 +102,7 @@ th, td {{ padding: .3rem .6rem; text-align: right; white-space: nowrap; border-b
 tr > th:first-child {{ text-align: left; position: sticky; left: 0; background: #fff; }}
 thead th {{ border-bottom: 2px solid #888; }}
 td.best {{ font-weight: 700; }}
+.words td, .words th {{ text-align: left; }}
 .heat td {{ text-align: center; border: 1px solid #fff; }}
 .facts td, .facts th {{ text-align: left; white-space: normal; font-weight: 400; vertical-align: top; }}
 .facts td {{ overflow-wrap: anywhere; }}

@@ -1,15 +1,18 @@
 """Where predictions err: residuals on hexagons, as SVG."""
 
 import html
+from collections.abc import Sequence
 
 import h3ronpy
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.report.charts import WIDTH
+from mora_pipeline.evaluation.report.charts import WIDTH, compact
 from mora_pipeline.serving.map import hexagons
 
 MOST_HEXAGONS = 1500  # more cannot be told apart on a phone; coarser parents take their place
+TALLEST = 1.3  # height of a map, in widths
+SPARSE, LARGEST = 0.3, 4.0  # share of the map below which hexagons are drawn larger, and by how much at most
 _RED, _BLUE, _WHITE = np.array([178, 24, 43]), np.array([33, 102, 172]), np.array([245, 245, 245])
 Cells = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
@@ -24,26 +27,45 @@ def residual_map(cells: Cells, truth: Floats, predicted: Floats) -> str:
     """
     hexes, mean = coarsened(cells, predicted - truth)
     limit = max(float(np.percentile(np.abs(mean), 95)), 1e-12)
-    colours = diverging(mean / limit)
-    shapes, points = [], []
+    colours, shapes = diverging(mean / limit), dict[int, Floats]()
     for rows, polygons in hexagons(hexes):
-        shapes += list(zip(rows, polygons, strict=True))
-        points.append(polygons.reshape(-1, 2))
-    every = np.concatenate(points)
-    (west, south), (east, north) = every.min(axis=0), every.max(axis=0)
-    squeeze = max(np.cos(np.radians((south + north) / 2)), 0.1)
-    scale = WIDTH / max((east - west) * squeeze, 1e-9)
-    scale = min(scale, 1.3 * WIDTH / max(north - south, 1e-9))
-    paths = [_path(polygon, west, north, squeeze * scale, scale, colours[row]) for row, polygon in shapes]
-    width, height = (east - west) * squeeze * scale, (north - south) * scale
+        shapes.update(zip(rows.tolist(), polygons, strict=True))
+    placed, height, larger = on_paper([shapes[row] for row in range(len(hexes))])
+    paths = "".join(_path(polygon, colour) for polygon, colour in zip(placed, colours, strict=True))
     note = (
-        f"predicted less true: blue {-limit:.3g} and below, white 0, red {limit:.3g} and above; {len(hexes):,} hexagons"
+        f"predicted less true: blue {compact(-limit)} or less, white 0, red {compact(limit)} or more; "
+        f"{len(hexes):,} hexagons" + (f", drawn {larger:.1f} times as wide as they are" if larger > 1 else "")
     )
     label = html.escape(note, quote=True)
     return (
-        f'<svg viewBox="0 0 {max(width, 1):.0f} {max(height, 1):.0f}" role="img" aria-label="{label}" class="chart">'
-        f"{''.join(paths)}</svg><figcaption>{html.escape(note)}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{label}" class="chart">'
+        f'<g stroke="#999" stroke-width="0.3">{paths}</g></svg><figcaption>{html.escape(note)}</figcaption>'
     )
+
+
+def on_paper(polygons: Sequence[Floats]) -> tuple[list[Floats], float, float]:
+    """Longitudes and latitudes as pixels, north up, equal distances equally long in the middle of the map.
+
+    Hexagons that lie far apart are drawn larger, so that they can be seen.
+
+    Args:
+        polygons: [vertices, 2] each.
+
+    Returns:
+        The polygons in pixels, the height of the map, and how many times as wide they are as they should be.
+    """
+    every = np.concatenate(polygons)
+    (west, south), (east, north) = every.min(axis=0), every.max(axis=0)
+    squeeze = max(np.cos(np.radians((south + north) / 2)), 0.1)
+    scale = min(WIDTH / max((east - west) * squeeze, 1e-9), TALLEST * WIDTH / max(north - south, 1e-9))
+    corner = np.array([(west + east) / 2 - WIDTH / 2 / (squeeze * scale), north])
+    placed = [(polygon - corner) * (squeeze * scale, -scale) for polygon in polygons]
+    height = max((north - south) * scale, 1.0)
+    covered = sum(np.prod(np.ptp(polygon, axis=0)) for polygon in placed) / ((east - west) * squeeze * scale * height)
+    larger = float(np.clip(np.sqrt(SPARSE / max(covered, 1e-9)), 1, LARGEST))
+    centres = [polygon.mean(axis=0) for polygon in placed]
+    grown = [centre + (polygon - centre) * larger for polygon, centre in zip(placed, centres, strict=True)]
+    return grown, height, larger
 
 
 def coarsened(cells: Cells, values: Floats) -> tuple[Cells, npt.NDArray[np.float64]]:
@@ -69,6 +91,6 @@ def diverging(values: Floats) -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in mixed]
 
 
-def _path(polygon: Floats, west: float, north: float, across: float, down: float, colour: str) -> str:
-    points = " ".join(f"{(x - west) * across:.1f},{(north - y) * down:.1f}" for x, y in polygon)
+def _path(polygon: Floats, colour: str) -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in polygon)
     return f'<polygon points="{points}" fill="{colour}"/>'

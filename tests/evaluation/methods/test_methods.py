@@ -1,7 +1,6 @@
 """Every method gives a vector a cell by its name, and none sees a label."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,19 +16,7 @@ from mora_pipeline.evaluation.methods import METHODS, Inputs, MethodVectors, mak
 from mora_pipeline.evaluation.methods.coordinates import SCALES, sine_features
 from mora_pipeline.evaluation.methods.flows import log_flow_components, statistics
 from mora_pipeline.evaluation.methods.interface import Edges
-from mora_pipeline.lake import Lake
-from mora_pipeline.region import RegionConfig
 from mora_pipeline.schemas import CellVectors
-
-AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
-
-
-@pytest.fixture
-def inputs(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
-) -> Inputs:
-    config = region({}, modalities={"ages": AGES, "homes": {**AGES, "groups": {"home": "home_*"}}})
-    return make_inputs(config, write_lake(config))
 
 
 def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: Inputs, cells: pa.Table) -> None:
