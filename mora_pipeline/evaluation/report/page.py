@@ -115,7 +115,9 @@ figcaption {{ color: #555; font-size: .85rem; }}
 @media (max-width: 30rem) {{ th, td {{ padding: .25rem .4rem; }} table {{ font-size: .8rem; }}
   tr > th:first-child {{ min-width: 6.5rem; max-width: 8rem; white-space: normal; overflow-wrap: break-word; }} }}
 @media print {{ body {{ padding: 0; font-size: 12px; max-width: none; }} .wide {{ overflow: visible; }}
-  table {{ font-size: .62rem; }} th, td {{ padding: .15rem .3rem; }} h2, h3 {{ break-after: avoid; }}
+  table {{ font-size: .6rem; width: 100%; }} th, td {{ padding: .1rem .2rem; white-space: normal; }}
+  th {{ overflow-wrap: anywhere; }}
+  tr > th:first-child {{ position: static; overflow-wrap: normal; }} h2, h3 {{ break-after: avoid; }}
   tr {{ break-inside: avoid; }} }}
 </style>
 </head>

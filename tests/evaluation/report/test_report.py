@@ -5,13 +5,15 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
 
 from mora_pipeline import schemas
 from mora_pipeline.evaluation.report import ReportData, markdown_report, report_html, write_report
 from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
-from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging
+from mora_pipeline.evaluation.report.charts import WIDTH
+from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
 from mora_pipeline.evaluation.report.summary import comparisons
 
 VOID = ("meta", "img", "br", "wbr", "rect", "circle", "line", "polygon", "polyline")
@@ -102,16 +104,27 @@ def test_residuals_are_means_on_at_most_so_many_hexagons(cells: pa.Table) -> Non
     few, mean = coarsened(np.concatenate([numbers, numbers]), np.repeat([1.0, 3.0], len(numbers)))
     assert np.array_equal(few, numbers)
     assert (mean == 2).all()
-    import h3
-
-    many = np.sort(
-        [h3.str_to_int(child) for cell in numbers for child in h3.cell_to_children(h3.int_to_str(int(cell)), 8)]
-    )
+    many = np.sort([child for cell in numbers.tolist() for child in h3.cell_to_children(cell, 8)])
     assert len(many) > MOST_HEXAGONS
     coarse, mean = coarsened(many, np.ones(len(many)))
     assert np.array_equal(coarse, numbers)
     assert (mean == 1).all()
     assert diverging(np.array([-2.0, 0.0, 2.0])) == ["#2166ac", "#f5f5f5", "#b2182b"]
+
+
+def test_a_map_has_north_up_and_draws_hexagons_that_lie_far_apart_larger(cells: pa.Table) -> None:
+    shapes = [np.array(h3.cell_to_boundary(cell))[:, ::-1] for cell in cells["cell"].to_pylist()]
+    placed, height, larger = on_paper(shapes)
+    assert larger == 1
+    corners = np.concatenate(placed)
+    assert np.allclose([*corners.min(axis=0), *corners.max(axis=0)], [0, 0, WIDTH, height], atol=1e-6)
+    north = np.array([shape[:, 1].mean() for shape in shapes])
+    assert np.corrcoef(north, [shape[:, 1].mean() for shape in placed])[0, 1] < -0.999
+    width, tall = np.ptp(placed[0], axis=0)
+    assert 0.7 < width / tall < 1.4  # a hexagon stays as wide as high, though a degree of longitude is shorter here
+    few, _, larger = on_paper([shapes[0], shapes[60], shapes[-1]])
+    assert larger > 1
+    assert np.ptp(few[0], axis=0)[0] > np.ptp(placed[0], axis=0)[0]
 
 
 def test_the_markdown_table_is_methods_by_tasks_with_the_best_in_bold(benchmark: pa.Table) -> None:
