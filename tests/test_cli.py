@@ -181,6 +181,10 @@ def test_a_benchmark_of_an_earlier_form_says_how_to_make_it_anew(mora: Mora, tow
     ended = mora("benchmark", "town")
     assert ended.exit_code == 2
     assert "mora benchmark town --run" in ended.stderr
+    draft = Lake.at_home().begin("benchmark", "town")
+    draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
+    draft.publish({"parameters": {"seeds": [42], "a_setting_of_old": 3}})
+    assert "mora benchmark town --run" in mora("benchmark", "town").stderr
 
 
 def test_the_installed_command_shows_no_traceback(mora_home: Path) -> None:

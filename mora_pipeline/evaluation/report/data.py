@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from mora_pipeline import schemas
 from mora_pipeline.errors import UserError
@@ -48,14 +49,19 @@ def from_lake(lake: Lake, config: RegionConfig) -> ReportData:
     benchmark = lake.read("benchmark", region)
     if not benchmark.rows:
         raise UserError(f"region.yaml of '{region}' has no tasks, so there is no benchmark: add some under 'tasks'.")
-    if "parameters" not in benchmark.details:
-        raise UserError(f"`benchmark` of '{region}' has no intervals yet. Make it again: mora benchmark {region} --run")
+    try:
+        parameters = BenchmarkParameters.model_validate(benchmark.details["parameters"])
+    except (KeyError, ValidationError) as error:
+        raise UserError(
+            f"`benchmark` of '{region}' is from another version of the benchmark. Make it again: "
+            f"mora benchmark {region} --run"
+        ) from error
     return ReportData(
         region=region,
         scores=benchmark.table(),
         intervals=lake.read("intervals", region).table(),
         predictions=lake.read("predictions", region).table(),
-        parameters=BenchmarkParameters.model_validate(benchmark.details["parameters"]),
+        parameters=parameters,
         published=config.published,
         ablations=ablations_of(lake, region),
         details={"resolution": config.resolution, "versions": {**benchmark.inputs, "benchmark": benchmark.version}},
