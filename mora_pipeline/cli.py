@@ -4,11 +4,12 @@ import click
 
 from mora_pipeline.commands.backfill import backfill, nightly
 from mora_pipeline.commands.base import MoraGroup
+from mora_pipeline.commands.benchmark import ablate, benchmark
 from mora_pipeline.commands.demo import demo
 from mora_pipeline.commands.dev import dev
 from mora_pipeline.commands.embed import embed
 from mora_pipeline.commands.lake import lake
-from mora_pipeline.commands.materialize import benchmark, materialize
+from mora_pipeline.commands.materialize import materialize
 from mora_pipeline.commands.region import region
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     """
 
 
-for command in (region, materialize, backfill, nightly, benchmark, embed, lake, dev, demo):
+for command in (region, materialize, backfill, nightly, benchmark, ablate, embed, lake, dev, demo):
     main.add_command(command)
 
 

@@ -70,6 +70,39 @@ BENCHMARK = pa.schema(
         pa.field("rmse", pa.float64()),
     ]
 )
+INTERVALS = pa.schema(
+    [
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),  # "mean": over the tasks that every method has a score for
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("r2", pa.float64(), nullable=False),  # the mean over seeds, and 95 % of its resamples
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+        # Of the region's own vectors: how far above the best baseline.
+        pa.field("baseline", pa.string()),
+        pa.field("difference", pa.float64()),
+        pa.field("difference_low", pa.float64()),
+        pa.field("difference_high", pa.float64()),
+    ]
+)
+PREDICTIONS = pa.schema(
+    [
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        CELL,  # of the label; for a group, the member cell nearest its middle
+        pa.field("truth", pa.float32(), nullable=False),
+        pa.field("predicted", pa.float32(), nullable=False),
+    ]
+)
+ABLATIONS = pa.schema(
+    [
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("variant", pa.string(), nullable=False),
+        *(BENCHMARK.field(name) for name in ("task", "split", "seed", "model", "n", "r2", "rmse")),
+    ]
+)
 
 
 def table_cells(bins: list[str]) -> pa.Schema:

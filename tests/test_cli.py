@@ -112,6 +112,10 @@ def test_help_comes_at_once() -> None:
         (["backfill", "town"], "not known"),
         (["benchmark", "town"], "mora materialize town"),
         (["benchmark", "../town"], "cannot name a region"),
+        (["benchmark", "town", "--full"], "say --run"),
+        (["benchmark", "town", "--set", "seeds=[1]"], "say --run"),
+        (["benchmark", "town", "--run", "--set", "seeds"], "write KEY=VALUE"),
+        (["ablate", "town"], "mora region add"),
         (["embed", "town", "1,2"], "mora materialize town"),
         (["embed", "town"], "Give points"),
         (["embed", "town", "nonsense"], "is not LAT,LON"),
@@ -136,6 +140,52 @@ def test_a_mistake_is_told_in_one_message(mora: Mora, arguments: list[str], mess
     assert message in ended.stderr
     assert "Traceback" not in ended.output
     assert ended.stdout == ""
+
+
+def test_the_benchmark_is_printed_and_written_as_one_page(
+    mora: Mora, town: Path, published: np.ndarray, tmp_path: Path
+) -> None:
+    """Also by `--report`, into a folder that is not there yet."""
+    assert mora("region", "add", town).exit_code == 0
+    row, both = {"task": "income", "split": "random", "model": "lightgbm"}, (("mora", 0.61), ("raw", 0.5))
+    scores = [{**row, "method": name, "seed": 42, "n": 9, "r2": r2, "rmse": 1.0} for name, r2 in both]
+    difference = {"baseline": "raw", "difference": 0.11, "difference_low": 0.02, "difference_high": 0.2}
+    intervals = [{**row, "method": "mora", "r2": 0.61, "low": 0.5, "high": 0.7, **difference}]
+    here = {"method": "mora", "task": "income", "split": "random", "cell": h3.str_to_int(h3.latlng_to_cell(*HERE, 7))}
+    predictions = [{**here, "truth": at, "predicted": at / 2} for at in range(9)]
+    made = {"benchmark": scores, "intervals": intervals, "predictions": predictions}
+    for name, rows in made.items():
+        draft = Lake.at_home().begin(name, "town")
+        draft.write(pa.Table.from_pylist(rows, schema=getattr(schemas, name.upper())))
+        draft.publish({"parameters": {"seeds": [42]}})
+    page = tmp_path / "new" / "town.html"
+    shown = mora("benchmark", "town", "--report", page)
+    assert shown.exit_code == 0
+    assert "| mora | **0.610** |" in shown.stdout
+    assert "ahead of every baseline in 1 of 1 tasks" in shown.stdout
+    assert "Where it errs" in page.read_text()
+
+
+def test_ablations_are_a_job_of_their_own_that_says_what_is_missing(mora: Mora, town: Path) -> None:
+    mora("region", "add", town)
+    ended = mora("ablate", "town", "--set", "families=[layers]")
+    assert ended.exit_code == 1
+    assert "of region 'town' has not been made yet" in ended.stderr
+
+
+def test_a_benchmark_of_an_earlier_form_says_how_to_make_it_anew(mora: Mora, town: Path, published: np.ndarray) -> None:
+    mora("region", "add", town)
+    draft = Lake.at_home().begin("benchmark", "town")
+    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
+    draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
+    draft.publish()
+    ended = mora("benchmark", "town")
+    assert ended.exit_code == 2
+    assert "mora benchmark town --run" in ended.stderr
+    draft = Lake.at_home().begin("benchmark", "town")
+    draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
+    draft.publish({"parameters": {"seeds": [42], "a_setting_of_old": 3}})
+    assert "mora benchmark town --run" in mora("benchmark", "town").stderr
 
 
 def test_the_installed_command_shows_no_traceback(mora_home: Path) -> None:

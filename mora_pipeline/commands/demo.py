@@ -14,7 +14,8 @@ def demo(seed: int) -> None:
     Example:
       mora demo
     """
-    from mora_pipeline.commands.materialize import benchmark_table, run_region
+    from mora_pipeline.commands.benchmark import benchmark_table
+    from mora_pipeline.commands.materialize import run_region
     from mora_pipeline.demo import make_demo_city
     from mora_pipeline.instance import REGIONS, dagster_instance
     from mora_pipeline.lake import Lake, mora_home
@@ -25,7 +26,8 @@ def demo(seed: int) -> None:
     region = Registry.at_home().add(make_demo_city(folder, seed), replace=True).region
     with dagster_instance() as instance:
         instance.add_dynamic_partitions(REGIONS, [region])
-    if not run_region(region, None, {}):
+    # One seed: the city shows what a benchmark looks like, and the demo is to end within minutes.
+    if not run_region(region, None, {"ops": {"benchmark": {"config": {"seeds": [42]}}}}):
         sys.exit(1)
     lake = Lake.at_home()
     click.echo(f"\n{benchmark_table(region)}\n")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from mora_pipeline.commands.materialize import MAIN_JOB
 from mora_pipeline.errors import UserError
 from mora_pipeline.lake import mora_home
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from dagster._config.errors import EvaluationError
     from dagster._core.definitions.reconstruct import ReconstructableRepository
 
-JOB = "materialize_region"
 _POLL_SECONDS = 0.5
 
 
@@ -45,7 +45,7 @@ def repository() -> "ReconstructableRepository":
 
 
 def start_run(
-    instance: "DagsterInstance", region: str, select: str | None, run_config: Mapping[str, Any]
+    instance: "DagsterInstance", region: str, select: str | None, run_config: Mapping[str, Any], name: str = MAIN_JOB
 ) -> RunningRegion:
     """Create the run, so that the UI lists it, and start the process that carries it out.
 
@@ -54,6 +54,7 @@ def start_run(
         region: the partition.
         select: assets to make, as `selected_assets` takes them; None for all.
         run_config: Dagster's run config.
+        name: the job's.
 
     Raises:
         UserError: if the selection or a setting is wrong, or another run makes the region.
@@ -63,7 +64,7 @@ def start_run(
     from dagster._grpc.types import ExecuteRunArgs
 
     _refuse_second_run(instance, region)
-    job = repository().get_reconstructable_job(JOB)
+    job = repository().get_reconstructable_job(name)
     chosen = None
     if select:
         chosen = selected_assets(select)
@@ -109,10 +110,10 @@ def _refuse_second_run(instance: "DagsterInstance", region: str) -> None:
 
 @contextmanager
 def region_run(
-    instance: "DagsterInstance", region: str, select: str | None, run_config: Mapping[str, Any]
+    instance: "DagsterInstance", region: str, select: str | None, run_config: Mapping[str, Any], name: str = MAIN_JOB
 ) -> Iterator[RunningRegion]:
     """A started run (see `start_run`) that does not outlive the block: an interrupt cancels it."""
-    running = start_run(instance, region, select, run_config)
+    running = start_run(instance, region, select, run_config, name)
     try:
         yield running
     finally:

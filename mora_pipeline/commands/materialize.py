@@ -1,4 +1,4 @@
-"""`mora materialize` and `mora benchmark`: run a region's chain, and read what came out."""
+"""`mora materialize`: run a region's chain."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mora_pipeline.errors import UserError
+MAIN_JOB = "materialize_region"
 
 
 @click.command()
@@ -58,40 +58,8 @@ def check_encoder(region: str, encoder: str) -> None:
     check_declared(read_settings(version.path)["schema"], Registry.at_home().load(region))
 
 
-@click.command()
-@click.argument("region")
-@click.option("--run", is_flag=True, help="Make the table again first, from the published embeddings.")
-def benchmark(region: str, run: bool) -> None:
-    """Print the benchmark table of REGION: how well each method's vectors predict the region's tasks.
-
-    \b
-    Examples:
-      mora benchmark us_east
-      mora benchmark us_east --run
-    """
-    if run and not run_region(region, "benchmark", {}):
-        sys.exit(1)
-    click.echo(benchmark_table(region))
-
-
-def benchmark_table(region: str) -> str:
-    """The published benchmark as a Markdown table.
-
-    Raises:
-        UserError: if there is none.
-    """
-    from mora_pipeline.lake import Lake, checked_region_name
-
-    published = Lake.at_home().read("benchmark", checked_region_name(region))
-    if not published.rows:
-        raise UserError(f"region.yaml of '{region}' has no tasks, so there is no benchmark: add some under 'tasks'.")
-    from mora_pipeline.evaluation.report import markdown_table
-
-    return markdown_table(published.table())
-
-
-def run_region(region: str, select: str | None, run_config: dict[str, Any]) -> bool:
-    """Run the main job for a region and show it; True if it succeeded.
+def run_region(region: str, select: str | None, run_config: dict[str, Any], job: str = MAIN_JOB) -> bool:
+    """Run a job for a region, the main one unless told, and show it; True if it succeeded.
 
     Raises:
         UserError: if the region, its files, the selection or a setting is wrong; then nothing has been started.
@@ -104,7 +72,7 @@ def run_region(region: str, select: str | None, run_config: dict[str, Any]) -> b
     Registry.at_home().load(region)
     with dagster_instance() as instance:
         instance.add_dynamic_partitions(REGIONS, [region])
-        with region_run(instance, region, select, run_config) as running:
+        with region_run(instance, region, select, run_config, job) as running:
             state = RunState.of(running.steps)
             click.echo(f"Run {running.run.run_id} of {region}, {len(running.steps)} steps")
             with progress_for(state) as shown:

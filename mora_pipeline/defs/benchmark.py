@@ -1,8 +1,8 @@
-"""The benchmark: R² of MoRA and of what it must beat, on the region's tasks.
+"""The benchmark: R² of the embeddings and of what they must beat, on the region's tasks.
 
-Source: `embeddings`, `distilled_encoder`, `line_vectors`, features, `cells` and the labels that region.yaml names.
-Published protocol and folds of whole blocks. Written as `benchmark` (rows) and `report` (a page); one MLflow run.
-Scores are kept under $MORA_HOME/cache/scores: a run that was stopped goes on, and one of the same data costs no fit.
+Source: `embeddings`, `distilled_encoder`, `line_vectors`, features, `edges`, `cells` and the labels that region.yaml
+names. Written as `benchmark` (rows), `intervals` (how sure), `predictions` and `report` (a page); one MLflow run.
+Predictions are kept under $MORA_HOME/cache: a run that was stopped goes on, and one of the same data costs no fit.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import dagster as dg
 import pyarrow as pa
 
 from mora_pipeline import schemas
-from mora_pipeline.defs.checks import Vectors, by_name, result
+from mora_pipeline.defs.checks import by_name, result
 from mora_pipeline.defs.metadata import column_schema
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.progress import log_progress
@@ -21,16 +21,21 @@ from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 
 if TYPE_CHECKING:
+    from mora_pipeline.evaluation.judging import Judged
+    from mora_pipeline.evaluation.methods import Inputs
     from mora_pipeline.tracking import TrackedRun
 
 
 class BenchmarkConfig(BenchmarkParameters, dg.Config):
-    """The benchmark's protocol as Dagster's run config."""
+    """The benchmark's methods and protocols as Dagster's run config."""
 
 
 @dg.asset(
     partitions_def=regions,
-    deps=["embeddings", "distilled_encoder", "line_vectors", *("text_features", "image_features", "table_features")],
+    deps=[
+        *("edges", "cells", "text_features", "image_features", "table_features"),
+        *("line_vectors", "embeddings", "distilled_encoder"),
+    ],
     group_name="evaluation",
     kinds={"lightgbm", "mlflow"},
     description=__doc__,
@@ -40,70 +45,100 @@ class BenchmarkConfig(BenchmarkParameters, dg.Config):
 def benchmark(
     context: dg.AssetExecutionContext, config: BenchmarkConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.evaluation.kept_scores import KeptScores
-    from mora_pipeline.evaluation.protocol import run_benchmark
-    from mora_pipeline.evaluation.report import markdown_table
-    from mora_pipeline.evaluation.tasks import load_tasks
+    from mora_pipeline.evaluation.judging import judge
+    from mora_pipeline.evaluation.kept_scores import KeptArrays
+    from mora_pipeline.evaluation.report import markdown_report
 
     with step(context, lake) as work:
-        cells = work.read("cells").table()
-        tasks = load_tasks(work.config, cells)
-        methods = vectors_by_method(work, cells, config.raw_components)
-        report, target = work.begin("report"), work.begin("benchmark")
+        inputs = inputs_of(work, config.raw_components)
+        sources = {name: other_inputs(work, lake, name) for name in config.transfer_from}
+        kept = KeptArrays(work.home / "cache" / "scores")
+        found = judge(inputs, config, sources, log_progress(context, "fits"), kept)
+        for cache in (kept, KeptArrays(inputs.cache)):
+            cache.forget()
+        drafts = {name: work.begin(name) for name in ("predictions", "intervals", "report", "benchmark")}
+        for name, table in (("predictions", found.predictions), ("intervals", found.intervals)):
+            drafts[name].write(table)
+        drafts["benchmark"].write(found.scores)
         with tracking.run(work, config.model_dump()) as run:
-            kept = KeptScores(work.home / "cache" / "scores")
-            table = run_benchmark(methods, tasks, config, log_progress(context, "fits"), kept)
-            kept.forget()
-            target.write(table)
-            page = write_page(work, table, cells, methods["mora"], report.path)
-            log_scores(run, table)
+            page = write_page(work, inputs, found, config, drafts["report"].path)
+            log_scores(run, found.scores)
             run.file(page)
+        report = drafts["report"]
         metadata = {
-            "table": dg.MetadataValue.md(markdown_table(table)),
-            "tasks": len(tasks),
-            "labels": {task.name: len(task.target) for task in tasks},
-            "labels_dropped": {task.name: dict(task.reasons) for task in tasks if task.dropped},
+            "table": dg.MetadataValue.md(markdown_report(found.scores, found.intervals, work.config.published)),
+            "tasks": len(found.tasks),
+            "labels": {task.name: len(task.target) for task in found.tasks},
+            "labels_dropped": {task.name: dict(task.reasons) for task in found.tasks if task.dropped},
+            "refused": {task.name: task.refused for task in found.tasks if task.refused},
             "report": dg.MetadataValue.path(str(report.path.with_name(report.version) / page.name)),
             "mlflow": dg.MetadataValue.md(run.link()),
         }
-        return work.finish(by_name(every_method_scored(table, list(methods))), metadata, {"mlflow_run": run.run_id})
+        checks = by_name(every_method_scored(found.scores))
+        details = {"mlflow_run": run.run_id, "parameters": config.model_dump(mode="json")}
+        return work.finish(checks, metadata, details)
 
 
-def vectors_by_method(work: Step, cells: pa.Table, raw_components: int) -> dict[str, Any]:
-    """What is compared, [N, d] each in the order of `cells`; `raw` only where there is a modality beside mobility."""
-    from mora_pipeline.evaluation.baselines import coordinate_features, raw_features
+def inputs_of(work: Step, raw_components: int) -> "Inputs":
+    """What methods may look at, in the step's own region."""
+    from mora_pipeline.evaluation.methods import Inputs
 
-    order = cells["cell"].to_numpy()
-    datasets = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
-    methods: dict[str, Any] = {name: work.vectors(dataset, order) for name, dataset in datasets.items()}
-    if work.config.modalities:
-        features = [work.features(name).on(order) for name in work.config.modalities]
-        methods["raw"] = raw_features(features, raw_components)
-    methods["coordinates"] = coordinate_features(cells)
-    return methods
+    return Inputs(work, raw_components, work.home / "cache" / "vectors")
 
 
-def write_page(work: Step, table: pa.Table, cells: pa.Table, embeddings: Vectors, folder: Path) -> Path:
-    """The report: the table, a map, and what it was made from; returns the path of its page."""
-    from mora_pipeline.evaluation.report import write_report
+def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
+    """What methods may look at in another region, whose features stay as wide as they are: both must be alike.
+
+    Raises:
+        UserError: if there is no such region.
+    """
+    from mora_pipeline.evaluation.methods import Inputs
+    from mora_pipeline.reading import RegionReader
+
+    reader = RegionReader(home.region(region), work.lake)
+    return Inputs(reader, 0, work.home / "cache" / "vectors")
+
+
+def write_page(work: Step, inputs: "Inputs", found: "Judged", config: BenchmarkParameters, folder: Path) -> Path:
+    """The report: tables, pictures, and what it was made from; returns the path of its page."""
+    from mora_pipeline.evaluation.report import ReportData, write_report
+    from mora_pipeline.evaluation.report.data import ablations_of
     from mora_pipeline.serving.map import region_map_png
 
-    details = {
+    main = next(iter(found.methods.values()))
+    data = ReportData(
+        region=work.region,
+        scores=found.scores,
+        intervals=found.intervals,
+        predictions=found.predictions,
+        parameters=config,
+        published=work.config.published,
+        ablations=ablations_of(work.lake, work.region),
+        details=details_of(work, inputs),
+        pictures={"similar colours mean similar vectors": region_map_png(inputs.table, main.vectors)},
+    )
+    return write_report(folder, data)
+
+
+def details_of(work: Step, inputs: "Inputs") -> dict[str, Any]:
+    """What a reader must know to repeat the benchmark, by label."""
+    encoder = work.inputs.get("distilled_encoder")
+    return {
         "resolution": work.config.resolution,
-        "cells": len(cells),
+        "cells": len(inputs.cells),
         "modalities": {name: item.kind for name, item in work.config.modalities.items()} or "none",
-        "distilled encoder": work.inputs["distilled_encoder"].details.get("scores", {}),
+        "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
         "versions": {name: version.version for name, version in work.inputs.items()},
     }
-    return write_report(folder, work.region, table, details, {"map": region_map_png(cells, embeddings)})
 
 
-def every_method_scored(table: pa.Table, methods: list[str]) -> dg.AssetCheckResult:
-    """All methods have a score for the same trials: none is favoured by what it was not asked."""
-    scored: dict[str, set[tuple[Any, ...]]] = {name: set() for name in methods}
+def every_method_scored(table: pa.Table) -> dg.AssetCheckResult:
+    """All methods have a score for the same trials within the region: none is favoured by what it was not asked."""
+    scored: dict[str, set[tuple[Any, ...]]] = {}
     for row in table.to_pylist():
-        if row["r2"] is not None:
-            scored[row["method"]].add((row["task"], row["split"], row["seed"], row["model"]))
+        trials = scored.setdefault(row["method"], set())
+        if row["r2"] is not None and not row["split"].startswith("from_"):  # not every method can be transferred
+            trials.add((row["task"], row["split"], row["seed"], row["model"]))
     numbers = {f"{name}_scores": len(trials) for name, trials in scored.items()}
     return result("every_method_scored", len({frozenset(trials) for trials in scored.values()}) <= 1, **numbers)
 
@@ -114,4 +149,5 @@ def log_scores(run: "TrackedRun", table: pa.Table) -> None:
 
     for method in dict.fromkeys(table["method"].to_pylist()):
         scores = mean_scores(table, method)
-        run.metrics({f"r2/{method}/{name.replace('|', '/')}": value for name, value in scores.items()})
+        name = method.replace(":", "_")
+        run.metrics({f"r2/{name}/{what.replace('|', '/')}": value for what, value in scores.items()})

@@ -1,10 +1,11 @@
-"""Scores that were computed before: a benchmark goes on where it was stopped, and a new one fits only what is new."""
+"""What was computed before: a benchmark goes on where it was stopped, and a new one fits only what is new."""
 
 import hashlib
 import json
 import os
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,30 +15,41 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.files import replace_file
+from mora_pipeline.evaluation.trials import Trial
 
 DAYS_KEPT = 90  # that nobody asked for them
-WITHOUT_EFFECT = {"threads", "raw_components"}  # the latter on the vectors alone, which are looked at themselves
+# What changes the trials but not a fit, beside what reaches a fit as data: seeds, shares and folds as rows, PCA as
+# vectors.
+OF_A_FIT = (
+    "learning_rate", "trees", "bins", "short_learning_rate", "short_trees", "short_bins", "maximum_depth",
+    "cell_leaves", "cell_minimum_child", "group_leaves", "group_minimum_child", "ridge_alpha",
+)  # fmt: skip
 LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "scipy")
-Row = dict[str, Any]
 
 
-class KeptScores:
-    """The rows of one method on one task, in a small file each, named by all that they depend on."""
+class KeptArrays:
+    """Arrays of float32 in a small file each, named by all that they depend on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, key: str) -> list[Row] | None:
-        """The rows kept under a key; None if there are none, or the file was spoilt."""
-        file = self.folder / f"{key}.json"
+    def find(self, key: str) -> npt.NDArray[np.float32] | None:
+        """The array kept under a key; None if there is none, or the file was spoilt."""
+        file = self.folder / f"{key}.npy"
         try:
-            rows = json.loads(file.read_text())
+            found = np.load(file, allow_pickle=False)
             os.utime(file)  # it was asked for
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, EOFError):
             return None
-        return list(rows) if isinstance(rows, list) else None
+        return np.asarray(found, dtype=np.float32)
+
+    def keep(self, key: str, array: npt.NDArray[np.floating]) -> None:
+        """Write the array in one step: another run sees it whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f"_{key}.{os.getpid()}.{secrets.token_hex(4)}"
+        with partial.open("wb") as stream:
+            np.save(stream, array.astype(np.float32), allow_pickle=False)
+        partial.replace(self.folder / f"{key}.npy")
 
     def forget(self, days: float = DAYS_KEPT) -> int:
         """Delete what nobody asked for in so many days: nights make new vectors, whose old scores are of no use.
@@ -45,36 +57,45 @@ class KeptScores:
         Returns:
             How many files went.
         """
-        old = [file for file in self.folder.glob("*.json") if file.stat().st_mtime < time.time() - days * 86_400]
+        old = [file for file in self.folder.glob("*") if file.stat().st_mtime < time.time() - days * 86_400]
         for file in old:
             file.unlink(missing_ok=True)
         return len(old)
 
-    def keep(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        replace_file(self.folder / f"{key}.json", json.dumps(rows))
 
-
-def key_of(vectors: npt.NDArray[np.floating], task: Task, parameters: BenchmarkParameters) -> str:
-    """A name for what the scores of these vectors on this task depend on: data, protocol, versions of libraries."""
-    told = {
-        "code": code_of_protocol(),
-        "task": task.name,
-        "level": task.level,
-        "parameters": parameters.model_dump(mode="json", exclude=WITHOUT_EFFECT),
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
-    found = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    membership = task.membership
-    parts = (vectors, task.target, task.blocks, membership.indptr, membership.indices, membership.data)
-    for part in parts:
-        found.update(f"{part.dtype.str}{part.shape}".encode())
-        found.update(np.ascontiguousarray(part).data)
+def digest(arrays: Iterable[npt.NDArray[Any]]) -> str:
+    """A name for the content of arrays."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
 
 
+def digest_of_task(target: npt.NDArray[np.float64], membership: Any) -> str:
+    """A name for a task's labels and the cells that they belong to."""
+    return digest([target, membership.indptr, membership.indices, membership.data])
+
+
+def key_of(data: Iterable[str], trial: Trial, parameters: BenchmarkParameters) -> str:
+    """A name for what a trial's predictions depend on: data, folds, model, settings, versions of code and libraries.
+
+    Args:
+        data: names of the vectors' and the task's content.
+    """
+    told: Mapping[str, Any] = {
+        "code": code_of_regressors(),
+        "data": list(data),
+        "folds": digest(rows for fold in trial.folds for rows in fold),
+        "level": trial.task.level,
+        "model": trial.model,
+        "settings": parameters.model_dump(mode="json", include=set(OF_A_FIT)),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
 @cache
-def code_of_protocol() -> str:
-    """A name for the code that makes scores: any change of it makes all of them anew."""
-    sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("protocol", "regressors", "splits"))
-    return hashlib.sha256(b"".join(sources)).hexdigest()
+def code_of_regressors() -> str:
+    """A name for the code that fits: any change of it fits all anew."""
+    return hashlib.sha256(Path(__file__).with_name("regressors.py").read_bytes()).hexdigest()

@@ -2,24 +2,56 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-SPLITS = ("random", "blocked")
+PROTOCOLS = {
+    "paper": "the published one: LightGBM (1000 trees) on a random 80 %, ridge in pooled folds for few groups",
+    "random": "short boosting (LightGBM, 200 larger steps) on the same split, over all seeds",
+    "blocked": "short boosting on folds that keep every H3 parent whole",
+    "grouped": "short boosting on folds that keep the groups whole that region.yaml names under blocks",
+    "linear": "ridge on standardised vectors, its penalty chosen on the fit rows; random, blocked and grouped splits",
+    "few_shot": "the linear probe fitted on few labels, tested on the rows that `random` tests",
+    "published": "ridge (alpha 1) on the vectors as they are, unshuffled folds, clipped at 0: region papers",
+    "transfer": "fitted on all labels of another region, tested on all of this one; methods that share a space",
+}
+DEFAULT_METHODS = ("mora", "distilled", "line", "raw", "flow_svd", "coordinates")
+DEFAULT_PROTOCOLS = ("paper", "random", "blocked", "linear")
+DEFAULT_SEEDS = (42, 43, 44)
+FULL_METHODS = (
+    "mora", "distilled", "line", "k_ring", "raw", "raw:each", "pca", "flows", "flow_svd", "sines", "harmonics",
+    "coordinates", "constant",
+)  # fmt: skip
+FULL_PROTOCOLS = ("paper", "random", "blocked", "grouped", "linear", "few_shot", "published")
+FULL_SEEDS = (42, 43, 44, 45, 46)
 
 
 class BenchmarkParameters(BaseModel):
-    """The published protocol and its blocked twin; the defaults are MoRA's released evaluation (method.md)."""
+    """Methods, protocols and regressors; the regressors' defaults are MoRA's released evaluation (method.md)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seeds: list[int] = Field(default=[42], min_length=1, description="Seeds of the splits; the published one is 42.")
-    splits: list[str] = Field(  # Dagster's configuration knows no list of literals
-        default=list(SPLITS), min_length=1, description="random: as published; blocked: folds of whole blocks."
+    methods: list[str] = Field(
+        default=list(DEFAULT_METHODS), min_length=1, description="What is compared; docs/benchmark.md lists them."
     )
+    files: dict[str, str] = Field(
+        default={}, description="Parquet files with your own vectors (columns cell, vector), by the name to show."
+    )
+    protocols: list[str] = Field(  # Dagster's configuration knows no list of literals
+        default=list(DEFAULT_PROTOCOLS),
+        min_length=1,
+        description=f"How it is judged: {', '.join(PROTOCOLS)}. Published scores in region.yaml add `published`.",
+    )
+    seeds: list[int] = Field(default=list(DEFAULT_SEEDS), min_length=1, description="Seeds of the splits.")
+    paper_seeds: list[int] = Field(default=[42], min_length=1, description="Seeds of `paper`; the published one is 42.")
+    transfer_from: list[str] = Field(default=[], description="Regions that `transfer` fits on.")
+    few_shot_labels: list[int] = Field(default=[10, 50, 200], description="Labels that `few_shot` fits on.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of the rows that the random split tests on.")
-    folds: int = Field(5, ge=2, description="Folds of the blocked split, and of ridge on small groups.")
-    learning_rate: float = Field(0.05, gt=0, description="LightGBM's learning rate.")
+    folds: int = Field(5, ge=2, description="Folds of the blocked and grouped splits, and of ridge on small groups.")
+    learning_rate: float = Field(0.05, gt=0, description="LightGBM's learning rate in `paper`.")
+    trees: int = Field(1000, ge=1, description="LightGBM's number of trees in `paper`.")
+    bins: int = Field(255, ge=2, description="LightGBM's bins of a feature in `paper`.")
+    short_learning_rate: float = Field(0.1, gt=0, description="Learning rate of short boosting.")
+    short_trees: int = Field(200, ge=1, description="Trees of short boosting.")
+    short_bins: int = Field(63, ge=2, description="Bins of a feature in short boosting.")
     maximum_depth: int = Field(7, ge=1, description="LightGBM's largest depth of a tree.")
-    trees: int = Field(1000, ge=1, description="LightGBM's number of trees.")
-    bins: int = Field(255, ge=2, description="LightGBM's bins of a feature; fewer are faster, and not as published.")
     cell_leaves: int = Field(63, ge=2, description="Leaves of a tree, in tasks of cells and points.")
     cell_minimum_child: int = Field(30, ge=1, description="Rows a leaf holds at least, in tasks of cells and points.")
     group_leaves: int = Field(31, ge=2, description="Leaves of a tree, in tasks of groups.")
@@ -28,16 +60,26 @@ class BenchmarkParameters(BaseModel):
     ridge_below_groups: int = Field(
         200, ge=0, description="Tasks of fewer groups are fitted by ridge in pooled folds, as the paper's cities are."
     )
-    ridge_alpha: float = Field(1.0, ge=0, description="Penalty of that ridge.")
+    ridge_alpha: float = Field(1.0, ge=0, description="Penalty of that ridge, and of `published`.")
+    published_folds: int = Field(10, ge=2, description="Folds of `published`, in the order of the places.")
     minimum_rows: int = Field(20, ge=4, description="Tasks with fewer labelled rows are skipped, with a reason.")
+    leak_bound: float = Field(
+        0.98, gt=0, le=1, description="Correlation with an input column from which a label is refused as leaked."
+    )
     raw_components: int = Field(
         128, ge=0, description="Principal components that a wider modality is reduced to in `raw`; 0 keeps it as it is."
     )
+    resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the intervals.")
     threads: int = Field(0, ge=0, description="Fits at a time; 0 is one for each core. It does not change the result.")
 
-    @field_validator("splits")
+    @field_validator("protocols")
     @classmethod
-    def _known_splits(cls, splits: list[str]) -> list[str]:
-        if unknown := sorted(set(splits) - set(SPLITS)):
-            raise ValueError(f"there is no split {', '.join(unknown)}; there are {', '.join(SPLITS)}")
-        return splits
+    def _known_protocols(cls, protocols: list[str]) -> list[str]:
+        if unknown := sorted(set(protocols) - set(PROTOCOLS)):
+            raise ValueError(f"there is no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
+        return protocols
+
+    def full(self) -> "BenchmarkParameters":
+        """Every method that needs no further package, every protocol within the region, and five seeds."""
+        seeds = {"seeds": list(FULL_SEEDS), "paper_seeds": list(FULL_SEEDS)}
+        return self.model_copy(update={"methods": list(FULL_METHODS), "protocols": list(FULL_PROTOCOLS), **seeds})

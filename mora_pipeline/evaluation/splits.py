@@ -1,4 +1,4 @@
-"""Which rows are fitted and which are tested: the published random split, and folds that keep whole blocks apart."""
+"""Which rows are fitted and which are tested: published splits, folds that keep whole blocks apart, few labels."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,30 @@ def random_split(num_rows: int, test_share: float, seed: int) -> list[Fold]:
 def random_folds(num_rows: int, folds: int, seed: int) -> list[Fold]:
     """Shuffled folds of rows: every row is tested once."""
     return list(KFold(folds, shuffle=True, random_state=seed).split(np.arange(num_rows)))
+
+
+def ordered_folds(order: Rows, folds: int) -> list[Fold]:
+    """Unshuffled folds of consecutive rows, as scikit-learn's `KFold` makes them; every row is tested once.
+
+    Args:
+        order: int64 [n], what the rows are sorted by first.
+        folds: number of folds; no more than rows.
+    """
+    ranked = np.argsort(order, kind="stable")
+    found = KFold(min(folds, len(order))).split(ranked)
+    return [(np.sort(ranked[train]), np.sort(ranked[test])) for train, test in found]
+
+
+def few_shot_split(num_rows: int, labels: int, test_share: float, seed: int) -> list[Fold]:
+    """Few rows to fit, and the rows to test of `random_split`; more labels include the fewer of the same seed.
+
+    Raises:
+        ValueError: if there are fewer rows to fit than labels.
+    """
+    ((train, test),) = random_split(num_rows, test_share, seed)
+    if labels > len(train):
+        raise ValueError(f"{labels} labels cannot be drawn from {len(train)} rows")
+    return [(np.sort(np.random.default_rng(seed).permutation(train)[:labels]), test)]
 
 
 def blocked_folds(blocks: npt.NDArray[np.int64], folds: int, seed: int) -> list[Fold]:

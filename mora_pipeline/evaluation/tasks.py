@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import h3ronpy
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -12,11 +11,12 @@ import pyarrow as pa
 from scipy import sparse
 
 from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.blocks import group_of_cells, middles, on_sphere, parents
 from mora_pipeline.evaluation.labels import UNKNOWN, Rows, cell_rows, match_ids, read_roles
 from mora_pipeline.region import CellTask, GroupTask, Members, Places, PointTask, RegionConfig
 from mora_pipeline.region.files import read_header
 
-BLOCK_LEVELS = 3  # a block is the H3 parent three levels up, about 343 cells (method.md: spatially blocked folds)
+Labels = tuple[npt.NDArray[np.float64], sparse.csr_matrix, Rows]  # target, membership, order
 logger = logging.getLogger(__name__)
 
 
@@ -29,18 +29,28 @@ class Task:
         target: float64 [n], finite.
         membership: CSR [n, N]; each row sums to 1. ``membership @ vectors`` are the labels' features: the cell's own
             vector, or the mean of a group's member cells.
-        blocks: int64 [n], the H3 parent of the label's cell; for a group, of the member cell nearest its middle.
+        middle: int64 [n], row of the label's cell; for a group, of the member cell nearest its middle.
+        blocks: int64 [n], the H3 parent of that cell.
+        groupings: int64 [n] by name, the group of that cell in each grouping that region.yaml names under blocks.
+        order: int64 [n], where the label's place stands among the places, else in its file.
         dropped: rows of the label file that became no label.
         reasons: the same by reason.
+        leaks_allowed: whether the label may be nearly an input column.
+        refused: why no model may be judged on it; None if one may.
     """
 
     name: str
     level: str
     target: npt.NDArray[np.float64]
     membership: sparse.csr_matrix
-    blocks: npt.NDArray[np.int64]
+    middle: Rows
+    blocks: Rows
+    order: Rows
+    groupings: Mapping[str, Rows] = field(default_factory=dict)
     dropped: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    leaks_allowed: bool = False
+    refused: str | None = None
 
 
 def load_tasks(config: RegionConfig, cells: pa.Table) -> list[Task]:
@@ -64,18 +74,21 @@ class _Loader:
 
     def __init__(self, config: RegionConfig, cells: pa.Table) -> None:
         self.config, self.cells = config, cells["cell"].to_numpy()
-        self.sphere = _on_sphere(cells["latitude"].to_numpy(), cells["longitude"].to_numpy())
-        self.parents = _parents(self.cells, max(0, config.resolution - BLOCK_LEVELS))
+        self.sphere, self.parents = on_sphere(cells), parents(self.cells, config.resolution)
         self.places: dict[str | None, pd.DataFrame] = {}
+        self.groupings = {
+            name: group_of_cells(self._members(f"blocks.{name}", members), len(self.cells))
+            for name, members in config.blocks.items()
+        }
 
     def load(self, name: str) -> Task:
         declared, dropped = self.config.tasks[name], dict[str, int]()
         if isinstance(declared, CellTask):
-            target, membership = self._cell_task(name, declared, dropped)
+            target, membership, order = self._cell_task(name, declared, dropped)
         elif isinstance(declared, GroupTask):
-            target, membership = self._group_task(name, declared, dropped)
+            target, membership, order = self._group_task(name, declared, dropped)
         else:
-            target, membership = self._point_task(name, declared, dropped)
+            target, membership, order = self._point_task(name, declared, dropped)
         if declared.transform == "log1p":
             if len(target) and target.min() <= -1:
                 raise UserError(
@@ -83,18 +96,28 @@ class _Loader:
                     f"{target.min():g}. Write transform: none, or mend the labels."
                 )
             target = np.log1p(target)
-        middles = self._middles(membership)
+        middle = middles(membership, self.sphere)
         logger.info("Task %s: %d labels, dropped %s", name, len(target), dropped or "none")
-        return Task(name, declared.level, target, membership, self.parents[middles], sum(dropped.values()), dropped)
+        return Task(
+            name,
+            declared.level,
+            target,
+            membership,
+            middle,
+            self.parents[middle],
+            order,
+            {grouping: group[middle] for grouping, group in self.groupings.items()},
+            sum(dropped.values()),
+            dropped,
+            declared.leaks == "allowed",
+        )
 
-    def _cell_task(
-        self, name: str, task: CellTask, dropped: dict[str, int]
-    ) -> tuple[npt.NDArray[np.float64], sparse.csr_matrix]:
+    def _cell_task(self, name: str, task: CellTask, dropped: dict[str, int]) -> Labels:
         key, labelled = f"tasks.{name}", self._has(task.path, task.weight)  # else the weight is of the places
         roles = {"place": task.place, "latitude": task.latitude, "longitude": task.longitude, "column": task.column}
         own_weight = task.weight if labelled or task.place is None else None
         table = read_roles(self.config, key, task.path, {**roles, "weight": own_weight})
-        table = _keep(table, table["column"].notna(), "no label", dropped)
+        table = _keep(table.assign(order=np.arange(len(table))), table["column"].notna(), "no label", dropped)
         if task.place is not None:
             table = self._at_places(table, None if own_weight else task.weight)
             table = _keep(table, table["known"], "unknown place", dropped)
@@ -107,21 +130,20 @@ class _Loader:
         total = np.bincount(label_of, weights=weight * table["column"].to_numpy(), minlength=len(rows))
         share = np.bincount(label_of, weights=weight, minlength=len(rows))
         target = total / share if task.aggregate == "mean" else total.astype(np.float64)
-        return target, self._one_cell_each(rows)
+        order = np.full(len(rows), np.iinfo(np.int64).max)
+        np.minimum.at(order, label_of, table["order"].to_numpy(dtype=np.int64))
+        return target, self._one_cell_each(rows), order
 
-    def _point_task(
-        self, name: str, task: PointTask, dropped: dict[str, int]
-    ) -> tuple[npt.NDArray[np.float64], sparse.csr_matrix]:
+    def _point_task(self, name: str, task: PointTask, dropped: dict[str, int]) -> Labels:
         roles = {"latitude": task.latitude, "longitude": task.longitude, "column": task.column}
         table = read_roles(self.config, f"tasks.{name}", task.path, roles)
         table = _keep(table, table["column"].notna(), "no label", dropped)
         table["row"] = self._rows(table)
         table = _keep(table, table["row"] != UNKNOWN, "outside the cells", dropped)
-        return table["column"].to_numpy(), self._one_cell_each(table["row"].to_numpy(dtype=np.int64))
+        rows = table["row"].to_numpy(dtype=np.int64)
+        return table["column"].to_numpy(), self._one_cell_each(rows), np.arange(len(rows))
 
-    def _group_task(
-        self, name: str, task: GroupTask, dropped: dict[str, int]
-    ) -> tuple[npt.NDArray[np.float64], sparse.csr_matrix]:
+    def _group_task(self, name: str, task: GroupTask, dropped: dict[str, int]) -> Labels:
         table = read_roles(self.config, f"tasks.{name}", task.path, {"id": task.id, "column": task.column})
         table = _keep(table, table["column"].notna(), "no label", dropped)
         table = _keep(table, table["id"].notna(), "no id", dropped)
@@ -139,7 +161,8 @@ class _Loader:
         indptr = np.concatenate([[0], np.cumsum(counts[counts > 0])])
         shares = 1 / counts[pairs[:, 0]]
         shape = (len(indptr) - 1, len(self.cells))
-        return labels.to_numpy()[counts > 0], sparse.csr_matrix((shares, pairs[:, 1], indptr), shape=shape)
+        membership = sparse.csr_matrix((shares, pairs[:, 1], indptr), shape=shape)
+        return labels.to_numpy()[counts > 0], membership, np.arange(shape[0])
 
     def _members(self, key: str, members: Members) -> pd.DataFrame:
         roles = {name: getattr(members, name) for name in ("group", "place", "latitude", "longitude")}
@@ -159,7 +182,7 @@ class _Loader:
         for column in places.columns.drop("id"):
             values = places[column].to_numpy()[np.maximum(position, 0)] if len(places) else np.nan
             table[column] = np.where(known, values, np.nan)
-        return table.assign(known=known)
+        return table.assign(known=known, order=position)
 
     def _read_places(self, weight: str | None) -> pd.DataFrame:
         places: Places | None = self.config.places_or_none()
@@ -179,30 +202,9 @@ class _Loader:
         parts = (np.ones(len(rows)), rows, np.arange(len(rows) + 1))
         return sparse.csr_matrix(parts, shape=(len(rows), len(self.cells)))
 
-    def _middles(self, membership: sparse.csr_matrix) -> Rows:
-        """Row of the member cell nearest the middle of each label's cells; the smaller cell wins a tie."""
-        if membership.nnz == membership.shape[0]:
-            return np.asarray(membership.indices, dtype=np.int64)
-        label = np.repeat(np.arange(membership.shape[0]), np.diff(membership.indptr))
-        nearness = np.einsum("ij,ij->i", (membership @ self.sphere)[label], self.sphere[membership.indices])
-        order = np.lexsort((membership.indices, -nearness.round(12), label))
-        return np.asarray(membership.indices[order][membership.indptr[:-1]], dtype=np.int64)
-
 
 def _keep(table: pd.DataFrame, kept: pd.Series, reason: str, dropped: dict[str, int]) -> pd.DataFrame:
     lost = int((~kept).sum())
     if lost:
         dropped[reason] = dropped.get(reason, 0) + lost
     return table[kept].copy()
-
-
-def _on_sphere(latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    north, east = np.radians(latitude), np.radians(longitude)
-    return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=1)
-
-
-def _parents(cells: npt.NDArray[np.int64], resolution: int) -> npt.NDArray[np.int64]:
-    """The H3 parents of cells, in their order."""
-    if not len(cells):
-        return cells
-    return np.asarray(h3ronpy.change_resolution(cells.astype(np.uint64), resolution)).astype(np.int64)

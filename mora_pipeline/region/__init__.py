@@ -20,7 +20,7 @@ from mora_pipeline.region.modalities import (
     TextModality,
 )
 from mora_pipeline.region.parts import Places
-from mora_pipeline.region.tasks import CellTask, GroupTask, Members, PointTask, Task
+from mora_pipeline.region.tasks import CellTask, GroupTask, Members, PointTask, Published, Task
 
 __all__ = [
     "CellTask",
@@ -37,6 +37,7 @@ __all__ = [
     "Places",
     "PointColumns",
     "PointTask",
+    "Published",
     "RegionConfig",
     "TableModality",
     "Task",

@@ -16,7 +16,7 @@ from mora_pipeline.region.messages import did_you_mean
 from mora_pipeline.region.mobility import EventsMobility
 from mora_pipeline.region.modalities import ImageModality, TableModality, TextModality
 from mora_pipeline.region.parts import Part
-from mora_pipeline.region.tasks import CellTask, GroupTask
+from mora_pipeline.region.tasks import CellTask, GroupTask, Members
 
 if TYPE_CHECKING:
     from mora_pipeline.region.config import RegionConfig
@@ -44,6 +44,8 @@ def check_files(config: RegionConfig) -> list[InputFile]:
     images = [file for name in config.modalities for file in _check_modality(checker, name)]
     for name in config.tasks:
         _check_task(checker, name)
+    for name, members in config.blocks.items():
+        _check_members(checker, f"blocks.{name}", members)
     return [*checker.opened.values(), *images]
 
 
@@ -92,10 +94,14 @@ def _check_task(checker: Checker, name: str) -> None:
             checker.columns(key, f"{key}.path", task.path, {"weight": task.weight})
     elif isinstance(task, GroupTask):
         checker.label(key, task.path, task.column, {"id": task.id})
-        members = _roles(task.members, "group", "place", "latitude", "longitude")
-        checker.columns(f"{key}.members", f"{key}.members.path", task.members.path, members)
+        _check_members(checker, f"{key}.members", task.members)
     else:
         checker.label(key, task.path, task.column, _roles(task, "latitude", "longitude"))
+
+
+def _check_members(checker: Checker, key: str, members: Members) -> None:
+    roles = _roles(members, "group", "place", "latitude", "longitude")
+    checker.columns(key, f"{key}.path", members.path, roles)
 
 
 def _check_weight_of_places(checker: Checker, key: str, weight: str, labels: list[InputFile]) -> None:

@@ -13,7 +13,7 @@ from mora_pipeline.region.messages import parse_yaml, sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
 from mora_pipeline.region.modalities import Modality, TableModality, TextModality
 from mora_pipeline.region.parts import Part, Places, problem
-from mora_pipeline.region.tasks import CellTask, GroupTask, Task
+from mora_pipeline.region.tasks import CellTask, GroupTask, Members, Published, Task
 
 ANCHOR = "mobility"  # the name of the mobility modality, which no other may take
 ModalityName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -29,6 +29,10 @@ class RegionConfig(Part):
     mobility: Mobility = Field(description="how people move, the anchor of all else")
     modalities: dict[ModalityName, Modality] = Field(default={}, description="evidence about cells, by name")
     tasks: dict[ModalityName, Task] = Field(default={}, description="labels to judge embeddings on, by name")
+    blocks: dict[ModalityName, Members] = Field(
+        default={}, description="groups of cells, such as states, that folds of the benchmark keep whole, by name"
+    )
+    published: Published | None = Field(default=None, description="scores that others published for the tasks")
     _file: Path = PrivateAttr(default=Path("region.yaml"))
 
     @classmethod
@@ -66,6 +70,9 @@ class RegionConfig(Part):
     def _fits_together(self) -> Self:
         if ANCHOR in self.modalities:
             raise problem(f"modalities.{ANCHOR} takes the name of the anchor. Give the modality another name")
+        unknown = sorted({task for scores in self._published().values() for task in scores} - set(self.tasks))
+        if unknown:
+            raise problem(f"published.scores names {unknown[0]}, which is no task", unknown[0], self.tasks)
         if self.places and isinstance(self.mobility, OdMobility) and self.mobility.places:
             raise problem("mobility.places and places are both there. Keep one")
         if self.places_or_none() is None:
@@ -75,6 +82,9 @@ class RegionConfig(Part):
                     "latitude and longitude"
                 )
         return self
+
+    def _published(self) -> dict[str, dict[str, float]]:
+        return self.published.scores if self.published else {}
 
     def _keys_that_need_places(self) -> list[str]:
         keys = ["mobility.columns.origin"] if isinstance(self.mobility, OdMobility) else []
@@ -88,6 +98,7 @@ class RegionConfig(Part):
                 keys.append(f"tasks.{name}.place")
             if isinstance(task, GroupTask) and task.members.place:
                 keys.append(f"tasks.{name}.members.place")
+        keys += [f"blocks.{name}.place" for name, members in self.blocks.items() if members.place]
         return keys
 
     @property

@@ -10,6 +10,11 @@ Transform = Annotated[
     Literal["none", "log1p"], Field(default="none", description="none, or log1p of the aggregated value")
 ]
 
+Leaks = Annotated[
+    Literal["refused", "allowed"],
+    Field(default="refused", description="refused, or allowed where the label is meant to be nearly an input column"),
+]
+
 
 class CellTask(Part):
     """A label of cells, aggregated from places or points."""
@@ -23,6 +28,7 @@ class CellTask(Part):
     aggregate: Literal["mean", "sum"] = Field(default="mean", description="how the rows of a cell become one value")
     weight: Name | None = Field(default=None, description="column that weights a mean: of the labels, else of places")
     transform: Transform
+    leaks: Leaks
 
     @model_validator(mode="after")
     def _says_where(self) -> Self:
@@ -33,7 +39,7 @@ class CellTask(Part):
 
 
 class Members(Part):
-    """Which cells a group is made of: the cells of the places listed."""
+    """Which cells a group is made of: the cells of the places listed. Also names the groups that folds keep whole."""
 
     path: Name = Field(description="file, folder or glob of the list of members")
     group: Name = Field(description="column of the group's id")
@@ -55,6 +61,7 @@ class GroupTask(Part):
     id: Name = Field(description="column of the group's id")
     column: Name = Field(description="column of the label")
     transform: Transform
+    leaks: Leaks
     members: Members = Field(description="which cells each group is made of")
 
 
@@ -67,6 +74,14 @@ class PointTask(Part):
     longitude: Name = Field(description="column of the longitude, degrees")
     column: Name = Field(description="column of the label")
     transform: Transform
+    leaks: Leaks
 
 
 Task = Annotated[CellTask | GroupTask | PointTask, Field(discriminator="level")]
+
+
+class Published(Part):
+    """Scores that others published for the region's tasks, to stand beside ours."""
+
+    source: Name = Field(description="where the scores come from, for the reader of the report")
+    scores: dict[Name, dict[Name, float]] = Field(description="R² by method, then by task")

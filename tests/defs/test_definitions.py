@@ -18,7 +18,7 @@ GROUPS = {
     "graph": {"graph"},
     "features": {"text_features", "image_features", "table_features"},
     "embeddings": {"line_vectors", "embeddings", "distilled_encoder"},
-    "evaluation": {"benchmark", "champion"},
+    "evaluation": {"benchmark", "champion", "ablations"},
 }
 
 
@@ -61,7 +61,7 @@ def test_everything_that_reaches_the_lake_is_behind_a_blocking_check_and_lists_i
         assert "dagster/column_schema" in asset.metadata_by_key[asset.key], name
 
 
-@pytest.mark.parametrize(("pool", "members"), [("spark", 5), ("gpu", 5)])
+@pytest.mark.parametrize(("pool", "members"), [("spark", 5), ("gpu", 6)])
 def test_spark_and_torch_take_turns(pool: str, members: int) -> None:
     assert sum(asset.op.pool == pool for asset in assets()) == members
 
@@ -69,7 +69,12 @@ def test_spark_and_torch_take_turns(pool: str, members: int) -> None:
 def test_the_main_job_makes_every_asset_of_a_region() -> None:
     job = defs.resolve_job_def("materialize_region")
     names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
-    assert names == set().union(*GROUPS.values())
+    assert names == set().union(*GROUPS.values()) - {"ablations"}
+
+
+def test_ablations_have_a_job_of_their_own() -> None:
+    job = defs.resolve_job_def("ablate_region")
+    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == {"ablations"}
 
 
 def test_dagster_yaml_fits_the_installed_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

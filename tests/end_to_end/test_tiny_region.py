@@ -179,6 +179,28 @@ def test_the_champion_answers_as_the_published_encoder_does(whole, home: Home) -
     np.testing.assert_allclose(answer, home.vectors("distilled_encoder", "tiny").vectors, rtol=1e-5, atol=1e-6)
 
 
+def test_the_benchmark_leaves_intervals_predictions_and_a_page(whole, home: Home) -> None:
+    benchmark, intervals = home.lake.read("benchmark", "tiny"), home.lake.read("intervals", "tiny").table()
+    methods = set(benchmark.table()["method"].to_pylist())
+    assert methods == {"mora", "distilled", "line", "raw", "flow_svd", "coordinates"}
+    assert set(intervals["method"].to_pylist()) == methods
+    assert home.lake.read("predictions", "tiny").rows > 0
+    page = (home.lake.read("report", "tiny").path / "report.html").read_text()
+    assert "Where it errs" in page
+    assert benchmark.details["parameters"]["folds"] == 3
+
+
+def test_each_variant_of_the_ablations_is_scored_and_has_an_mlflow_run(whole, home: Home) -> None:
+    scores = home.lake.read("ablations", "tiny").table().to_pandas()
+    graphs = {"graph: full", "graph: k-ring neighbours", "graph: rewired by chance"}
+    assert set(scores["variant"]) == {"base", "layers: 1", *graphs}
+    client = connect(TrackingSettings.of(home.path))
+    experiment = client.get_experiment_by_name("mora/tiny")
+    runs = client.search_runs([experiment.experiment_id], "tags.step = 'ablations'")
+    assert {run.data.params["variant"] for run in runs} == set(scores["variant"])
+    assert all(run.data.metrics["seconds"] >= 0 for run in runs)
+
+
 def test_a_second_run_with_the_same_seed_gives_equal_vectors(whole, home: Home) -> None:
     before = {name: home.vectors(name, "tiny").vectors for name in ("line_vectors", "embeddings")}
     version = home.lake.read("embeddings", "tiny").version
@@ -235,6 +257,7 @@ def test_a_region_with_mobility_alone_works(alone, home: Home) -> None:
         "mora",
         "distilled",
         "line",
+        "flow_svd",
         "coordinates",
     }
 

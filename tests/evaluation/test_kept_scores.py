@@ -1,57 +1,79 @@
 """A benchmark computes what is new, and nothing else; what it takes over is what it would have computed."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from scipy import sparse
 
-from mora_pipeline.evaluation import protocol
-from mora_pipeline.evaluation.kept_scores import KeptScores, key_of
+from mora_pipeline.evaluation import fitting
+from mora_pipeline.evaluation.kept_scores import OF_A_FIT, KeptArrays, key_of
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import run_benchmark
+from mora_pipeline.evaluation.protocol import run_benchmark, scores_table
 from mora_pipeline.evaluation.tasks import Task
+from mora_pipeline.evaluation.trials import make_trials
 
-QUICK = BenchmarkParameters(trees=10, threads=2)
-
-
-def task(name: str, seed: int) -> Task:
-    target = np.random.default_rng(seed).normal(size=200)
-    return Task(name, "cell", target, sparse.identity(200, format="csr"), np.arange(200) // 20)
+Make = Callable[..., Task]
+QUICK = BenchmarkParameters(trees=10, short_trees=10, threads=2, seeds=[42])
+MODELS = 3  # fitted on each method and task: LightGBM, short boosting, the probe
 
 
 @pytest.fixture
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The methods and tasks that were fitted."""
+    """The models that were made for a method and a task: none where all was kept."""
     seen: list[str] = []
-    score = protocol._score
+    make = fitting.make_regressor
 
-    def watched(*arguments: Any) -> Any:
-        seen.append(arguments[-1])
-        return score(*arguments)
+    def watched(model: str, *arguments: Any) -> Any:
+        seen.append(model)
+        return make(model, *arguments)
 
-    monkeypatch.setattr(protocol, "_score", watched)
+    monkeypatch.setattr(fitting, "make_regressor", watched)
     return seen
 
 
-def test_only_what_changed_is_fitted_again(tmp_path: Path, fits: list[str]) -> None:
-    random, kept = np.random.default_rng(0), KeptScores(tmp_path / "scores")
+@pytest.fixture
+def task(make_task: Make) -> Callable[[str, int], Task]:
+    return lambda name, seed: make_task(np.random.default_rng(seed).normal(size=200), name=name, num_blocks=10)
+
+
+def judged(*arguments: Any, **named: Any) -> pa.Table:
+    return scores_table(run_benchmark(*arguments, **named))
+
+
+def test_only_what_changed_is_fitted_again(tmp_path: Path, fits: list[str], task: Callable[[str, int], Task]) -> None:
+    random, kept = np.random.default_rng(0), KeptArrays(tmp_path / "scores")
     methods = {"mora": random.normal(size=(200, 4)), "raw": random.normal(size=(200, 4))}
     tasks = [task("crime", 1), task("income", 2)]
-    first = run_benchmark(methods, tasks, QUICK, kept=kept)
-    assert len(fits) == 4
-    assert run_benchmark(methods, tasks, QUICK.model_copy(update={"threads": 1}), kept=kept).equals(first)
-    assert len(fits) == 4
+    first = judged(methods, tasks, QUICK, kept=kept)
+    assert len(fits) == 4 * MODELS
+    assert judged(methods, tasks, QUICK.model_copy(update={"threads": 1}), kept=kept).equals(first)
+    assert len(fits) == 4 * MODELS
     changed = {**methods, "mora": methods["mora"] + 1e-3}
-    found = run_benchmark(changed, [tasks[0], task("income", 3)], QUICK, kept=kept)
-    assert fits[4:] == ["mora: crime", "mora: income", "raw: income"]
-    assert found.equals(run_benchmark(changed, [tasks[0], task("income", 3)], QUICK))
+    found = judged(changed, [tasks[0], task("income", 3)], QUICK, kept=kept)
+    assert len(fits) == (4 + 3) * MODELS
+    assert found.equals(judged(changed, [tasks[0], task("income", 3)], QUICK))
 
 
-def test_a_stopped_benchmark_goes_on(tmp_path: Path, fits: list[str]) -> None:
-    random, kept = np.random.default_rng(0), KeptScores(tmp_path / "scores")
+def test_another_seed_or_protocol_fits_only_its_own_trials(
+    tmp_path: Path, fits: list[str], task: Callable[[str, int], Task]
+) -> None:
+    methods, kept = {"mora": np.random.default_rng(0).normal(size=(200, 4))}, KeptArrays(tmp_path)
+    judged(methods, [task("crime", 1)], QUICK, kept=kept)
+    files = len(list(tmp_path.iterdir()))
+    more = QUICK.model_copy(update={"protocols": [*QUICK.protocols, "few_shot"], "few_shot_labels": [10]})
+    judged(methods, [task("crime", 1)], more, kept=kept)
+    assert fits[MODELS:] == ["ridge"]
+    assert len(list(tmp_path.iterdir())) == files + 1
+    judged(methods, [task("crime", 1)], QUICK.model_copy(update={"seeds": [42, 43]}), kept=kept)
+    assert sorted(fits[MODELS + 1 :]) == ["ridge", "short_boosting"]
+
+
+def test_a_stopped_benchmark_goes_on(tmp_path: Path, fits: list[str], task: Callable[[str, int], Task]) -> None:
+    random, kept = np.random.default_rng(0), KeptArrays(tmp_path / "scores")
     methods = {name: random.normal(size=(200, 4)) for name in ("mora", "raw", "line")}
 
     def stop(done: int, total: int, message: str) -> None:
@@ -59,42 +81,47 @@ def test_a_stopped_benchmark_goes_on(tmp_path: Path, fits: list[str]) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_benchmark(methods, [task("crime", 1)], QUICK, stop, kept)
+        judged(methods, [task("crime", 1)], QUICK, stop, kept)
+    del fits[:]
     told: list[tuple[int, int, str]] = []
-    found = run_benchmark(methods, [task("crime", 1)], QUICK, lambda *step: told.append(step), kept)
-    assert fits == ["mora: crime", "raw: crime", "line: crime", "line: crime"]
-    assert found.equals(run_benchmark(methods, [task("crime", 1)], QUICK))
-    assert told[1] == (24, 36, "raw: crime, as before")
-    assert told[-1][:2] == (36, 36)
+    found = judged(methods, [task("crime", 1)], QUICK, lambda *step: told.append(step), kept)
+    assert len(fits) == MODELS
+    assert found.equals(judged(methods, [task("crime", 1)], QUICK))
+    assert told[0][2] == "mora: crime, as before"
+    assert told[-1][0] == told[-1][1]
 
 
-def test_a_spoilt_file_is_computed_again(tmp_path: Path) -> None:
-    vectors, kept = np.random.default_rng(0).normal(size=(200, 4)), KeptScores(tmp_path)
-    first = run_benchmark({"mora": vectors}, [task("crime", 1)], QUICK, kept=kept)
-    for file in tmp_path.glob("*.json"):
-        file.write_text(file.read_text()[:20])
-    assert run_benchmark({"mora": vectors}, [task("crime", 1)], QUICK, kept=kept).equals(first)
+def test_a_spoilt_file_is_computed_again(tmp_path: Path, task: Callable[[str, int], Task]) -> None:
+    vectors, kept = np.random.default_rng(0).normal(size=(200, 4)), KeptArrays(tmp_path)
+    first = judged({"mora": vectors}, [task("crime", 1)], QUICK, kept=kept)
+    for at, file in enumerate(sorted(tmp_path.glob("*.npy"))):
+        file.write_bytes(file.read_bytes()[: (0, 20, 200)[at % 3]])
+    assert judged({"mora": vectors}, [task("crime", 1)], QUICK, kept=kept).equals(first)
 
 
-def test_every_setting_that_matters_has_a_key_of_its_own() -> None:
-    """All but those that are known to leave the scores as they are."""
-    vectors, other = np.ones((200, 2)), {"seeds": [7], "splits": ["random"]}
-    keys = {key_of(vectors, task("crime", 1), QUICK)}
-    names = BenchmarkParameters.model_fields.keys() - {"threads", "raw_components"}
-    for name in names:
-        value = other[name] if name in other else getattr(QUICK, name) + 1
-        keys.add(key_of(vectors, task("crime", 1), QUICK.model_copy(update={name: value})))
-    assert len(keys) == len(names) + 1
-    for name in ("threads", "raw_components"):
-        assert key_of(vectors, task("crime", 1), QUICK.model_copy(update={name: 3})) in keys
+def test_every_setting_of_a_fit_has_a_key_of_its_own(task: Callable[[str, int], Task]) -> None:
+    trial = make_trials(task("crime", 1), QUICK)[0]
+    keys = {key_of(["data"], trial, QUICK)}
+    for name in OF_A_FIT:
+        keys.add(key_of(["data"], trial, QUICK.model_copy(update={name: getattr(QUICK, name) + 1})))
+    assert len(keys) == len(OF_A_FIT) + 1
+    assert key_of(["other"], trial, QUICK) not in keys
 
 
-def test_scores_that_nobody_asks_for_are_forgotten(tmp_path: Path) -> None:
-    kept = KeptScores(tmp_path)
+def test_every_other_setting_changes_what_is_fitted_or_nothing() -> None:
+    """It reaches a fit as rows or vectors, which a key names themselves, or no fit at all."""
+    of_rows = {"protocols", "seeds", "paper_seeds", "few_shot_labels", "test_share", "folds", "published_folds",
+               "transfer_from", "ridge_below_groups", "minimum_rows", "leak_bound"}  # fmt: skip
+    of_vectors, of_neither = {"methods", "files", "raw_components"}, {"threads", "resamples"}
+    assert BenchmarkParameters.model_fields.keys() == of_rows | of_vectors | of_neither | set(OF_A_FIT)
+
+
+def test_arrays_that_nobody_asks_for_are_forgotten(tmp_path: Path) -> None:
+    kept = KeptArrays(tmp_path)
     for key in ("asked", "forgotten"):
-        kept.keep(key, [])
-        os.utime(tmp_path / f"{key}.json", (0, 0))
-    assert kept.find("asked") == []
+        kept.keep(key, np.zeros(3))
+        os.utime(tmp_path / f"{key}.npy", (0, 0))
+    assert kept.find("asked") is not None
     assert kept.forget() == 1
-    assert kept.find("asked") == []
+    assert kept.find("asked") is not None
     assert kept.find("forgotten") is None

@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 from lightgbm import LGBMRegressor
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.regressors import PROBE_ALPHAS, lightgbm_regressor, linear_probe
+from mora_pipeline.evaluation.regressors import (
+    PROBE_ALPHAS,
+    clipped_ridge,
+    lightgbm_regressor,
+    linear_probe,
+)
 from mora_pipeline.evaluation.splits import random_split
 
 
@@ -63,3 +68,24 @@ def test_the_linear_probe_is_ridge_with_leave_one_out_penalty(num_rows: int, wid
     exact = features.astype(np.float64)
     oracle = make_pipeline(StandardScaler(), RidgeCV(PROBE_ALPHAS)).fit(exact[train], target[train])
     assert np.allclose(linear_probe(features, target)(train, test), oracle.predict(exact[test]))
+
+
+def test_short_boosting_has_its_own_trees_steps_and_bins() -> None:
+    features, target = _data(400, 3)
+    features = np.sign(features) + np.round(np.tanh(features), 0)
+    ((train, test),) = random_split(400, 0.2, 42)
+    plain = LGBMRegressor(
+        learning_rate=0.1, max_depth=7, n_estimators=200, num_leaves=63, min_child_samples=30, n_jobs=1, verbosity=-1
+    ).fit(features[train], target[train])
+    ours = lightgbm_regressor(features, target, "cell", BenchmarkParameters(), short=True)(train, test)
+    assert np.allclose(ours, np.asarray(plain.predict(features[test])), atol=1e-6)
+
+
+def test_the_ridge_of_region_papers_is_scikit_learns_clipped_at_zero() -> None:
+    features, target = _data(120, 5)
+    features = features.astype(np.float64)
+    ((train, test),) = random_split(120, 0.2, 0)
+    expected = np.maximum(Ridge(alpha=1).fit(features[train], target[train]).predict(features[test]), 0)
+    found = clipped_ridge(features, target, 1.0)(train, test)
+    assert np.allclose(found, expected)
+    assert (found == 0).any()

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, train_test_split
 
-from mora_pipeline.evaluation.splits import blocked_folds, random_folds, random_split
+from mora_pipeline.evaluation.splits import blocked_folds, few_shot_split, ordered_folds, random_folds, random_split
 
 
 @settings(max_examples=60)
@@ -42,3 +42,22 @@ def test_the_random_split_is_scikit_learns() -> None:
 
 def test_random_folds_test_every_row_once() -> None:
     assert sorted(np.concatenate([test for _, test in random_folds(23, 5, 0)])) == list(range(23))
+
+
+def test_ordered_folds_are_scikit_learns_on_the_sorted_rows() -> None:
+    order = np.random.default_rng(0).permutation(43) * 7
+    ranked = np.argsort(order)
+    for (train, test), (theirs_train, theirs_test) in zip(
+        ordered_folds(order, 10), KFold(10).split(ranked), strict=True
+    ):
+        assert set(train) == set(ranked[theirs_train])
+        assert set(test) == set(ranked[theirs_test])
+
+
+def test_few_labels_are_among_those_of_the_random_split_and_more_include_the_fewer() -> None:
+    ((train, test),) = random_split(200, 0.2, 3)
+    ((few, few_test),), ((more, more_test),) = (few_shot_split(200, labels, 0.2, 3) for labels in (10, 50))
+    assert (len(few), len(more)) == (10, 50)
+    assert set(few) < set(more) < set(train)
+    assert np.array_equal(few_test, test)
+    assert np.array_equal(more_test, test)

@@ -1,16 +1,10 @@
 """Raw features say what is missing, and wide ones keep what varies."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from sklearn.decomposition import PCA
 
-from mora_pipeline.evaluation.baselines import coordinate_features, raw_features
-
-
-def test_coordinates_are_the_centres(cells: pa.Table) -> None:
-    features = coordinate_features(cells)
-    assert features[3].tolist() == [cells["latitude"][3].as_py(), cells["longitude"][3].as_py()]
+from mora_pipeline.evaluation.methods.raw import raw_features
 
 
 def test_a_missing_modality_is_zeros_and_a_flag() -> None:

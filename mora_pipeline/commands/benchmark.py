@@ -1,0 +1,121 @@
+"""`mora benchmark` and `mora ablate`: judge a region's vectors, and read what came out."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mora_pipeline.evaluation.report import ReportData
+
+SETTINGS = click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One setting; repeatable.")
+
+
+@click.command()
+@click.argument("region")
+@click.option("--run", is_flag=True, help="Judge again first, from the published embeddings.")
+@click.option("--full", is_flag=True, help="With --run: every method, every protocol and five seeds.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report as one page.")
+@SETTINGS
+def benchmark(region: str, run: bool, full: bool, report: Path | None, assignments: tuple[str, ...]) -> None:
+    """Print how well each method's vectors predict REGION's tasks, as Markdown.
+
+    What was fitted before for the same data is not fitted again; a run that was stopped goes on.
+
+    \b
+    Examples:
+      mora benchmark us_east
+      mora benchmark us_east --run --full
+      mora benchmark us_east --run --set "protocols=[paper, blocked, few_shot]" --set "files={mine: mine.parquet}"
+      mora benchmark us_east --report us_east.html
+    """
+    from mora_pipeline.commands.materialize import run_region
+    from mora_pipeline.errors import UserError
+
+    if (full or assignments) and not run:
+        raise UserError("--full and --set change how vectors are judged: say --run with them.")
+    if run and not run_region(region, "benchmark", _config("benchmark", full, assignments)):
+        sys.exit(1)
+    click.echo(benchmark_table(region))
+    if report:
+        from mora_pipeline.evaluation.report import report_html
+        from mora_pipeline.files import replace_file
+
+        report.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(report, report_html(published_report(region)))
+        click.echo(f"Wrote {report}")
+
+
+@click.command()
+@click.argument("region")
+@SETTINGS
+def ablate(region: str, assignments: tuple[str, ...]) -> None:
+    """Train REGION's embeddings with one thing changed at a time, judge each, and print the effects as Markdown.
+
+    Families: anchor, modalities, graph, sampling, start, layers, dimension, temperature, scaling. Each variant is a run
+    in MLflow. What was trained before for the same data is kept: an ablation that was stopped goes on.
+
+    \b
+    Examples:
+      mora ablate us_counties
+      mora ablate us_east --set "families=[graph, anchor]" --set alignment_epochs=50
+    """
+    from mora_pipeline.commands.materialize import run_region
+    from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
+    from mora_pipeline.lake import Lake
+
+    if not run_region(region, None, _config("ablations", False, assignments), job="ablate_region"):
+        sys.exit(1)
+    click.echo(ablation_markdown(Lake.at_home().read("ablations", region).table()))
+
+
+def benchmark_table(region: str) -> str:
+    """The published benchmark as Markdown.
+
+    Raises:
+        UserError: if there is none.
+    """
+    from mora_pipeline.evaluation.report import markdown_report
+
+    data = published_report(region)
+    return markdown_report(data.scores, data.intervals, data.published)
+
+
+def published_report(region: str) -> "ReportData":
+    """What a report of the published benchmark is made from, with a map of the embeddings.
+
+    Raises:
+        UserError: if there is no benchmark.
+    """
+    from dataclasses import replace
+
+    from mora_pipeline.evaluation.report.data import from_lake
+    from mora_pipeline.lake import Lake, checked_region_name
+    from mora_pipeline.registry import Registry
+    from mora_pipeline.schemas import CellVectors
+    from mora_pipeline.serving.map import region_map_png
+
+    lake = Lake.at_home()
+    lake.read("benchmark", checked_region_name(region))  # its absence is told before the region's
+    data = from_lake(lake, Registry.at_home().load(region))
+    embeddings = lake.read("embeddings", region).table(["cell", "vector"])
+    drawn = region_map_png(embeddings, CellVectors.from_table(embeddings).vectors)
+    return replace(data, pictures={"similar colours mean similar vectors": drawn})
+
+
+def _config(asset: str, full: bool, assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Run config of one asset from its settings."""
+    from mora_pipeline.commands.execution import settings
+    from mora_pipeline.errors import UserError
+    from mora_pipeline.evaluation.parameters import BenchmarkParameters
+
+    for assignment in assignments:
+        if not assignment.partition("=")[2]:
+            raise UserError(f"--set {assignment}: write KEY=VALUE, for example seeds=[42, 43]")
+    config = settings(None, [f"{asset}.{assignment}" for assignment in assignments])
+    if full:
+        chosen = BenchmarkParameters().full().model_dump(include={"methods", "protocols", "seeds", "paper_seeds"})
+        own = config.setdefault("ops", {}).setdefault(asset, {}).setdefault("config", {})
+        own.update({**chosen, **own})
+    return config

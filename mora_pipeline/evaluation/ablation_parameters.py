@@ -1,0 +1,55 @@
+"""What ablations may be told: a pydantic model without torch, so that Dagster's configuration can reuse it."""
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from mora_pipeline.evaluation.parameters import DEFAULT_SEEDS, PROTOCOLS, BenchmarkParameters
+from mora_pipeline.training.parameters import AlignmentParameters
+
+FAMILIES = (
+    "anchor", "modalities", "graph", "sampling", "start", "layers", "dimension", "temperature", "scaling",
+)  # fmt: skip
+
+
+class AblationParameters(BaseModel):
+    """Which variants are trained, and how they are judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    families: list[str] = Field(default=[], description=f"Of {', '.join(FAMILIES)}; none given: all.")
+    alignment_epochs: int = Field(100, ge=1, description="Epochs of every variant, at most.")
+    dimensions: list[int] = Field(default=[32, 64, 256, 512], description="Dimensions beside 128.")
+    layers: list[int] = Field(default=[0, 1, 3, 4], description="Propagation steps beside 2.")
+    shares: list[float] = Field(
+        default=[0.01, 0.03, 0.3, 1.0], description="Shares of each origin's strongest flows beside 0.1."
+    )
+    temperatures: list[float] = Field(
+        default=[0.1, 0.3, 1.0], description="Temperatures of all modalities, instead of their own."
+    )
+    cell_shares: list[float] = Field(
+        default=[0.02, 0.15, 0.5], description="Shares of the cells whose modalities training sees (scaling)."
+    )
+    seeds: list[int] = Field(default=list(DEFAULT_SEEDS), min_length=1, description="Seeds of the splits.")
+    training_seed: int = Field(0, ge=0, description="Seed of every training, and of random graphs and starts.")
+    protocols: list[str] = Field(default=["random", "blocked"], min_length=1, description="How variants are judged.")
+
+    @field_validator("families")
+    @classmethod
+    def _known_families(cls, families: list[str]) -> list[str]:
+        if unknown := sorted(set(families) - set(FAMILIES)):
+            raise ValueError(f"there is no family {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
+        return families
+
+    @field_validator("protocols")
+    @classmethod
+    def _known_protocols(cls, protocols: list[str]) -> list[str]:
+        if unknown := sorted(set(protocols) - (PROTOCOLS.keys() - {"transfer"})):
+            raise ValueError(f"there is no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
+        return protocols
+
+    def alignment(self) -> AlignmentParameters:
+        """What all variants share."""
+        return AlignmentParameters(maximum_epochs=self.alignment_epochs, seed=self.training_seed)
+
+    def benchmark(self) -> BenchmarkParameters:
+        """How all variants are judged."""
+        return BenchmarkParameters(protocols=self.protocols, seeds=self.seeds)

@@ -1,0 +1,86 @@
+"""Graphs in place of the published one: other samples of the flows, neighbours, chance.
+
+On arrays, for regions that training can hold; what a region publishes is sampled by Spark.
+"""
+
+import h3.api.basic_int as h3
+import numpy as np
+import numpy.typing as npt
+
+from mora_pipeline.evaluation.methods.interface import Edges
+
+REPAIRS = 100  # passes over the moves from a cell to itself and the repeated pairs that chance makes
+
+
+def top_share(edges: Edges, share: float) -> Edges:
+    """Of each origin the strongest max(1, ceil(share · out-degree)) flows; ties won by the smaller destination."""
+    return _first_of_each(edges, np.lexsort((edges.destination, -edges.flow, edges.origin)), share)
+
+
+def random_share(edges: Edges, share: float, seed: int) -> Edges:
+    """As many flows of each origin as `top_share` keeps, chosen by chance."""
+    chance = np.random.default_rng(seed).random(len(edges.flow))
+    return _first_of_each(edges, np.lexsort((chance, edges.origin)), share)
+
+
+def at_least(edges: Edges, flow: float) -> Edges:
+    """Flows of a minimum and more; may be none."""
+    return _rows(edges, np.flatnonzero(edges.flow >= flow))
+
+
+def median_flow(edges: Edges) -> float:
+    """The flow that half of the edges reach: a threshold that no label has chosen. 0 without edges."""
+    return float(np.median(edges.flow)) if len(edges.flow) else 0.0
+
+
+def k_ring_edges(cells: npt.NDArray[np.int64], k: int = 1) -> Edges:
+    """Every pair of the region's cells at most k steps apart, in both directions, each with a flow of 1.
+
+    Args:
+        cells: int64 [N], ascending.
+        k: rings.
+    """
+    rings = [[cell for cell in h3.grid_disk(own, k) if cell != own] for own in cells.tolist()]
+    origin = np.repeat(np.arange(len(cells)), [len(ring) for ring in rings])
+    near = np.array([cell for ring in rings for cell in ring], dtype=np.int64)
+    position = np.minimum(np.searchsorted(cells, near), max(len(cells) - 1, 0))
+    inside = cells[position] == near if len(near) else np.zeros(0, dtype=bool)
+    return Edges(origin[inside], position[inside], np.ones(int(inside.sum())))
+
+
+def rewired(edges: Edges, seed: int) -> Edges:
+    """The same cells with the same numbers of origins and destinations, joined by chance.
+
+    Destinations are dealt out anew among the edges; each edge keeps its origin and its flow. Where that joins a cell
+    to itself or repeats a pair, the destination is swapped with another edge's, in up to `REPAIRS` passes.
+    """
+    generator = np.random.default_rng(seed)
+    origin, destination = edges.origin, generator.permutation(edges.destination)
+    for _ in range(REPAIRS):
+        wrong = _unwanted(origin, destination)
+        if not len(wrong):
+            break
+        for edge, other in zip(wrong, generator.integers(0, len(origin), len(wrong)), strict=True):
+            destination[[edge, other]] = destination[[other, edge]]
+    return Edges(origin, destination, edges.flow)
+
+
+def _unwanted(origin: npt.NDArray[np.integer], destination: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Edges from a cell to itself, and all but the first of each repeated pair."""
+    order = np.lexsort((destination, origin))
+    repeated = (np.diff(origin[order]) == 0) & (np.diff(destination[order]) == 0)
+    return np.union1d(np.flatnonzero(origin == destination), order[1:][repeated]).astype(np.int64)
+
+
+def _first_of_each(edges: Edges, order: npt.NDArray[np.integer], share: float) -> Edges:
+    origin = edges.origin[order]
+    starts = np.flatnonzero(np.diff(origin, prepend=-1))
+    degrees = np.diff(np.append(starts, len(origin)))
+    # The tiny subtraction keeps 0.1 · 30 from being 4.
+    kept = np.maximum(1, np.ceil(share * degrees - 1e-9))
+    rank = np.arange(len(origin)) - np.repeat(starts, degrees)
+    return _rows(edges, np.sort(order[rank < np.repeat(kept, degrees)]))
+
+
+def _rows(edges: Edges, rows: npt.NDArray[np.integer]) -> Edges:
+    return Edges(edges.origin[rows], edges.destination[rows], edges.flow[rows])

@@ -1,0 +1,139 @@
+"""How sure a score is: a bootstrap of whole blocks, paired, so that methods are compared on the same resamples.
+
+Neighbouring cells share their errors, so cells are not resampled one by one: a resample draws H3 parents (or the
+groups that the split keeps whole) with replacement, the same ones for every method, seed and task.
+"""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mora_pipeline import schemas
+from mora_pipeline.evaluation.labels import Rows
+from mora_pipeline.evaluation.methods.catalogue import is_ours
+from mora_pipeline.evaluation.protocol import Record
+from mora_pipeline.evaluation.trials import BY, Trial, units_of
+
+LEVEL = 95.0  # per cent
+FEWEST_BLOCKS = 20  # with fewer, rows are resampled: an interval from a handful of blocks means little
+MEAN = "mean"  # stands for all tasks
+Floats = npt.NDArray[np.float64]
+Key = tuple[str, str]  # split, model
+
+
+def interval_table(records: Sequence[Record], resamples: int, seed: int = 0) -> pa.Table:
+    """Scores with intervals, and the difference of our methods to the best baseline.
+
+    The best baseline of a task is the one with the highest R² over all seeds, chosen on the tested rows themselves:
+    that favours the baseline. ``task`` is "mean" for the mean over the tasks that every method has a score for.
+
+    Args:
+        records: of one benchmark.
+        resamples: number of bootstrap resamples.
+
+    Returns:
+        `schemas.INTERVALS`.
+    """
+    replicates = _replicates(records, resamples, seed)
+    rows: list[dict[str, Any]] = []
+    for (split, model), by_task in replicates.items():
+        common = [found for found in by_task.values() if len(found) == max(map(len, by_task.values()))]
+        tasks = {**by_task, MEAN: _mean(common)} if common else by_task
+        for task, found in tasks.items():
+            rows += [{"task": task, "split": split, "model": model, **row} for row in _rows(found)]
+    return pa.Table.from_pylist(rows, schema=schemas.INTERVALS)
+
+
+def _rows(found: Mapping[str, Floats]) -> list[dict[str, Any]]:
+    """Rows of one task from each method's R² as measured (first) and resampled (the rest)."""
+    baselines = {name: values[0] for name, values in found.items() if not is_ours(name)}
+    best = max(baselines, key=baselines.__getitem__, default=None)
+    rows = []
+    for name, values in found.items():
+        low, high = _interval(values[1:])
+        row: dict[str, Any] = {"method": name, "r2": values[0], "low": low, "high": high}
+        if best is not None and is_ours(name):
+            difference = values - found[best]
+            low, high = _interval(difference[1:])
+            row |= {"baseline": best, "difference": difference[0], "difference_low": low, "difference_high": high}
+        rows.append(row)
+    return rows
+
+
+def _interval(values: Floats) -> tuple[float, float]:
+    low, high = np.nanpercentile(values, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _mean(found: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    return {name: np.mean([each[name] for each in found], axis=0) for name in found[0]}
+
+
+def _replicates(records: Sequence[Record], resamples: int, seed: int) -> dict[Key, dict[str, dict[str, Floats]]]:
+    """R² of each method by split and model, then task: as measured, then of each resample, averaged over seeds."""
+    drawn = Resamples([record.trial for record in records], resamples, seed)
+    found: dict[Key, dict[str, dict[str, list[Floats]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for record in records:
+        trial = record.trial
+        if not trial.skipped:
+            values = resampled_r2(trial.truth, record.predicted, *drawn.of(trial))
+            found[trial.split, trial.model][trial.task.name][record.method].append(values)
+    return {
+        key: {task: {name: np.mean(each, axis=0) for name, each in methods.items()} for task, methods in tasks.items()}
+        for key, tasks in found.items()
+    }
+
+
+def resampled_r2(truth: Floats, predicted: npt.NDArray[np.floating], units: Rows, weights: Floats) -> Floats:
+    """R² of tested rows under each row of weights, float64 [1 + resamples]; NaN where a resample's truth is constant.
+
+    Args:
+        truth, predicted: [n].
+        units: int64 [n], the unit of each row.
+        weights: [1 + resamples, units], how often each unit counts.
+    """
+    centred, error = truth - truth.mean(), truth - predicted  # centred, so that the sums below do not cancel
+    parts = (np.ones(len(truth)), centred, centred**2, error**2)
+    sums = np.stack([np.bincount(units, part, weights.shape[1]) for part in parts], axis=1)
+    count, total, squares, errors = (weights @ sums).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = squares - total**2 / count
+        return np.where(spread > 1e-12 * squares, 1 - errors / spread, np.nan)
+
+
+class Resamples:
+    """The same resamples for all methods, seeds and tasks that share a kind of unit."""
+
+    def __init__(self, trials: Sequence[Trial], resamples: int, seed: int = 0) -> None:
+        self.resamples, self.seed = resamples, seed
+        self.ids: dict[str, Rows] = {}
+        self.drawn: dict[str, Floats] = {}
+        for trial in trials:
+            kind, units = _units(trial)
+            self.ids[kind] = np.union1d(self.ids.get(kind, np.empty(0, np.int64)), units)
+
+    def of(self, trial: Trial) -> tuple[Rows, Floats]:
+        """The units of a trial's tested rows, int64 [n], and how often each unit counts, [1 + resamples, units]."""
+        kind, units = _units(trial)
+        if kind not in self.drawn:
+            self.drawn[kind] = self._draw(kind)
+        return np.searchsorted(self.ids[kind], units[trial.tested]), self.drawn[kind]
+
+    def _draw(self, kind: str) -> Floats:
+        size = len(self.ids[kind])
+        generator = np.random.default_rng([self.seed, zlib.crc32(kind.encode())])
+        drawn = [np.bincount(generator.integers(0, size, size), minlength=size) for _ in range(self.resamples)]
+        return np.stack([np.ones(size), *drawn])
+
+
+def _units(trial: Trial) -> tuple[str, Rows]:
+    """What resamples draw for a trial: the kind of unit, and the unit of each row of its task."""
+    units = units_of(trial.task, trial.split)
+    if len(np.unique(units)) < FEWEST_BLOCKS:
+        return f"rows of {trial.task.name}, {trial.split}", np.arange(len(units))
+    return (trial.split if trial.split.startswith(BY) else "blocks"), units

@@ -1,0 +1,126 @@
+"""A whole benchmark of a region: its tasks, the methods asked for, and what came out of judging them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mora_pipeline import schemas
+from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.intervals import interval_table
+from mora_pipeline.evaluation.kept_scores import KeptArrays
+from mora_pipeline.evaluation.leaks import InputColumns, refuse_leaks
+from mora_pipeline.evaluation.methods import Inputs, MethodVectors, make_methods, shared_methods
+from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics
+from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol import Progress, Record, run_benchmark, run_trials, scores_table
+from mora_pipeline.evaluation.regressors import PROBE
+from mora_pipeline.evaluation.tasks import Task, load_tasks
+from mora_pipeline.evaluation.transfer import stacked, transfer_trials
+from mora_pipeline.evaluation.trials import BLOCKED, RANDOM
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Tasks, methods, and `schemas.BENCHMARK`, `schemas.INTERVALS` and `schemas.PREDICTIONS` of judging them."""
+
+    tasks: list[Task]
+    methods: dict[str, MethodVectors]
+    scores: pa.Table
+    intervals: pa.Table
+    predictions: pa.Table
+
+
+def judge(
+    inputs: Inputs,
+    parameters: BenchmarkParameters,
+    sources: Mapping[str, Inputs] | None = None,
+    progress: Progress | None = None,
+    kept: KeptArrays | None = None,
+) -> Judged:
+    """Judge a region's vectors on its tasks.
+
+    Args:
+        inputs: the region's.
+        parameters: methods, protocols, regressors; published scores in region.yaml add the protocol `published`.
+        sources: inputs of the regions that `transfer` fits on, by name.
+        progress, kept: see `run_benchmark`.
+
+    Raises:
+        UserError: if a task, a method or a region cannot be read.
+    """
+    if inputs.reader.config.published and "published" not in parameters.protocols:
+        parameters = parameters.model_copy(update={"protocols": [*parameters.protocols, "published"]})
+    tasks = checked_tasks(inputs, parameters)
+    methods = make_methods(parameters.methods, parameters.files, inputs)
+    vectors = {name: own.vectors for name, own in methods.items()}
+    records = run_benchmark(vectors, tasks, parameters, progress, kept)
+    if "transfer" in parameters.protocols:
+        records += _transfers(methods, tasks, inputs, sources or {}, parameters, progress, kept)
+    intervals = interval_table(records, parameters.resamples)
+    return Judged(tasks, methods, scores_table(records), intervals, predictions_table(records, inputs.cells))
+
+
+def checked_tasks(inputs: Inputs, parameters: BenchmarkParameters) -> list[Task]:
+    """The region's tasks; those whose label is an input column are marked as refused."""
+    columns = {"the flows": _flow_columns(inputs)}
+    for name, modality in inputs.reader.config.modalities.items():
+        if modality.kind == "table":  # the vectors of texts and images are no columns of the user's
+            bins = list(inputs.reader.read(f"table_cells/{name}").schema)[1:]
+            columns[name] = InputColumns(bins, *inputs.features(name))
+    return refuse_leaks(load_tasks(inputs.reader.config, inputs.table), columns, parameters.leak_bound)
+
+
+def _flow_columns(inputs: Inputs) -> InputColumns:
+    statistics = flow_statistics(inputs, "")["flows"].vectors
+    return InputColumns(STATISTICS, statistics, np.ones(len(statistics), dtype=bool))
+
+
+def _transfers(
+    methods: Mapping[str, MethodVectors],
+    tasks: Sequence[Task],
+    inputs: Inputs,
+    sources: Mapping[str, Inputs],
+    parameters: BenchmarkParameters,
+    progress: Progress | None,
+    kept: KeptArrays | None,
+) -> list[Record]:
+    records: list[Record] = []
+    for region in parameters.transfer_from:
+        if region == inputs.reader.region or region not in sources:
+            raise UserError(f"benchmark: transfer_from names '{region}', which is not another region of this home.")
+        there = make_methods(parameters.methods, parameters.files, sources[region])
+        shared = shared_methods(methods, there)
+        trials = transfer_trials(tasks, checked_tasks(sources[region], parameters), region, parameters)
+        if not shared or not trials:
+            what = "no method" if not shared else "no task"
+            raise UserError(
+                f"benchmark: '{region}' and '{inputs.reader.region}' share {what}. Methods transfer if their numbers "
+                "mean the same in both (coordinates, sines, flows, constant, raw of equal modalities with "
+                "raw_components=0, files, datasets of one encoder); tasks, if they have the same name."
+            )
+        both = {name: stacked(*pair) for name, pair in shared.items()}
+        records += run_trials(both, trials, parameters, progress, kept)
+    return records
+
+
+def main_split(records: Sequence[Record]) -> str:
+    """The split that pictures show: blocked where it was asked for."""
+    splits = {record.trial.split for record in records if not record.trial.skipped}
+    return BLOCKED if BLOCKED in splits else RANDOM
+
+
+def predictions_table(records: Sequence[Record], cells: np.ndarray) -> pa.Table:
+    """`schemas.PREDICTIONS` of the main split: the first seed, and the model that is not the linear probe."""
+    split, tables, seen = main_split(records), [schemas.PREDICTIONS.empty_table()], set()
+    for record in records:
+        trial = record.trial
+        name = (record.method, trial.task.name)
+        if trial.skipped or trial.split != split or trial.model == PROBE or name in seen:
+            continue
+        seen.add(name)
+        labels = [pa.array([text] * len(trial.tested)) for text in (*name, split)]
+        numbers = [cells[trial.task.middle[trial.tested]], trial.truth.astype(np.float32), record.predicted]
+        tables.append(pa.table([*labels, *map(pa.array, numbers)], schema=schemas.PREDICTIONS))
+    return pa.concat_tables(tables)

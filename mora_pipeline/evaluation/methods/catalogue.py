@@ -1,0 +1,84 @@
+"""All methods by name."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, harmonics, sines
+from mora_pipeline.evaluation.methods.files import own_vectors
+from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd
+from mora_pipeline.evaluation.methods.geoclip import geoclip
+from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
+from mora_pipeline.evaluation.methods.neighbours import k_ring
+from mora_pipeline.evaluation.methods.raw import pca, raw
+
+LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
+OURS = ("mora", "distilled", "dataset:")  # all others are baselines
+
+
+def _dataset(name: str, dataset: str) -> Method:
+    return lambda inputs, _: {name: inputs.dataset(dataset)}
+
+
+def _named_dataset(inputs: Inputs, name: str) -> dict[str, MethodVectors]:
+    """Any dataset of the lake with the columns cell and vector."""
+    if not name:
+        raise UserError("benchmark: methods names dataset: without a name. Write dataset:embeddings, for example.")
+    return {f"dataset:{name}": inputs.dataset(name)}
+
+
+METHODS: Mapping[str, Method] = {
+    **{name: _dataset(name, dataset) for name, dataset in LAKE.items()},
+    "dataset": _named_dataset,
+    "raw": raw,
+    "pca": pca,
+    "flows": flow_statistics,
+    "flow_svd": flow_svd,
+    "k_ring": k_ring,
+    "coordinates": coordinates,
+    "sines": sines,
+    "harmonics": harmonics,
+    "constant": constant,
+    "geoclip": geoclip,
+}
+
+
+def make_methods(names: Sequence[str], files: Mapping[str, str], inputs: Inputs) -> dict[str, MethodVectors]:
+    """Vectors of all methods asked for, by the name to show, in that order; then those of files.
+
+    A method that the region has no data for (`raw` without modalities) gives nothing.
+
+    Raises:
+        UserError: if there is no such method, or a file has the name of another method.
+    """
+    found: dict[str, MethodVectors] = {}
+    for asked in names:
+        name, _, argument = asked.partition(":")
+        if name not in METHODS or (argument and name not in ("raw", "dataset")):
+            near = difflib.get_close_matches(name, METHODS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise UserError(f"benchmark: there is no method '{asked}'; there are {', '.join(METHODS)}.{hint}")
+        found.update(METHODS[name](inputs, argument))
+    for name, path in files.items():
+        if name in found:
+            raise UserError(f"benchmark: files calls {path} '{name}', which is a method's name. Choose another.")
+        found[name] = own_vectors(inputs, path)
+    return found
+
+
+def is_ours(method: str) -> bool:
+    """Whether a method is what the benchmark is about, rather than a baseline."""
+    return method.startswith(OURS)
+
+
+def shared_methods(
+    here: Mapping[str, MethodVectors], there: Mapping[str, MethodVectors]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Vectors of the methods that mean the same in both regions, by name: here and there."""
+    return {
+        name: (own.vectors, there[name].vectors)
+        for name, own in here.items()
+        if own.space is not None and name in there and there[name].space == own.space
+    }

@@ -1,0 +1,42 @@
+"""What flows tell without training: how much goes in and out, and the leading directions of the log flows."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from mora_pipeline.evaluation.methods.interface import Edges, Inputs, MethodVectors
+from mora_pipeline.schemas import DIMENSION
+
+STATISTICS = ("flow out", "flow in", "destinations", "origins", "internal flow")
+CELLS_A_COMPONENT = 5  # a small region gets fewer components than cells to fit them on
+
+
+def flow_statistics(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+    """`STATISTICS` of each cell, as log1p."""
+    found = statistics(inputs.edges, inputs.table["internal_flow"].to_numpy())
+    return {"flows": MethodVectors(found, "flow statistics")}
+
+
+def statistics(edges: Edges, internal_flow: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """log1p of `STATISTICS`, float64 [N, 5]."""
+    num_cells = len(internal_flow)
+    sums = [np.bincount(rows, edges.flow, num_cells) for rows in (edges.origin, edges.destination)]
+    counts = [np.bincount(rows, minlength=num_cells) for rows in (edges.origin, edges.destination)]
+    return np.log1p(np.stack([*sums, *counts, internal_flow], axis=1))
+
+
+def flow_svd(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+    """Leading left singular vectors of the log flows out and in, each as long as its singular value."""
+    return {"flow_svd": MethodVectors(log_flow_components(inputs.edges, len(inputs.cells)))}
+
+
+def log_flow_components(edges: Edges, num_cells: int) -> npt.NDArray[np.float32]:
+    """U Σ of [log1p F, log1p Fᵀ], float32 [N, min(128, N / CELLS_A_COMPONENT)]; F [N, N] are the flows."""
+    from sklearn.utils.extmath import randomized_svd
+
+    shape = (num_cells, num_cells)
+    flows = sparse.csr_matrix((edges.flow, (edges.origin, edges.destination)), shape=shape).log1p()
+    both = sparse.hstack([flows, flows.T]).tocsr()
+    components = max(1, min(DIMENSION, num_cells // CELLS_A_COMPONENT))
+    left, values, _ = randomized_svd(both, components, n_iter=7, random_state=0)
+    return np.asarray(left * values, dtype=np.float32)

@@ -1,0 +1,89 @@
+"""The one interface of all methods: what they may look at, and what they give."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mora_pipeline.reading import RegionReader, edge_rows
+from mora_pipeline.schemas import CellVectors
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Flows between cells: rows of the cells, integer [m] each, and flow, float64 [m], > 0."""
+
+    origin: npt.NDArray[np.integer]
+    destination: npt.NDArray[np.integer]
+    flow: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MethodVectors:
+    """What a method knows of each cell.
+
+    Attributes:
+        vectors: [N, d] in the order of `cells`.
+        space: names what the numbers mean. Methods of two regions with the same space can be fitted in one and tested
+            in the other; None where a region's vectors mean something in that region alone.
+    """
+
+    vectors: Floats
+    space: str | None = None
+
+
+class Inputs:
+    """What a method may look at: the region's cells, flows and features, read when asked for, and never a label."""
+
+    def __init__(self, reader: RegionReader, raw_components: int, cache: Path) -> None:
+        """
+        Args:
+            reader: of the region; what is read is recorded there.
+            raw_components: width that a wide modality is reduced to; 0 keeps it.
+            cache: folder for what takes long to train.
+        """
+        self.reader, self.raw_components, self.cache = reader, raw_components, cache
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """`schemas.CELLS`."""
+        return self.reader.read("cells").table()
+
+    @property
+    def cells(self) -> npt.NDArray[np.int64]:
+        """int64 [N], ascending."""
+        return np.asarray(self.table["cell"].to_numpy(), dtype=np.int64)
+
+    @property
+    def coordinates(self) -> npt.NDArray[np.float64]:
+        """Latitude and longitude of the cells' centres, float64 [N, 2], degrees."""
+        return np.stack([self.table["latitude"].to_numpy(), self.table["longitude"].to_numpy()], axis=1)
+
+    @cached_property
+    def edges(self) -> Edges:
+        """All flows between cells, not only the sampled ones."""
+        return Edges(*edge_rows(self.reader.read("edges"), self.cells))
+
+    def features(self, modality: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """A modality's frozen vectors, float32 [N, d], and which cells have one, bool [N]."""
+        return self.reader.features(modality).on(self.cells)
+
+    def dataset(self, name: str) -> MethodVectors:
+        """Vectors of the lake; their space is the `encoder` that the dataset's record declares."""
+        vectors = self.reader.vectors(name, self.cells)
+        encoder = self.reader.inputs[name].details.get("encoder")
+        return MethodVectors(vectors, f"encoder {encoder}" if encoder else None)
+
+    def on_cells(self, found: CellVectors) -> Floats:
+        """Vectors in the order of `cells`, zeros where there is none."""
+        return found.on(self.cells)[0]
+
+
+Method = Callable[[Inputs, str], Mapping[str, MethodVectors]]
+"""Gives vectors by the name to show; the text is what stands after the colon of the method's name, or empty."""

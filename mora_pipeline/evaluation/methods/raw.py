@@ -1,0 +1,94 @@
+"""The modalities' frozen vectors as the encoders made them: together, alone, and as principal components."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+from mora_pipeline.schemas import DIMENSION
+
+Vectors = npt.NDArray[np.float32]
+Features = tuple[Vectors, npt.NDArray[np.bool_]]
+
+
+def raw(inputs: Inputs, which: str) -> dict[str, MethodVectors]:
+    """All modalities side by side; `raw:<modality>` one of them, `raw:each` each of them. None: nothing."""
+    names = list(inputs.reader.config.modalities)
+    if not which:
+        return {"raw": _together(inputs, names)} if names else {}
+    if which != "each" and which not in names:
+        raise UserError(f"benchmark: methods names raw:{which}, but the modalities are {', '.join(names) or 'none'}.")
+    return {f"raw:{name}": _together(inputs, [name]) for name in (names if which == "each" else [which])}
+
+
+def pca(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+    """All modalities side by side, standardised, as their 128 principal components."""
+    names = list(inputs.reader.config.modalities)
+    if not names:
+        return {}
+    features = raw_features([inputs.features(name) for name in names], inputs.raw_components).astype(np.float64)
+    spread = features.std(axis=0)
+    standard = (features - features.mean(axis=0)) / np.where(spread > 1e-9, spread, 1)
+    return {"pca": MethodVectors(_reduced(standard.astype(np.float32), np.ones(len(features), bool), DIMENSION))}
+
+
+def _together(inputs: Inputs, names: Sequence[str]) -> MethodVectors:
+    features = [inputs.features(name) for name in names]
+    told = [
+        (name, _meaning(inputs, name), vectors.shape[1]) for name, (vectors, _) in zip(names, features, strict=True)
+    ]
+    # Components of one region's features mean nothing in another's; nor does a flag that one region has alone.
+    reduced = any(inputs.raw_components and vectors.shape[1] > inputs.raw_components for vectors, _ in features)
+    vectors = raw_features(features, inputs.raw_components)
+    return MethodVectors(vectors, None if reduced else f"raw {told} {vectors.shape[1]}")
+
+
+def _meaning(inputs: Inputs, name: str) -> object:
+    """What the numbers of a modality stand for: the bins of a table, the encoder of texts and images."""
+    modality = inputs.reader.config.modalities[name]
+    if modality.kind == "table":
+        return list(inputs.reader.read(f"table_cells/{name}").schema)[1:]
+    return modality.kind, modality.encoder
+
+
+def raw_features(modalities: Sequence[Features], components: int = DIMENSION) -> Vectors:
+    """The modalities' frozen vectors side by side, as the encoders made them.
+
+    A cell without a modality has zeros and a flag of 0 there; a modality that all cells have gets no flag.
+    A modality wider than `components` is reduced to that many principal components, fitted on the cells that have it
+    (no label is seen), so that a wide frozen encoder does not cost ten times the fits of an embedding.
+
+    Args:
+        modalities: vectors float32 [N, d] and presence bool [N] of each.
+        components: the largest width of a modality; 0 keeps all as they are.
+
+    Returns:
+        float32 [N, sum of widths and flags].
+
+    Raises:
+        ValueError: if there is no modality.
+    """
+    if not modalities:
+        raise ValueError("raw features need at least one modality")
+    parts: list[Vectors] = []
+    for vectors, present in modalities:
+        spread = np.zeros_like(vectors, dtype=np.float32)
+        spread[present] = vectors[present]
+        parts.append(_reduced(spread, present, components))
+        if not present.all():
+            parts.append(present[:, None].astype(np.float32))
+    return np.concatenate(parts, axis=1)
+
+
+def _reduced(vectors: Vectors, present: npt.NDArray[np.bool_], components: int) -> Vectors:
+    num_present = int(present.sum())
+    if not components or vectors.shape[1] <= components or num_present < 2:
+        return vectors
+    solver = "covariance_eigh" if num_present > vectors.shape[1] else "full"  # both exact: nothing is drawn
+    model = PCA(min(components, num_present), svd_solver=solver)
+    reduced = np.zeros((len(vectors), model.n_components), dtype=np.float32)
+    reduced[present] = model.fit_transform(vectors[present].astype(np.float64))
+    return reduced

@@ -1,0 +1,45 @@
+"""A benchmark as Markdown: what the terminal, Dagster and docs/ show."""
+
+import pyarrow as pa
+
+from mora_pipeline.evaluation.protocol import skipped_trials
+from mora_pipeline.evaluation.report.summary import comparisons
+from mora_pipeline.evaluation.report.tables import ScoreTable, score_tables
+from mora_pipeline.region import Published
+
+
+def markdown_report(benchmark: pa.Table, intervals: pa.Table | None = None, published: Published | None = None) -> str:
+    """What the benchmark says in sentences, then methods × tasks, R², a table for each split and model."""
+    tables = score_tables(benchmark, published)
+    if not tables:
+        return "No task was judged: region.yaml declares none, or no method was given.\n"
+    sentences = [f"- {_escaped_star(item.sentence())}" for item in comparisons(intervals)] if intervals else []
+    parts = ["\n".join(sentences)] if sentences else []
+    parts += [f"**{table.title}**\n\n{_markdown(table)}" for table in tables]
+    return "\n\n".join([*parts, *map(_escaped_star, notes(benchmark, tables))]) + "\n"
+
+
+def notes(benchmark: pa.Table, tables: list[ScoreTable]) -> list[str]:
+    """What marks in the tables mean, and what could not be judged."""
+    found = list(dict.fromkeys(table.note for table in tables if table.note))
+    skipped = skipped_trials(benchmark)
+    if skipped:
+        lines = ["- {task}, {split}, {model}: {reason}".format(**item) for item in skipped]
+        found.append("Not judged:\n" + "\n".join(lines))
+    return found
+
+
+def _markdown(table: ScoreTable) -> str:
+    lines = ["| " + " | ".join(map(_escaped, table.head)) + " |", "|---" + "|---:" * (len(table.head) - 1) + "|"]
+    for row, best in zip(table.body, table.best, strict=True):
+        scores = [f"**{text}**" if at in best else text for at, text in enumerate(row[1:])]
+        lines.append("| " + " | ".join([_escaped(row[0]), *scores]) + " |")
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return _escaped_star(text).replace("|", "\\|")
+
+
+def _escaped_star(text: str) -> str:
+    return text.replace("*", "\\*")

@@ -1,0 +1,112 @@
+"""A benchmark as tables of texts, methods × tasks: what the Markdown and the page both show."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from mora_pipeline.evaluation.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
+from mora_pipeline.evaluation.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
+from mora_pipeline.region import Published
+
+MISSING = "–"
+MODELS = {
+    LIGHTGBM: "LightGBM as published",
+    BOOSTING: "short boosting",
+    PROBE: "linear probe",
+    PUBLISHED_RIDGE: "ridge, clipped at 0",
+    POOLED_RIDGE: "ridge",
+}
+_POOLED = "* few groups: ridge (alpha 1) in pooled folds in place of LightGBM, as published for cities."
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One table of the report: methods × tasks, with the mean last.
+
+    Attributes:
+        head: column names; the first is the method's.
+        body: texts, a list a method.
+        best: for each row, the columns (less the method's) that hold the column's best score.
+        note: what marks in it mean; empty if there are none.
+    """
+
+    title: str
+    head: list[str]
+    body: list[list[str]]
+    best: list[set[int]]
+    note: str = ""
+
+
+def split_title(split: str) -> str:
+    """A split in words."""
+    named = {
+        RANDOM: "random split",
+        BLOCKED: "blocked folds (H3 parents)",
+        PUBLISHED: "protocol of the published table",
+    }
+    if split.startswith(FEW_SHOT):
+        return f"{split.removeprefix(FEW_SHOT)} labels"
+    if split.startswith(FROM):
+        return f"fitted in {split.removeprefix(FROM)}"
+    return f"folds of whole {split.removeprefix(BY)}" if split.startswith(BY) else named[split]
+
+
+def score_tables(benchmark: pa.Table, published: Published | None = None) -> list[ScoreTable]:
+    """The tables of a benchmark, the published protocol first. Several seeds: mean ± deviation.
+
+    Args:
+        benchmark: `schemas.BENCHMARK`.
+        published: scores of others, which stand below ours in the table of their protocol.
+    """
+    frame = benchmark.select(["method", "task", "split", "model", "seed", "r2"]).to_pandas()
+    frame["r2"] = frame["r2"].astype("float64")
+    tables = []
+    for split, model, rows in sections(frame):
+        others = published if split == PUBLISHED else None
+        title = f"R², {split_title(split)}, {MODELS[model]}"
+        tables.append(_score_table(title, rows, others))
+    return tables
+
+
+def sections(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Rows that belong into one table: a split and a model, with the ridge that few groups get in its place."""
+    splits = list(dict.fromkeys(frame["split"]))
+    shown = set()
+    for model in (LIGHTGBM, BOOSTING, POOLED_RIDGE, PUBLISHED_RIDGE, PROBE):
+        for split in splits:
+            own = frame[(frame["split"] == split) & (frame["model"] == model)]
+            if not len(own) or (model == POOLED_RIDGE and split in shown):
+                continue
+            if model in (LIGHTGBM, BOOSTING):
+                few = frame[(frame["split"] == split) & (frame["model"] == POOLED_RIDGE)]
+                own = pd.concat([own, few[few["seed"].isin(own["seed"])]]).sort_index()
+                shown.add(split)
+            yield split, model, own
+
+
+def _score_table(title: str, rows: pd.DataFrame, published: Published | None) -> ScoreTable:
+    methods, tasks = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["task"]))
+    cells = rows.groupby(["method", "task"])["r2"]
+    mean = cells.mean().unstack().reindex(index=methods, columns=tasks)
+    spread = cells.std().unstack().reindex(index=methods, columns=tasks)
+    if published:
+        others = pd.DataFrame.from_dict(published.scores, orient="index").reindex(columns=tasks).astype("float64")
+        mean = pd.concat([mean, others.set_axis([f"{name} †" for name in others.index])])
+        spread = spread.reindex(mean.index)
+        methods = list(mean.index)
+    mean["mean"] = mean.dropna(axis=1).mean(axis=1)  # NaN if no task has a score of every method
+    shown = mean.map(lambda score: MISSING if pd.isna(score) else f"{score:.3f}")
+    for task in tasks:
+        varied = spread[task].notna()
+        shown.loc[varied, task] += spread.loc[varied, task].map(lambda value: f" ± {value:.3f}")
+    rounded = mean.round(3)
+    best = [
+        {at for at, column in enumerate(mean) if len(methods) > 1 and rounded[column][method] == rounded[column].max()}
+        for method in methods
+    ]
+    ridge = set(rows.loc[rows["model"] == POOLED_RIDGE, "task"])
+    head = ["method", *(f"{task}*" if task in ridge else task for task in tasks), "mean"]
+    note = " ".join([_POOLED] * bool(ridge) + [f"† {published.source}" if published else ""]).strip()
+    return ScoreTable(title, head, [[method, *shown.loc[method]] for method in methods], best, note)

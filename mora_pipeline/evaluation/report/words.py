@@ -1,0 +1,53 @@
+"""Protocol and data in words, and facts as texts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mora_pipeline.evaluation.parameters import PROTOCOLS, BenchmarkParameters
+from mora_pipeline.evaluation.report.tables import MISSING
+
+
+def protocol_words(parameters: BenchmarkParameters) -> list[str]:
+    """Sentences on how the benchmark judged."""
+    seeds = ", ".join(map(str, parameters.seeds))
+    return [
+        *(f"{name.replace('_', ' ')}: {PROTOCOLS[name]}." for name in parameters.protocols),
+        f"LightGBM as published has {parameters.trees} trees with a step of {parameters.learning_rate:g}; short "
+        f"boosting has {parameters.short_trees} with {parameters.short_learning_rate:g} and {parameters.short_bins} "
+        "bins. Nothing is chosen on tested rows, and no fit stops early.",
+        f"Blocked folds: no H3 parent, three levels up (about 343 cells), has labels on both sides; "
+        f"{parameters.folds} folds, scored on their pooled predictions, so that neighbours' labels help no "
+        "method.",
+        f"Seeds {seeds}; of the published protocol {', '.join(map(str, parameters.paper_seeds))}. Scores are means "
+        "over seeds, ± the standard deviation.",
+        f"Intervals hold 95 % of {parameters.resamples} bootstrap resamples of whole H3 parents (of rows where a task "
+        "has fewer than 20), the same for all methods. The best baseline is chosen on the tested "
+        "rows, which favours it.",
+        f"A label whose correlation with an input column reaches {parameters.leak_bound:g} (values or ranks) is "
+        "refused unless region.yaml allows it.",
+        f"Bold is the best of a column. The mean is over the tasks that every method has a score for. {MISSING} is a "
+        "task that could not be judged.",
+    ]
+
+
+def flat_facts(details: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested details as texts by label."""
+    facts: dict[str, str] = {}
+    for label, value in details.items():
+        if isinstance(value, Mapping):
+            facts.update(flat_facts(value, f"{prefix}{label}: "))
+        else:
+            facts[f"{prefix}{label}"] = _shown(value)
+    return facts
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: MISSING}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple | set):
+        return ", ".join(str(item) for item in value)
+    return str(value)

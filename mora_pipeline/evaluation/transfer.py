@@ -1,0 +1,57 @@
+"""Fitted in one region, tested in another: what vectors are worth where nobody has labels."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+
+from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.regressors import BOOSTING, PROBE, Floats
+from mora_pipeline.evaluation.tasks import Task
+from mora_pipeline.evaluation.trials import FROM, Trial
+
+
+def transfer_trials(
+    here: Sequence[Task], there: Sequence[Task], region: str, parameters: BenchmarkParameters
+) -> list[list[Trial]]:
+    """For each task that both regions have by name: fit on all labels there, test on all here.
+
+    The trials' tasks hold the labels of both regions, here first, over the cells of both, as `stacked` has them.
+
+    Args:
+        region: name of the region that is fitted.
+    """
+    known = {task.name: task for task in there}
+    return [
+        [_trial(task, known[task.name], f"{FROM}{region}", model, parameters) for model in (BOOSTING, PROBE)]
+        for task in here
+        if task.name in known
+    ]
+
+
+def stacked(here: Floats, there: Floats) -> Floats:
+    """Vectors of the cells of both regions, [N + M, d]: those tested first."""
+    return np.concatenate([here, there.astype(here.dtype)])
+
+
+def _trial(here: Task, there: Task, split: str, model: str, parameters: BenchmarkParameters) -> Trial:
+    tested, fitted = np.arange(len(here.target)), len(here.target) + np.arange(len(there.target))
+    reason = here.refused or (there.refused and f"in {split.removeprefix(FROM)}, {there.refused}")
+    if not reason and min(len(tested), len(fitted)) < parameters.minimum_rows:
+        reason = f"{len(fitted)} labels to fit and {len(tested)} to test, at least {parameters.minimum_rows} needed"
+    if not reason and (np.ptp(here.target) == 0 or np.ptp(there.target) == 0):
+        reason = "every label is the same"
+    child = parameters.group_minimum_child if here.level == "group" else parameters.cell_minimum_child
+    if not reason and model == BOOSTING and len(fitted) < 2 * child:
+        reason = f"{len(fitted)} rows to fit, a tree with {child} rows a leaf needs {2 * child}"
+    both = replace(
+        here,
+        target=np.concatenate([here.target, there.target]),
+        membership=sparse.block_diag([here.membership, there.membership], format="csr"),
+        middle=np.concatenate([here.middle, there.middle + here.membership.shape[1]]),
+        blocks=np.concatenate([here.blocks, there.blocks]),
+        order=np.arange(len(tested) + len(fitted)),
+        groupings={},
+    )
+    return Trial(both, split, parameters.seeds[0], model, [] if reason else [(fitted, tested)], reason)

@@ -1,0 +1,133 @@
+"""One training run with something changed: graph, anchor, modalities, start, layers, dimension, temperature, cells."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mora_pipeline.evaluation.kept_vectors import kept_or_trained
+from mora_pipeline.evaluation.methods.interface import Edges, Inputs
+from mora_pipeline.reading import edge_rows
+from mora_pipeline.schemas import DIMENSION
+from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
+
+if TYPE_CHECKING:
+    from mora_pipeline.training.alignment import Modality
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What differs from the published embeddings; the defaults change nothing.
+
+    Attributes:
+        name: what the reader sees, such as `layers 3`.
+        family: variants of one question, such as `layers`.
+        graph: in place of the region's sampled graph.
+        line: what LINE is trained on, in place of the region's LINE vectors.
+        start: `line`, or `random`: numbers as small as LINE starts from.
+        dimension: of the vectors; another one trains LINE anew.
+        modalities: those that stay; None for all.
+        alignment: settings of the alignment in place of the common ones.
+        share: of the cells, whose modalities training may see; all stay in the graph.
+    """
+
+    name: str
+    family: str
+    graph: Edges | None = None
+    line: Edges | None = None
+    start: Literal["line", "random"] = "line"
+    dimension: int = DIMENSION
+    modalities: Sequence[str] | None = None
+    alignment: dict[str, Any] = field(default_factory=dict)
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A variant's vectors, float32 [N, dimension], and the seconds that this process spent on them."""
+
+    vectors: Vectors
+    seconds: float
+
+
+def train_variant(
+    inputs: Inputs,
+    variant: Variant,
+    alignment: AlignmentParameters | None = None,
+    line: LineParameters | None = None,
+) -> Trained:
+    """Train a variant, or take the vectors that an earlier run kept for the same data and settings.
+
+    Args:
+        inputs: the region's; vectors are kept in its cache.
+        alignment: common settings of all variants; default: the method's.
+        line: settings of LINE, where a variant trains its own.
+    """
+    started = time.perf_counter()
+    alignment = (alignment or AlignmentParameters()).model_copy(update=variant.alignment)
+    line = (line or LineParameters()).model_copy(update={"dimension": variant.dimension})
+    cells = inputs.cells
+    graph = variant.graph or Edges(*edge_rows(inputs.reader.read("graph"), cells))
+    initial = _initial(inputs, variant, line)
+    modalities = _modalities(inputs, variant, alignment.seed)
+    arrays: dict[str, npt.NDArray[Any]] = {"origin": graph.origin, "destination": graph.destination, "flow": graph.flow}
+    arrays["initial"] = initial
+    for one in modalities:
+        arrays |= {f"{one.name} vectors": one.vectors, f"{one.name} present": one.present}
+    told = {"alignment": alignment.model_dump(mode="json"), "temperatures": {m.name: m.temperature for m in modalities}}
+
+    def train() -> Vectors:
+        from mora_pipeline.training.graph import Adjacency, symmetrise_and_normalise
+        from mora_pipeline.training.trainer import train_alignment
+
+        matrix = symmetrise_and_normalise(graph.origin, graph.destination, graph.flow, len(cells))
+        return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment).embeddings
+
+    vectors = kept_or_trained(inputs.cache, arrays, told, train)
+    return Trained(vectors, time.perf_counter() - started)
+
+
+def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters) -> Vectors:
+    """What the node table starts from, float32 [N, dimension]."""
+    num_cells = len(inputs.cells)
+    if variant.start == "random":
+        drawn = np.random.default_rng(parameters.seed).uniform(-0.5, 0.5, (num_cells, variant.dimension))
+        return (drawn / variant.dimension).astype(np.float32)
+    if variant.line is None and variant.dimension == DIMENSION:
+        return np.asarray(inputs.dataset("line_vectors").vectors, dtype=np.float32)
+    edges = variant.line or inputs.edges
+
+    def train() -> Vectors:
+        from mora_pipeline.training.line import train_line
+
+        return train_line(edges.origin, edges.destination, edges.flow, num_cells, parameters)
+
+    arrays = {"origin": edges.origin, "destination": edges.destination, "flow": edges.flow}
+    return kept_or_trained(
+        inputs.cache, arrays, {"line": parameters.model_dump(mode="json"), "cells": num_cells}, train
+    )
+
+
+def _modalities(inputs: Inputs, variant: Variant, seed: int) -> "list[Modality]":
+    """The modalities that training sees: those that stay, on the cells that may be seen."""
+    from mora_pipeline.training.alignment import Modality
+
+    declared = inputs.reader.config.modalities
+    stay = declared if variant.modalities is None else variant.modalities
+    found = [
+        Modality(name, item.kind, *inputs.features(name), item.temperature)
+        for name, item in declared.items()
+        if name in stay
+    ]
+    if variant.share == 1:
+        return found
+    num_cells = len(inputs.cells)
+    seen = np.zeros(num_cells, dtype=bool)
+    # The same seed's larger share includes the smaller one: what grows is only the number of cells.
+    seen[np.random.default_rng(seed).permutation(num_cells)[: max(4, round(variant.share * num_cells))]] = True
+    return [replace(one, present=one.present & seen) for one in found]

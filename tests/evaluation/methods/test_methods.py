@@ -1,0 +1,128 @@
+"""Every method gives a vector a cell by its name, and none sees a label."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from scipy import sparse
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.methods import METHODS, Inputs, MethodVectors, make_methods, shared_methods
+from mora_pipeline.evaluation.methods.coordinates import SCALES, sine_features
+from mora_pipeline.evaluation.methods.flows import log_flow_components, statistics
+from mora_pipeline.evaluation.methods.interface import Edges
+from mora_pipeline.schemas import CellVectors
+
+
+def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: Inputs, cells: pa.Table) -> None:
+    """All but those that need a training, another package or an argument."""
+    names = [name for name in METHODS if name not in ("k_ring", "geoclip", "dataset")]
+    found = make_methods([*names, "raw:each", "dataset:line_vectors"], {}, inputs)
+    assert {"mora", "raw", "raw:ages", "raw:homes", "dataset:line_vectors", "constant"} <= found.keys()
+    for own in found.values():
+        assert len(own.vectors) == len(cells)
+        assert np.isfinite(own.vectors).all()
+    assert np.array_equal(found["coordinates"].vectors[:, 0], cells["latitude"].to_numpy())
+    assert np.array_equal(found["line"].vectors, found["dataset:line_vectors"].vectors)
+
+
+def test_a_mistyped_method_is_named_with_the_nearest(inputs: Inputs) -> None:
+    for wrong, message in (("flow_svt", "Did you mean 'flow_svd'"), ("raw:agse", "the modalities are ages, homes")):
+        with pytest.raises(UserError, match=message):
+            make_methods([wrong], {}, inputs)
+
+
+def test_geoclip_without_its_wheel_says_how_to_get_it(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "geoclip", None)
+    with pytest.raises(UserError, match=r"pip install 'mora-pipeline\[geoclip\]'"):
+        make_methods(["geoclip"], {}, inputs)
+
+
+def test_geoclip_is_asked_for_latitude_and_longitude(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LocationEncoder(torch.nn.Module):
+        def forward(self, points: torch.Tensor) -> torch.Tensor:
+            return points * 2
+
+    module = ModuleType("geoclip")
+    module.LocationEncoder = LocationEncoder  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "geoclip", module)
+    found = make_methods(["geoclip"], {}, inputs)["geoclip"].vectors
+    assert np.allclose(found, 2 * inputs.coordinates, rtol=1e-6)
+
+
+def test_sines_have_every_scale_and_tell_where_a_point_is() -> None:
+    points = np.array([[10.0, 20.0], [10.0, 20.05], [-10.0, 20.0]])
+    found = sine_features(points)
+    assert found.shape == (3, 4 * SCALES)
+    for at in range(SCALES):
+        assert np.isclose(found, np.sin(np.radians(10.0) * 2**at)).any(axis=1)[0]
+    assert np.linalg.norm(found[0] - found[1]) > 0.1
+
+
+def test_flow_statistics_are_the_logs_of_sums_and_counts() -> None:
+    edges = Edges(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([3.0, 4.0, 5.0]))
+    expected = [[7, 0, 2, 0, 1], [5, 3, 1, 1, 0], [0, 9, 0, 2, 2]]
+    assert np.allclose(statistics(edges, np.array([1.0, 0.0, 2.0])), np.log1p(expected))
+
+
+def test_flow_components_are_the_singular_vectors_of_the_log_flows() -> None:
+    random = np.random.default_rng(0)
+    pairs = np.unique(random.integers(0, 60, (2, 400)), axis=1)
+    edges = Edges(*pairs, random.integers(1, 9, pairs.shape[1]).astype(float))
+    flows = np.log1p(sparse.csr_matrix((edges.flow, (edges.origin, edges.destination)), shape=(60, 60)).toarray())
+    left, values, _ = np.linalg.svd(np.hstack([flows, flows.T]))
+    found = log_flow_components(edges, 60)
+    assert found.shape == (60, 12)
+    # The spectrum of chance is flat: beyond the first, vectors of a randomised algorithm mix, their lengths do not.
+    assert np.allclose(np.abs(found[:, 0]), np.abs(left[:, 0] * values[0]), atol=1e-3)
+    assert np.allclose(np.linalg.norm(found, axis=0), values[:12], rtol=0.03)
+    assert np.array_equal(log_flow_components(edges, 60), found)
+
+
+def test_own_vectors_are_put_in_the_order_of_the_cells(inputs: Inputs, tmp_path: Path) -> None:
+    order = np.random.default_rng(0).permutation(len(inputs.cells))[:200]
+    vectors = np.random.default_rng(1).normal(size=(200, 4)).astype(np.float32)
+    table = CellVectors(inputs.cells[order], vectors).to_table()
+    pq.write_table(table, tmp_path / "mine.parquet")
+    as_text = table.set_column(0, "cell", pa.array([f"{cell:x}" for cell in inputs.cells[order].tolist()]))
+    pq.write_table(as_text, tmp_path / "text.parquet")
+    files = {"mine": str(tmp_path / "mine.parquet"), "text": str(tmp_path / "text.parquet")}
+    found = make_methods(["constant"], files, inputs)
+    expected = np.zeros((len(inputs.cells), 4))
+    expected[order] = vectors
+    assert np.allclose(found["mine"].vectors, expected)
+    assert np.allclose(found["text"].vectors, expected)
+
+
+def test_a_file_that_cannot_be_used_is_told_in_one_message(inputs: Inputs, tmp_path: Path) -> None:
+    vectors = np.zeros((2, 3), dtype=np.float32)
+    made = {
+        "twice": CellVectors(inputs.cells[[0, 0]], vectors),
+        "elsewhere": CellVectors(np.array([1, 2]), vectors),
+        "broken": CellVectors(inputs.cells[:2], vectors + np.nan),
+    }
+    for name, table in made.items():
+        pq.write_table(table.to_table(), tmp_path / f"{name}.parquet")
+    pq.write_table(pa.table({"cell": [1]}), tmp_path / "lacking.parquet")
+    for name, message in (
+        ("twice", "several rows for a cell"), ("elsewhere", "none of the cells"), ("broken", "not finite"),
+        ("lacking", "columns cell and vector"), ("absent", "columns cell and vector"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            make_methods(["constant"], {"mine": str(tmp_path / f"{name}.parquet")}, inputs)
+    with pytest.raises(UserError, match="which is a method's name"):
+        make_methods(["constant"], {"constant": "x.parquet"}, inputs)
+
+
+def test_methods_are_shared_only_where_their_numbers_mean_the_same() -> None:
+    one = np.zeros((3, 2))
+    here = {"a": MethodVectors(one, "x"), "b": MethodVectors(one, "y"), "c": MethodVectors(one)}
+    there = {"a": MethodVectors(one + 1, "x"), "b": MethodVectors(one, "z"), "c": MethodVectors(one)}
+    shared = shared_methods(here, there)
+    assert set(shared) == {"a"}
+    assert (shared["a"][1] == 1).all()

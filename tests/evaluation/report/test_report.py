@@ -1,0 +1,171 @@
+"""The report holds every number of the benchmark, says what they mean, and needs nothing but itself."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import h3.api.basic_int as h3
+import numpy as np
+import pyarrow as pa
+
+from mora_pipeline import schemas
+from mora_pipeline.evaluation.report import ReportData, markdown_report, report_html, write_report
+from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
+from mora_pipeline.evaluation.report.charts import WIDTH
+from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
+from mora_pipeline.evaluation.report.summary import comparisons
+
+VOID = ("meta", "img", "br", "wbr", "rect", "circle", "line", "polygon", "polyline")
+
+
+class Page(HTMLParser):
+    """Checks that tags close, and collects texts and what the page would fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.texts: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_the_page_holds_every_score_and_fetches_nothing(data: ReportData, tmp_path: Path) -> None:
+    path = write_report(tmp_path / "report", data)
+    page = Page(path.read_text())
+    for score in data.scores["r2"].to_pylist():
+        assert f"{score:.3f}" in page.texts
+    assert {"22,965", "0.5123", "2026-x", "the map", "LINE <raw>"} <= set(page.texts)
+    assert len(page.links) == 1
+    assert page.links[0].startswith("data:image/png;base64,")
+    assert "http" not in path.read_text()
+    markdown = (tmp_path / "report" / "report.md").read_text()
+    assert markdown_report(data.scores, data.intervals) in markdown
+    assert "distilled encoder: held-out R²: 0.5123" in markdown
+
+
+def test_the_page_tells_seeds_commit_libraries_and_protocol(data: ReportData) -> None:
+    texts = " ".join(Page(report_html(data)).texts)
+    for told in ("42, 43, 44", "commit", "libraries: lightgbm", "1000 bootstrap resamples", "H3 parent", "1000 trees"):
+        assert told in texts
+
+
+def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: ReportData) -> None:
+    (found,) = comparisons(data.intervals)
+    sentence = found.sentence()
+    assert "mora has a mean R² of 0.500 (0.300 to 0.700), the best baseline, LINE <raw>, 0.500" in sentence
+    assert ": the two cannot be told apart." in sentence
+    assert "ahead of every baseline in 1 of 2 tasks, behind the best in 1, undecided in 0" in sentence
+    texts = Page(report_html(data)).texts
+    headings = [text for text in texts if text in ("Summary", "All scores", "R², task by method")]
+    assert headings == ["Summary", "R², task by method", "All scores"]
+    assert sentence in texts
+    worse = data.intervals.to_pandas()
+    worse.loc[worse["task"] == "mean", ["difference_low", "difference_high"]] = [-0.3, -0.1]
+    (found,) = comparisons(pa.Table.from_pandas(worse, schema=schemas.INTERVALS))
+    assert "): worse. It is ahead" in found.sentence()
+
+
+def test_every_part_is_drawn(whole: ReportData) -> None:
+    page = Page(report_html(whole))
+    texts = set(page.texts)
+    assert {
+        "Ablations",
+        "Predicted against true",
+        "Where it errs",
+        "Scaling curve, blocked folds (H3 parents)",
+    } <= texts
+    assert "−10.0 % (−12.2 %)" in texts
+    assert {"HAFusion †", "0.734", "† their papers"} <= texts
+    cells = len(np.unique(whole.predictions["cell"].to_numpy()))
+    assert page.seen.count("polygon") == 2 * cells  # both tasks of the first method
+
+
+def test_residuals_are_means_on_at_most_so_many_hexagons(cells: pa.Table) -> None:
+    numbers = cells["cell"].to_numpy()
+    few, mean = coarsened(np.concatenate([numbers, numbers]), np.repeat([1.0, 3.0], len(numbers)))
+    assert np.array_equal(few, numbers)
+    assert (mean == 2).all()
+    many = np.sort([child for cell in numbers.tolist() for child in h3.cell_to_children(cell, 8)])
+    assert len(many) > MOST_HEXAGONS
+    coarse, mean = coarsened(many, np.ones(len(many)))
+    assert np.array_equal(coarse, numbers)
+    assert (mean == 1).all()
+    assert diverging(np.array([-2.0, 0.0, 2.0])) == ["#2166ac", "#f5f5f5", "#b2182b"]
+
+
+def test_a_map_has_north_up_and_draws_hexagons_that_lie_far_apart_larger(cells: pa.Table) -> None:
+    shapes = [np.array(h3.cell_to_boundary(cell))[:, ::-1] for cell in cells["cell"].to_pylist()]
+    placed, height, larger = on_paper(shapes)
+    assert larger == 1
+    corners = np.concatenate(placed)
+    assert np.allclose([*corners.min(axis=0), *corners.max(axis=0)], [0, 0, WIDTH, height], atol=1e-6)
+    north = np.array([shape[:, 1].mean() for shape in shapes])
+    assert np.corrcoef(north, [shape[:, 1].mean() for shape in placed])[0, 1] < -0.999
+    width, tall = np.ptp(placed[0], axis=0)
+    assert 0.7 < width / tall < 1.4  # a hexagon stays as wide as high, though a degree of longitude is shorter here
+    few, _, larger = on_paper([shapes[0], shapes[60], shapes[-1]])
+    assert larger > 1
+    assert np.ptp(few[0], axis=0)[0] > np.ptp(placed[0], axis=0)[0]
+
+
+def test_the_markdown_table_is_methods_by_tasks_with_the_best_in_bold(benchmark: pa.Table) -> None:
+    lines = markdown_report(benchmark).splitlines()
+    assert [line for line in lines if line.startswith("**R²")] == [
+        "**R², random split, LightGBM as published**", "**R², blocked folds (H3 parents), short boosting**",
+        "**R², random split, linear probe**", "**R², blocked folds (H3 parents), linear probe**",
+    ]  # fmt: skip
+    assert lines[2] == "| method | income | crime\\|rate\\* | mean |"
+    assert lines[4] == "| mora | **0.900** | **0.800** | **0.850** |"
+    assert lines[5] == "| LINE <raw> | 0.700 | 0.600 | 0.650 |"
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in lines if line.startswith("|"))
+    assert "few groups: ridge" in lines[-1]
+
+
+def test_several_seeds_show_their_deviation_and_skipped_trials_a_dash() -> None:
+    base = {"method": "m", "split": "random", "model": "lightgbm", "n": 10, "rmse": 1.0}
+    rows = [
+        {**base, "task": "a", "seed": 1, "r2": 0.5},
+        {**base, "task": "a", "seed": 2, "r2": 0.7},
+        {**base, "task": "b", "seed": 1, "r2": None},
+        {**base, "task": "b", "seed": 2, "r2": None},
+    ]
+    reasons = '[{"task": "b", "split": "random", "model": "lightgbm", "reason": "every label is 3"}]'
+    table = pa.Table.from_pylist(rows, schema=schemas.BENCHMARK.with_metadata({"skipped": reasons}))
+    text = markdown_report(table)
+    assert "| m | 0.600 ± 0.141 | – | 0.600 |" in text
+    assert "- b, random, lightgbm: every label is 3" in text
+
+
+def test_ablations_are_a_table_with_the_papers_effects_beside(ablations: pa.Table) -> None:
+    text = ablation_markdown(ablations)
+    assert "| graph: k-ring neighbours | 0.450 | −10.0 % | −12.2 % |" in text
+    assert "| base | 0.500 | +0.0 % |  |" in text
+
+
+def test_a_region_without_tasks_has_a_report_too(tmp_path: Path, data: ReportData) -> None:
+    empty = {
+        name: getattr(schemas, schema).empty_table()
+        for name, schema in (("scores", "BENCHMARK"), ("intervals", "INTERVALS"), ("predictions", "PREDICTIONS"))
+    }
+    path = write_report(tmp_path, replace(data, **empty))
+    assert "No task was judged" in path.read_text()
+    assert "No task was judged" in markdown_report(schemas.BENCHMARK.empty_table())

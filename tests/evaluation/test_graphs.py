@@ -1,0 +1,75 @@
+"""Graphs of ablations keep what they promise, against plain loops."""
+
+import math
+
+import h3
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mora_pipeline.evaluation.graphs import at_least, k_ring_edges, median_flow, random_share, rewired, top_share
+from mora_pipeline.evaluation.methods.interface import Edges
+
+SIZE = 12
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Edges:
+    pairs = draw(st.sets(st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)), min_size=1, max_size=60))
+    chosen = [pair for pair in sorted(pairs) if pair[0] != pair[1]] or [(0, 1)]
+    flows = draw(st.lists(st.integers(1, 5), min_size=len(chosen), max_size=len(chosen)))
+    origin, destination = np.array(chosen).T
+    return Edges(origin, destination, np.array(flows, dtype=float))
+
+
+def listed(edges: Edges) -> list[tuple[int, int, float]]:
+    return sorted(zip(edges.origin.tolist(), edges.destination.tolist(), edges.flow.tolist(), strict=True))
+
+
+@given(graphs(), st.floats(0.01, 1))
+def test_the_strongest_share_of_each_origin_stays(edges: Edges, share: float) -> None:
+    expected = []
+    for origin in range(SIZE):
+        own = sorted((edge for edge in listed(edges) if edge[0] == origin), key=lambda edge: (-edge[2], edge[1]))
+        expected += own[: max(1, math.ceil(share * len(own) - 1e-9))] if own else []
+    assert listed(top_share(edges, share)) == sorted(expected)
+
+
+@given(graphs(), st.floats(0.01, 1))
+def test_chance_keeps_as_many_of_each_origin(edges: Edges, share: float) -> None:
+    kept, strongest = random_share(edges, share, 1), top_share(edges, share)
+    assert np.array_equal(np.bincount(kept.origin, minlength=SIZE), np.bincount(strongest.origin, minlength=SIZE))
+    assert set(listed(kept)) <= set(listed(edges))
+    assert listed(random_share(edges, share, 1)) == listed(kept)
+
+
+def test_a_threshold_keeps_flows_from_it_on() -> None:
+    edges = Edges(np.array([0, 0, 1, 2]), np.array([1, 2, 0, 0]), np.array([1.0, 4.0, 2.0, 9.0]))
+    assert median_flow(edges) == 3
+    assert listed(at_least(edges, 4)) == [(0, 2, 4.0), (2, 0, 9.0)]
+
+
+def test_rewiring_keeps_every_degree_and_flow_and_makes_no_loop_or_repetition() -> None:
+    random = np.random.default_rng(0)
+    pairs = np.unique(random.integers(0, 60, (2, 500)), axis=1)
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    edges = Edges(*pairs, random.integers(1, 9, pairs.shape[1]).astype(float))
+    found = rewired(edges, 3)
+    for end in ("origin", "destination"):
+        assert np.array_equal(np.bincount(getattr(found, end)), np.bincount(getattr(edges, end)))
+    assert np.array_equal(found.flow, edges.flow)
+    joined = set(zip(found.origin.tolist(), found.destination.tolist(), strict=True))
+    assert len(joined) == len(edges.flow)
+    assert all(origin != destination for origin, destination in joined)
+    before = set(zip(*pairs.tolist(), strict=True))
+    assert len(joined & before) < 0.5 * len(before)
+
+
+def test_neighbours_are_the_cells_one_ring_away(cells: pa.Table) -> None:
+    numbers = cells["cell"].to_numpy()[::3]  # with holes
+    found = {(a, b) for a, b, flow in listed(k_ring_edges(numbers)) if flow == 1}
+    names = [h3.int_to_str(int(number)) for number in numbers]
+    near = {(a, b) for a, one in enumerate(names) for b, two in enumerate(names) if h3.are_neighbor_cells(one, two)}
+    assert found == near
+    assert near

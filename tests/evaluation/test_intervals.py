@@ -1,0 +1,103 @@
+"""Intervals are paired, resample whole blocks, and say when two methods cannot be told apart."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+from mora_pipeline import schemas
+from mora_pipeline.evaluation.intervals import FEWEST_BLOCKS, Resamples, interval_table, resampled_r2
+from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol import Record, r_squared
+from mora_pipeline.evaluation.tasks import Task
+from mora_pipeline.evaluation.trials import Trial
+
+Make = Callable[..., Task]
+RANDOM = np.random.default_rng(0)
+
+
+def trial_of(task: Task, seed: int = 0, split: str = "blocked") -> Trial:
+    rows = np.arange(len(task.target))
+    return Trial(task, split, seed, "short_boosting", [(rows, rows[::2]), (rows, rows[1::2])])
+
+
+def record(method: str, trial: Trial, noise: float, seed: int) -> Record:
+    error = np.random.default_rng(seed).normal(size=len(trial.tested))
+    return Record(method, trial, (trial.truth + noise * error).astype(np.float32))
+
+
+def test_a_resample_scores_as_scikit_learn_scores_the_repeated_rows() -> None:
+    truth, predicted = RANDOM.normal(5, 1, 60), RANDOM.normal(5, 1, 60)
+    units = np.arange(60) // 5
+    weights = np.stack([np.ones(12), RANDOM.integers(0, 3, 12)]).astype(float)
+    found = resampled_r2(truth, predicted, units, weights)
+    for row, value in zip(weights, found, strict=True):
+        rows = np.repeat(np.arange(60), row[units].astype(int))
+        assert value == pytest.approx(r2_score(truth[rows], predicted[rows]))
+
+
+def test_blocks_are_resampled_whole_and_alike_for_all_tasks(make_task: Make) -> None:
+    tasks = [make_task(RANDOM.normal(size=300), name=name, num_blocks=30) for name in ("a", "b")]
+    trials = [trial_of(task) for task in tasks]
+    drawn = Resamples(trials, 50)
+    (units, weights), (_, others) = (drawn.of(trial) for trial in trials)
+    assert weights.shape == (51, 30)
+    assert np.array_equal(weights, others)
+    assert np.array_equal(units, tasks[0].blocks[trials[0].tested])
+    assert (weights[0] == 1).all()
+    assert (weights.sum(axis=1) == 30).all()
+
+
+def test_few_blocks_are_resampled_by_row(make_task: Make) -> None:
+    trial = trial_of(make_task(RANDOM.normal(size=80), num_blocks=FEWEST_BLOCKS - 1))
+    units, weights = Resamples([trial], 10).of(trial)
+    assert weights.shape == (11, 80)
+    assert np.array_equal(units, trial.tested)
+
+
+def test_ours_is_compared_with_the_best_baseline_and_the_interval_covers_the_difference(make_task: Make) -> None:
+    task = make_task(RANDOM.normal(size=600), num_blocks=60)
+    trials = [trial_of(task, seed) for seed in (0, 1)]
+    noises = {"mora": 0.3, "raw": 0.6, "coordinates": 1.0}
+    records = [record(name, trial, noise, trial.seed) for name, noise in noises.items() for trial in trials]
+    table = interval_table(records, 200)
+    assert table.schema.equals(schemas.INTERVALS)
+    rows = {(row["method"], row["task"]): row for row in table.to_pylist()}
+    mora, raw = rows["mora", "planted"], rows["raw", "planted"]
+    assert mora["baseline"] == "raw"
+    expected = np.mean([r_squared(trial.truth, record("mora", trial, 0.3, trial.seed).predicted) for trial in trials])
+    assert mora["r2"] == pytest.approx(expected)
+    assert mora["difference"] == pytest.approx(mora["r2"] - raw["r2"])
+    assert 0 < mora["difference_low"] < mora["difference"] < mora["difference_high"]
+    assert mora["low"] < mora["r2"] < mora["high"]
+    assert raw["baseline"] is None
+    assert rows["mora", "mean"]["r2"] == pytest.approx(mora["r2"])
+
+
+def test_two_equally_good_methods_are_not_told_apart_and_pairing_narrows_the_interval(make_task: Make) -> None:
+    trial = trial_of(make_task(RANDOM.normal(size=600), num_blocks=60))
+    raw = record("raw", trial, 0.5, 1)
+    apart = {row["method"]: row for row in interval_table([raw, record("mora", trial, 0.5, 2)], 300).to_pylist()}
+    assert apart["mora"]["difference_low"] < 0 < apart["mora"]["difference_high"]
+    nearly = Record("mora", trial, raw.predicted + np.float32(0.001))
+    paired = {row["method"]: row for row in interval_table([raw, nearly], 300).to_pylist()}["mora"]
+    assert paired["difference_high"] - paired["difference_low"] < 0.05 * (paired["high"] - paired["low"])
+
+
+def test_the_mean_is_over_the_tasks_that_every_method_has_a_score_for(make_task: Make) -> None:
+    trials = {name: trial_of(make_task(RANDOM.normal(size=300), name=name, num_blocks=30)) for name in ("a", "b")}
+    skipped = Trial(trials["b"].task, "blocked", 0, "short_boosting", [], "no reason")
+    records = [record("mora", trials["a"], 0.3, 1), record("raw", trials["a"], 0.3, 2)]
+    records += [record("mora", trials["b"], 0.9, 3), Record("raw", skipped, np.empty(0, np.float32))]
+    rows = {(row["method"], row["task"]): row["r2"] for row in interval_table(records, 100).to_pylist()}
+    assert rows["mora", "mean"] == rows["mora", "a"]
+    assert ("raw", "b") not in rows
+
+
+def test_the_same_seed_gives_the_same_table(make_task: Make) -> None:
+    trial = trial_of(make_task(RANDOM.normal(size=300), num_blocks=30))
+    records = [record("mora", trial, 0.3, 1), record("raw", trial, 0.3, 2)]
+    parameters = BenchmarkParameters()
+    first, again = (interval_table(records, parameters.resamples // 10) for _ in range(2))
+    assert first.equals(again)

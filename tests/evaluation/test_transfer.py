@@ -1,0 +1,53 @@
+"""Fitted there, tested here: no label of the tested region is seen."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from lightgbm import LGBMRegressor
+from sklearn.metrics import r2_score
+
+from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol import run_trials, scores_table
+from mora_pipeline.evaluation.tasks import Task
+from mora_pipeline.evaluation.transfer import stacked, transfer_trials
+
+Make = Callable[..., Task]
+QUICK = BenchmarkParameters(seeds=[0])
+
+
+@pytest.fixture
+def regions(make_task: Make) -> tuple[np.ndarray, np.ndarray, Task, Task]:
+    random = np.random.default_rng(0)
+    here, there = random.integers(-2, 3, (150, 3)).astype(float), random.integers(-2, 3, (400, 3)).astype(float)
+    weights = np.array([1.0, 2.0, 0.0])
+    return here, there, make_task(here @ weights + 1, name="income"), make_task(there @ weights, name="income")
+
+
+def test_it_is_what_a_model_fitted_there_predicts_here(regions: tuple[np.ndarray, np.ndarray, Task, Task]) -> None:
+    here, there, task, source = regions
+    trials = transfer_trials([task], [source], "other", QUICK)
+    scores = scores_table(run_trials({"m": stacked(here, there)}, trials, QUICK)).to_pylist()
+    assert {(row["split"], row["n"]) for row in scores} == {("from_other", 150)}
+    plain = LGBMRegressor(
+        learning_rate=0.1, max_depth=7, n_estimators=200, num_leaves=63, min_child_samples=30, n_jobs=1, verbosity=-1
+    ).fit(there, source.target)
+    found = {row["model"]: row["r2"] for row in scores}
+    expected = r2_score(task.target, np.asarray(plain.predict(here)))
+    assert found["short_boosting"] == pytest.approx(expected, abs=1e-6)
+    assert found["ridge"] < 1  # the level differs by 1, which nobody here has told it
+
+
+def test_tasks_pair_by_name_and_what_cannot_be_fitted_says_why(
+    make_task: Make, regions: tuple[np.ndarray, np.ndarray, Task, Task]
+) -> None:
+    _, __, task, source = regions
+    assert transfer_trials([task], [make_task(source.target, name="rent")], "other", QUICK) == []
+    few = make_task(np.arange(30.0), name="income")
+    refused = replace(source, refused="the label leaks")
+    for there, reason in ((few, "30 rows to fit"), (refused, "in other, the label leaks")):
+        boosted, _ = transfer_trials([task], [there], "other", QUICK)[0]
+        assert boosted.skipped is not None
+        assert reason in boosted.skipped
+        assert boosted.folds == []
