@@ -12,12 +12,12 @@ PROTOCOLS = {
     "published": "ridge (alpha 1) on the vectors as they are, unshuffled folds, clipped at 0: region papers",
     "transfer": "fitted on all labels of another region, tested on all of this one; methods that share a space",
 }
-DEFAULT_METHODS = ("mora", "distilled", "line", "raw", "flow_svd", "coordinates")
+DEFAULT_METHODS = ("mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates")
 DEFAULT_PROTOCOLS = ("paper", "random", "blocked", "linear")
 DEFAULT_SEEDS = (42, 43, 44)
 FULL_METHODS = (
-    "mora", "distilled", "line", "k_ring", "raw", "raw:each", "pca", "flows", "flow_svd", "sines", "harmonics",
-    "coordinates", "constant",
+    "mora", "inductive", "distilled", "line", "k_ring", "raw", "raw:each", "pca", "flows", "flow_svd", "sines",
+    "harmonics", "coordinates", "constant",
 )  # fmt: skip
 FULL_PROTOCOLS = ("paper", "random", "blocked", "grouped", "linear", "few_shot", "published")
 FULL_SEEDS = (42, 43, 44, 45, 46)

@@ -182,7 +182,7 @@ def test_the_champion_answers_as_the_published_encoder_does(whole, home: Home) -
 def test_the_benchmark_leaves_intervals_predictions_and_a_page(whole, home: Home) -> None:
     benchmark, intervals = home.lake.read("benchmark", "tiny"), home.lake.read("intervals", "tiny").table()
     methods = set(benchmark.table()["method"].to_pylist())
-    assert methods == {"mora", "distilled", "line", "raw", "flow_svd", "coordinates"}
+    assert methods == {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
     assert set(intervals["method"].to_pylist()) == methods
     assert home.lake.read("predictions", "tiny").rows > 0
     page = (home.lake.read("report", "tiny").path / "report.html").read_text()
@@ -255,6 +255,7 @@ def test_a_region_with_mobility_alone_works(alone, home: Home) -> None:
     assert metadata(alone, "text_features")["modalities"] == 0
     assert set(home.lake.read("benchmark", "alone").table()["method"].to_pylist()) == {
         "mora",
+        "inductive",
         "distilled",
         "line",
         "flow_svd",

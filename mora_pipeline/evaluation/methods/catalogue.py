@@ -10,12 +10,13 @@ from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, 
 from mora_pipeline.evaluation.methods.files import own_vectors
 from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd
 from mora_pipeline.evaluation.methods.geoclip import geoclip
+from mora_pipeline.evaluation.methods.inductive import inductive
 from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
 from mora_pipeline.evaluation.methods.neighbours import k_ring
 from mora_pipeline.evaluation.methods.raw import pca, raw
 
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
-OURS = ("mora", "distilled", "dataset:")  # all others are baselines
+OURS = ("mora", "inductive", "distilled", "dataset:")  # all others are baselines
 
 
 def _dataset(name: str, dataset: str) -> Method:
@@ -32,6 +33,7 @@ def _named_dataset(inputs: Inputs, name: str) -> dict[str, MethodVectors]:
 METHODS: Mapping[str, Method] = {
     **{name: _dataset(name, dataset) for name, dataset in LAKE.items()},
     "dataset": _named_dataset,
+    "inductive": inductive,
     "raw": raw,
     "pca": pca,
     "flows": flow_statistics,

@@ -75,10 +75,11 @@ class Inputs:
         return self.reader.features(modality).on(self.cells)
 
     def dataset(self, name: str) -> MethodVectors:
-        """Vectors of the lake; their space is the `encoder` that the dataset's record declares."""
+        """Vectors of the lake; their space is the inductive encoder that made them, if the record tells one."""
         vectors = self.reader.vectors(name, self.cells)
-        encoder = self.reader.inputs[name].details.get("encoder")
-        return MethodVectors(vectors, f"encoder {encoder}" if encoder else None)
+        details = self.reader.inputs[name].details
+        encoder = details.get("encoder_version")
+        return MethodVectors(vectors, f"encoder of {details['encoder_region']} {encoder}" if encoder else None)
 
     def on_cells(self, found: CellVectors) -> Floats:
         """Vectors in the order of `cells`, zeros where there is none."""
