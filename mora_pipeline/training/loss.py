@@ -62,8 +62,8 @@ class _TiledLoss(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         left, right, row_log_sum, column_log_sum = context.saved_tensors
-        # Begin with what the matches S_ii contribute. What columns gather stays transposed: a product with a transposed
-        # tile takes a fifth longer.
+        # Begin with what the matches S_ii contribute. What columns gather stays transposed: on one core a product with
+        # a transposed tile takes a fifth longer.
         left_gradient, transposed = right * -2, left.t().contiguous()
         right_gradient = transposed * -2
         for rows, columns, logits in _tiles(left, right, context.side):
