@@ -39,8 +39,8 @@ VARIANTS: dict[str, dict[str, float]] = {
     "all: the preset `inductive`": {},
     "all, seed 1": {"seed": 1},
     "all, 256 units": {"units": 256},
-    "all, sharpness halved": {"sharpness": 0.1},
-    "all, sharpness doubled": {"sharpness": 0.4},
+    "all, sharpness .1": {"sharpness": 0.1},
+    "all, sharpness .4": {"sharpness": 0.4},
     "all, 6 neighbours": {"neighbours": 6},
 }
 
