@@ -1,7 +1,8 @@
 """How sure a score is: a bootstrap of whole blocks, paired, so that methods are compared on the same resamples.
 
 Neighbouring cells share their errors, so cells are not resampled one by one: a resample draws H3 parents (or the
-groups that the split keeps whole) with replacement, the same ones for every method, seed and task.
+groups that the split keeps whole) with replacement, the same ones for every method, seed and task. Only a task that is
+tested in a handful of them has its cells drawn, again the same ones for all such tasks.
 """
 
 import zlib
@@ -18,10 +19,10 @@ from mora_pipeline.evaluation.labels import Rows
 from mora_pipeline.evaluation.methods.catalogue import is_ours
 from mora_pipeline.evaluation.protocol import Record
 from mora_pipeline.evaluation.trials import BY, Trial, units_of
+from mora_pipeline.region import MEAN
 
 LEVEL = 95.0  # per cent
-FEWEST_BLOCKS = 20  # with fewer, rows are resampled: an interval from a handful of blocks means little
-MEAN = "mean"  # stands for all tasks
+FEWEST_BLOCKS = 20  # with fewer, cells are resampled: an interval from a handful of blocks means little
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, str]  # split, model
 
@@ -80,7 +81,7 @@ def _replicates(records: Sequence[Record], resamples: int, seed: int) -> dict[Ke
     found: dict[Key, dict[str, dict[str, list[Floats]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for record in records:
         trial = record.trial
-        if not trial.skipped:
+        if not trial.skipped and np.ptp(trial.truth) > 0:  # else R² is not defined, as in the table of scores
             values = resampled_r2(trial.truth, record.predicted, *drawn.of(trial))
             found[trial.split, trial.model][trial.task.name][record.method].append(values)
     return {
@@ -107,22 +108,33 @@ def resampled_r2(truth: Floats, predicted: npt.NDArray[np.floating], units: Rows
 
 
 class Resamples:
-    """The same resamples for all methods, seeds and tasks that share a kind of unit."""
+    """The same resamples for all methods, seeds and tasks that share a kind of unit: parents, groups or cells."""
 
     def __init__(self, trials: Sequence[Trial], resamples: int, seed: int = 0) -> None:
         self.resamples, self.seed = resamples, seed
         self.ids: dict[str, Rows] = {}
         self.drawn: dict[str, Floats] = {}
+        tested: dict[tuple[str, str], Rows] = defaultdict(lambda: np.empty(0, np.int64))
         for trial in trials:
-            kind, units = _units(trial)
+            name = trial.task.name, trial.split
+            tested[name] = np.union1d(tested[name], _blocks(trial))
+        self.in_few_blocks = {name for name, blocks in tested.items() if len(blocks) < FEWEST_BLOCKS}
+        for trial in trials:
+            kind, units = self._units(trial)
             self.ids[kind] = np.union1d(self.ids.get(kind, np.empty(0, np.int64)), units)
 
     def of(self, trial: Trial) -> tuple[Rows, Floats]:
         """The units of a trial's tested rows, int64 [n], and how often each unit counts, [1 + resamples, units]."""
-        kind, units = _units(trial)
+        kind, units = self._units(trial)
         if kind not in self.drawn:
             self.drawn[kind] = self._draw(kind)
-        return np.searchsorted(self.ids[kind], units[trial.tested]), self.drawn[kind]
+        return np.searchsorted(self.ids[kind], units), self.drawn[kind]
+
+    def _units(self, trial: Trial) -> tuple[str, Rows]:
+        """The kind of unit that is drawn for a trial, and the unit of each tested row."""
+        if (trial.task.name, trial.split) in self.in_few_blocks:
+            return "cells", trial.task.middle[trial.tested]  # labels of one cell share a vector, and so their errors
+        return (trial.split if trial.split.startswith(BY) else "blocks"), _blocks(trial)
 
     def _draw(self, kind: str) -> Floats:
         size = len(self.ids[kind])
@@ -131,9 +143,6 @@ class Resamples:
         return np.stack([np.ones(size), *drawn])
 
 
-def _units(trial: Trial) -> tuple[str, Rows]:
-    """What resamples draw for a trial: the kind of unit, and the unit of each row of its task."""
-    units = units_of(trial.task, trial.split)
-    if len(np.unique(units)) < FEWEST_BLOCKS:
-        return f"rows of {trial.task.name}, {trial.split}", np.arange(len(units))
-    return (trial.split if trial.split.startswith(BY) else "blocks"), units
+def _blocks(trial: Trial) -> Rows:
+    """The H3 parent, or the group that the split keeps whole, of each tested row."""
+    return units_of(trial.task, trial.split)[trial.tested]

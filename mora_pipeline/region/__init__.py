@@ -20,9 +20,10 @@ from mora_pipeline.region.modalities import (
     TextModality,
 )
 from mora_pipeline.region.parts import Places
-from mora_pipeline.region.tasks import CellTask, GroupTask, Members, PointTask, Published, Task
+from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, PointTask, Published, Task
 
 __all__ = [
+    "MEAN",
     "CellTask",
     "EventColumns",
     "EventsMobility",

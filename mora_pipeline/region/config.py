@@ -13,7 +13,7 @@ from mora_pipeline.region.messages import parse_yaml, sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
 from mora_pipeline.region.modalities import Modality, TableModality, TextModality
 from mora_pipeline.region.parts import Part, Places, problem
-from mora_pipeline.region.tasks import CellTask, GroupTask, Members, Published, Task
+from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, Published, Task
 
 ANCHOR = "mobility"  # the name of the mobility modality, which no other may take
 ModalityName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -70,6 +70,8 @@ class RegionConfig(Part):
     def _fits_together(self) -> Self:
         if ANCHOR in self.modalities:
             raise problem(f"modalities.{ANCHOR} takes the name of the anchor. Give the modality another name")
+        if MEAN in self.tasks:
+            raise problem(f"tasks.{MEAN} takes the name of the mean over all tasks. Give the task another name")
         unknown = sorted({task for scores in self._published().values() for task in scores} - set(self.tasks))
         if unknown:
             raise problem(f"published.scores names {unknown[0]}, which is no task", unknown[0], self.tasks)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from mora_pipeline.region.parts import Name, Part, point_or_place, problem
 
+MEAN = "mean"  # stands for all tasks, in what a benchmark writes; no task may have the name
 Transform = Annotated[
     Literal["none", "log1p"], Field(default="none", description="none, or log1p of the aggregated value")
 ]

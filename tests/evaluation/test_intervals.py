@@ -1,6 +1,7 @@
 """Intervals are paired, resample whole blocks, and say when two methods cannot be told apart."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,11 +50,49 @@ def test_blocks_are_resampled_whole_and_alike_for_all_tasks(make_task: Make) -> 
     assert (weights.sum(axis=1) == 30).all()
 
 
-def test_few_blocks_are_resampled_by_row(make_task: Make) -> None:
-    trial = trial_of(make_task(RANDOM.normal(size=80), num_blocks=FEWEST_BLOCKS - 1))
-    units, weights = Resamples([trial], 10).of(trial)
+def test_few_blocks_are_resampled_by_cell_alike_for_all_tasks(make_task: Make) -> None:
+    tasks = [make_task(RANDOM.normal(size=80), name=name, num_blocks=FEWEST_BLOCKS - 1) for name in ("a", "b")]
+    points = replace(tasks[1], middle=np.arange(80) // 2)  # two labels in each of 40 cells
+    trials = [trial_of(task) for task in (*tasks, points)]
+    drawn = Resamples(trials, 10)
+    (units, weights), (_, others), (pairs, same) = (drawn.of(trial) for trial in trials)
     assert weights.shape == (11, 80)
-    assert np.array_equal(units, trial.tested)
+    assert np.array_equal(units, trials[0].tested)
+    assert np.array_equal(weights, others)
+    assert np.array_equal(weights, same)
+    assert np.array_equal(pairs, trials[2].tested // 2)
+
+
+def test_the_interval_of_a_mean_of_like_tasks_in_few_blocks_is_as_wide_as_that_of_each(make_task: Make) -> None:
+    target = RANDOM.normal(size=120)
+    trials = [trial_of(make_task(target, name=name, num_blocks=5)) for name in ("a", "b", "c")]
+    records = [record(method, trial, 0.5, seed) for seed, method in enumerate(("mora", "raw")) for trial in trials]
+    rows = {row["task"]: row for row in interval_table(records, 200).to_pylist() if row["method"] == "mora"}
+    for end in ("low", "high", "difference_low", "difference_high"):
+        assert rows["mean"][end] == pytest.approx(rows["a"][end])
+
+
+def test_only_blocks_that_are_tested_count(make_task: Make) -> None:
+    """In a transfer, the blocks of the region that is fitted are never tested."""
+    task = make_task(RANDOM.normal(size=400), num_blocks=40)
+    tested, fitted = np.arange(100), np.arange(100, 400)  # tested in ten blocks
+    units, weights = (drawn := Resamples([trial := Trial(task, "from_x", 0, "ridge", [(fitted, tested)])], 10)).of(
+        trial
+    )
+    assert list(drawn.ids) == ["cells"]
+    assert weights.shape == (11, 100)
+    assert np.array_equal(units, tested)
+
+
+def test_what_has_no_score_has_no_interval_either(make_task: Make) -> None:
+    flat = make_task(np.repeat([0.0, 1.0], 50), name="flat", num_blocks=25)
+    rows = np.arange(100)
+    constant = Trial(flat, "random", 0, "ridge", [(rows, rows[:20])])  # all that is tested is 0
+    whole = Trial(make_task(RANDOM.normal(size=100), name="whole", num_blocks=25), "random", 0, "ridge", [(rows, rows)])
+    records = [record(method, trial, 0.5, 1) for method in ("mora", "raw") for trial in (constant, whole)]
+    found = {(row["method"], row["task"]): row["r2"] for row in interval_table(records, 100).to_pylist()}
+    assert ("mora", "flat") not in found
+    assert found["mora", "mean"] == found["mora", "whole"]
 
 
 def test_ours_is_compared_with_the_best_baseline_and_the_interval_covers_the_difference(make_task: Make) -> None:

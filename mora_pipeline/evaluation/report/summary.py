@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.intervals import MEAN
 from mora_pipeline.evaluation.regressors import PROBE
 from mora_pipeline.evaluation.report.tables import MODELS, split_title
 from mora_pipeline.evaluation.trials import BLOCKED
+from mora_pipeline.region import MEAN
 
 AHEAD, BEHIND, UNDECIDED = "ahead", "behind", "undecided"
 
@@ -57,9 +57,12 @@ class Comparison:
 
 
 def comparisons(intervals: pa.Table) -> list[Comparison]:
-    """Each of our methods against the best baseline: blocked folds first, the linear probe last."""
+    """Each of our methods against the best baseline: blocked folds first, the linear probe last.
+
+    A difference without an interval (no resample's labels varied) is left out.
+    """
     frame = intervals.to_pandas()
-    frame = frame[frame["baseline"].notna()]
+    frame = frame[frame["baseline"].notna() & frame["difference_low"].notna()]
     found = []
     for (method, split, model), rows in frame.groupby(["method", "split", "model"], sort=False):
         tasks = rows[rows["task"] != MEAN].copy()
