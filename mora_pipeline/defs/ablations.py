@@ -55,7 +55,8 @@ def ablations(
         table = pa.concat_tables(tables)
         work.begin("ablations").write(table)
         metadata = {"table": dg.MetadataValue.md(ablation_markdown(table)), "variants": len(chosen)}
-        return work.finish(by_name(every_variant_scored(table)), metadata)
+        details = {"parameters": config.model_dump(mode="json")}
+        return work.finish(by_name(every_variant_scored(table)), metadata, details)
 
 
 def _variant(
@@ -73,7 +74,7 @@ def _variant(
 
     told: dict[str, Any] = {"variant": variant.name, "family": variant.family, **config.model_dump()}
     with tracking.run(work, told) as run:
-        found = train_variant(inputs, variant, config.alignment())
+        found = train_variant(inputs, variant, config.alignment(), config.line())
         kept = KeptArrays(work.home / "cache" / "scores")
         scores = scores_table(run_benchmark({"mora": found.vectors}, tasks, config.benchmark(), kept=kept))
         log_scores(run, scores)
@@ -85,12 +86,12 @@ def _variant(
 
 
 def every_variant_scored(table: pa.Table) -> dg.AssetCheckResult:
-    """All variants have a score for the same trials."""
+    """All variants have a score for the same trials, of which there is one at least."""
     scored: dict[str, set[tuple[Any, ...]]] = {}
     for row in table.to_pylist():
         trials = scored.setdefault(row["variant"], set())
         if row["r2"] is not None:
             trials.add((row["task"], row["split"], row["seed"], row["model"]))
-    return result(
-        "every_variant_scored", len({frozenset(trials) for trials in scored.values()}) <= 1, variants=len(scored)
-    )
+    alike = len({frozenset(trials) for trials in scored.values()}) == 1
+    trials = max(map(len, scored.values()), default=0)
+    return result("every_variant_scored", alike and trials > 0, variants=len(scored), trials=trials)

@@ -152,6 +152,6 @@ CHECKS = {
     "one_row_per_cell": "There is one row for each of the region's cells, in their order.",
     "no_nan": "Every number is finite.",
     "every_method_scored": "All methods have scores for the same trials.",
-    "every_variant_scored": "All variants have scores for the same trials.",
+    "every_variant_scored": "All variants have scores for the same trials, of which there is one at least.",
     "not_collapsed": "The vectors differ between cells, in more than a few directions.",
 }

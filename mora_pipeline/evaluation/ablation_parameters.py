@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mora_pipeline.evaluation.parameters import DEFAULT_SEEDS, PROTOCOLS, BenchmarkParameters
-from mora_pipeline.training.parameters import AlignmentParameters
+from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
 FAMILIES = (
     "anchor", "modalities", "graph", "sampling", "start", "layers", "dimension", "temperature", "scaling",
@@ -49,6 +49,10 @@ class AblationParameters(BaseModel):
     def alignment(self) -> AlignmentParameters:
         """What all variants share."""
         return AlignmentParameters(maximum_epochs=self.alignment_epochs, seed=self.training_seed)
+
+    def line(self) -> LineParameters:
+        """What all variants share that train their own LINE, or start from chance."""
+        return LineParameters(seed=self.training_seed)
 
     def benchmark(self) -> BenchmarkParameters:
         """How all variants are judged."""

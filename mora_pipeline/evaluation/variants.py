@@ -66,7 +66,7 @@ def train_variant(
     Args:
         inputs: the region's; vectors are kept in its cache.
         alignment: common settings of all variants; default: the method's.
-        line: settings of LINE, where a variant trains its own.
+        line: settings of LINE, where a variant trains its own; its seed also draws a random start.
     """
     started = time.perf_counter()
     alignment = (alignment or AlignmentParameters()).model_copy(update=variant.alignment)

@@ -1,48 +1,51 @@
 """Ablations in the report: a ladder a family, and the curve of more cells; published effects stand beside ours."""
 
+from typing import Any
+
 import pandas as pd
 import pyarrow as pa
 
 from mora_pipeline.evaluation.ablations import BASE, published_effect, relative_effects, share_of_cells
 from mora_pipeline.evaluation.report.charts import bars, curve
-from mora_pipeline.evaluation.report.tables import MISSING, split_title
+from mora_pipeline.evaluation.report.tables import MISSING, MODELS, sections, split_title
 
 SCALING = "scaling"
 
 
 def effects(ablations: pa.Table) -> pd.DataFrame:
-    """Mean R² of each variant over the tasks that all have a score for, a row a split and variant.
+    """Mean R² of each variant over the tasks that all have a score for, a row a split, model and variant.
+
+    Splits and variants that no task has a score of are left out.
 
     Returns:
-        Columns split, family, variant, r2, effect (per cent of the base's R²) and published (text, often empty).
+        Columns judged (split and model in words), family, variant, r2, effect (per cent of the base's R²) and published
+        (text, often empty).
     """
-    frame = ablations.to_pandas()
-    found = []
-    for split, rows in frame.groupby("split", sort=False):
-        means = rows.groupby(["variant", "task"], sort=False)["r2"].mean().unstack()
-        mean = means.dropna(axis=1).mean(axis=1)
+    found: list[dict[str, Any]] = []
+    for split, model, rows in sections(ablations.to_pandas()):
+        means = rows.groupby(["variant", "task"], sort=False)["r2"].mean().unstack().dropna(how="all")
+        mean = means.dropna(axis=1).mean(axis=1).dropna()
         family = rows.drop_duplicates("variant").set_index("variant")["family"]
-        order = [name for name in family.index if name in mean.index]
         told = relative_effects(mean.to_dict())
         found += [
-            {"split": split, "family": family[name], "variant": name, "r2": mean[name], "effect": told[name],
-             "published": published_effect(name)}
-            for name in order
+            {"judged": f"{split_title(split)}, {MODELS[model]}", "family": family[name], "variant": name,
+             "r2": mean[name], "effect": told[name], "published": published_effect(name)}
+            for name in family.index if name in mean.index
         ]  # fmt: skip
-    return pd.DataFrame(found, columns=["split", "family", "variant", "r2", "effect", "published"])
+    return pd.DataFrame(found, columns=["judged", "family", "variant", "r2", "effect", "published"])
 
 
 def ablation_markdown(ablations: pa.Table) -> str:
-    """A table a split: variant, mean R², ours and the paper's change."""
+    """A table a split and model: variant, mean R², ours and the paper's change."""
     parts = []
-    for split, rows in effects(ablations).groupby("split", sort=False):
+    for judged, rows in effects(ablations).groupby("judged", sort=False):
         lines = ["| variant | mean R² | change | paper |", "|---|---:|---:|---:|"]
         lines += [
             f"| {row['variant']} | {_number(row['r2'])} | {_percent(row['effect'])} | {row['published']} |"
             for _, row in rows.iterrows()
         ]
-        parts.append(f"**Ablations, {split_title(str(split))}**\n\n" + "\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+        parts.append(f"**Ablations, {judged}**\n\n" + "\n".join(lines))
+    return "\n\n".join([*parts, ablation_note(ablations)]) + "\n"
 
 
 def ablation_note(ablations: pa.Table) -> str:
@@ -51,27 +54,27 @@ def ablation_note(ablations: pa.Table) -> str:
         return "None were made for this region yet: mora ablate makes them."
     return (
         "Mean R² over the tasks that all variants have a score for, one change at a time; beside each bar its change "
-        "in per cent of the base, and in brackets what the paper reports for China."
+        "in per cent of the base, and in brackets what the paper reports for China. Every variant was trained once, "
+        "from one seed, and has no interval: how far another seed would move it is not known, so a change of one or "
+        "two per cent may be chance."
     )
 
 
 def ablation_figures(ablations: pa.Table) -> dict[str, str]:
     """SVG by caption."""
     found: dict[str, str] = {}
-    for split, rows in effects(ablations).groupby("split", sort=False):
+    for judged, rows in effects(ablations).groupby("judged", sort=False):
         base = rows[rows["family"] == BASE]
         for family, own in rows[rows["family"] != BASE].groupby("family", sort=False):
             shown = pd.concat([base, own])
             values = dict(zip(shown["variant"], shown["r2"], strict=True))
             labels = {_less_family(row["variant"]): _label(row) for _, row in own.iterrows()} | _base(base)
             lengths = {_less_family(name): value for name, value in values.items()}
-            found[f"{str(family).capitalize()}, {split_title(str(split))}"] = bars(lengths, BASE, labels)
+            found[f"{str(family).capitalize()}, {judged}"] = bars(lengths, BASE, labels)
             if family == SCALING:
                 shares = share_of_cells(list(values))
                 points = [(share, values[name]) for name, share in shares.items() if name in values]
-                found[f"Scaling curve, {split_title(str(split))}"] = curve(
-                    points, "Mean R² by share of cells trained on"
-                )
+                found[f"Scaling curve, {judged}"] = curve(points, "Mean R² by share of cells trained on")
     return found
 
 

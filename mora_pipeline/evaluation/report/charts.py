@@ -74,7 +74,7 @@ def bars(values: Mapping[str, float], reference: str, labels: Mapping[str, str])
         labels: a text beside each bar.
     """
     known = [value for value in values.values() if np.isfinite(value)]
-    scale = _Scale(min(0.0, *known), max(0.01, *known), _LABEL, WIDTH - _BESIDE - 4)
+    scale = _Scale(min([0.0, *known]), max([0.01, *known]), _LABEL, WIDTH - _BESIDE - 4)
     parts = []
     for at, (name, value) in enumerate(values.items()):
         y, colour = _ROW * at + 4, "#08519c" if name == reference else "#6baed6"
