@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.kept_scores import KeptArrays, digest, digest_of_task, key_of
+from mora_pipeline.evaluation.kept_scores import KeptArrays, digest, key_of
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.regressors import BOOSTED, Floats, make_regressor
 from mora_pipeline.evaluation.tasks import Task
@@ -31,10 +31,11 @@ class Fitter:
             vectors: [N, d].
             tell: called with the number of fits done and what they were.
         """
-        keys = self._keys(vectors, task, trials)
+        features = features_of(task, vectors)
+        keys = self._keys(features, task, trials)
         found = [self._find(key, trial) for key, trial in zip(keys, trials, strict=True)]
         missing = [trial for trial, have in zip(trials, found, strict=True) if have is None]
-        pending = iter(self._submit(vectors, task, missing))
+        pending = iter(self._submit(features, task, missing))
         results = []
         for trial, key, have in zip(trials, keys, found, strict=True):
             if have is not None:
@@ -50,10 +51,10 @@ class Fitter:
                 self.kept.keep(key, results[-1])
         return results
 
-    def _keys(self, vectors: Floats, task: Task, trials: Sequence[Trial]) -> list[str]:
+    def _keys(self, features: Floats, task: Task, trials: Sequence[Trial]) -> list[str]:
         if not self.kept:
             return [""] * len(trials)
-        data = [digest([vectors]), digest_of_task(task.target, task.membership)]
+        data = [digest([features]), digest([task.target])]
         return [key_of(data, trial, self.parameters) for trial in trials]
 
     def _find(self, key: str, trial: Trial) -> Predictions | None:
@@ -62,11 +63,10 @@ class Fitter:
         found = self.kept.find(key) if self.kept else None
         return found if found is not None and len(found) == len(trial.tested) else None
 
-    def _submit(self, vectors: Floats, task: Task, trials: Sequence[Trial]) -> list[Pending]:
-        """Start all fits; the task's features, and LightGBM's bins of them, are made once."""
+    def _submit(self, features: Floats, task: Task, trials: Sequence[Trial]) -> list[Pending]:
+        """Start all fits; LightGBM's bins of the features are made once."""
         if not trials:
             return []
-        features = np.asarray(task.membership.astype(vectors.dtype) @ vectors)
         num_fits = sum(len(trial.folds) for trial in trials if trial.model in BOOSTED)
         threads = max(1, num_threads(self.parameters) // max(num_fits, 1))
         regressors = {
@@ -74,6 +74,11 @@ class Fitter:
             for model in {trial.model for trial in trials}
         }
         return [[self.pool.submit(regressors[trial.model], *fold) for fold in trial.folds] for trial in trials]
+
+
+def features_of(task: Task, vectors: Floats) -> Floats:
+    """What a task's labels are predicted from, [n, d]: the vector of the cell, or the mean of a group's cells."""
+    return np.asarray(task.membership.astype(vectors.dtype) @ vectors)
 
 
 def num_threads(parameters: BenchmarkParameters) -> int:

@@ -72,16 +72,11 @@ def digest(arrays: Iterable[npt.NDArray[Any]]) -> str:
     return found.hexdigest()
 
 
-def digest_of_task(target: npt.NDArray[np.float64], membership: Any) -> str:
-    """A name for a task's labels and the cells that they belong to."""
-    return digest([target, membership.indptr, membership.indices, membership.data])
-
-
 def key_of(data: Iterable[str], trial: Trial, parameters: BenchmarkParameters) -> str:
     """A name for what a trial's predictions depend on: data, folds, model, settings, versions of code and libraries.
 
     Args:
-        data: names of the vectors' and the task's content.
+        data: names of the features' and the labels' content.
     """
     told: Mapping[str, Any] = {
         "code": code_of_regressors(),

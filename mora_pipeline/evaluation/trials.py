@@ -131,6 +131,8 @@ def _unusable(task: Task, split: str, parameters: BenchmarkParameters) -> str | 
         return f"{len(task.target)} labelled rows, at least {parameters.minimum_rows} needed (dropped: {lost})"
     if np.ptp(task.target) == 0:
         return f"every label is {task.target[0]:g}"
+    if split == PUBLISHED and task.target.min() < 0:
+        return f"labels go down to {task.target.min():g}, and this protocol clips predictions at 0"
     if (split == BLOCKED or split.startswith(BY)) and len(np.unique(units_of(task, split))) < 2:
         return "all rows lie in one block"
     if split.startswith(FEW_SHOT):

@@ -72,6 +72,16 @@ def test_another_seed_or_protocol_fits_only_its_own_trials(
     assert sorted(fits[MODELS + 1 :]) == ["ridge", "short_boosting"]
 
 
+def test_another_way_from_cells_to_labels_fits_anew(
+    tmp_path: Path, fits: list[str], task: Callable[[str, int], Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods, kept = {"mora": np.random.default_rng(0).normal(size=(200, 4))}, KeptArrays(tmp_path)
+    judged(methods, [task("crime", 1)], QUICK, kept=kept)
+    monkeypatch.setattr(fitting, "features_of", lambda task, vectors: 2 * (task.membership @ vectors))
+    judged(methods, [task("crime", 1)], QUICK, kept=kept)
+    assert len(fits) == 2 * MODELS
+
+
 def test_a_stopped_benchmark_goes_on(tmp_path: Path, fits: list[str], task: Callable[[str, int], Task]) -> None:
     random, kept = np.random.default_rng(0), KeptArrays(tmp_path / "scores")
     methods = {name: random.normal(size=(200, 4)) for name in ("mora", "raw", "line")}

@@ -1,11 +1,16 @@
 """Protocols by name give the trials that they promise."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, cross_val_predict
 
 from mora_pipeline.evaluation.parameters import FULL_METHODS, PROTOCOLS, BenchmarkParameters
+from mora_pipeline.evaluation.protocol import run_benchmark
 from mora_pipeline.evaluation.tasks import Task
 from mora_pipeline.evaluation.trials import make_trials
 
@@ -15,7 +20,7 @@ Make = Callable[..., Task]
 @pytest.fixture
 def task(make_task: Make) -> Task:
     states = np.arange(400) % 4
-    return make_task(np.random.default_rng(0).normal(size=400), num_blocks=40, groupings={"state": states})
+    return make_task(np.random.default_rng(0).normal(10, 1, 400), num_blocks=40, groupings={"state": states})
 
 
 def trials(task: Task, *protocols: str) -> list[tuple[str, int, str]]:
@@ -50,13 +55,28 @@ def test_folds_by_group_keep_every_group_whole(task: Task) -> None:
 
 
 def test_the_published_folds_follow_the_order_of_the_places(make_task: Make) -> None:
-    from dataclasses import replace
-
     order = np.random.default_rng(1).permutation(100)
     task = replace(make_task(np.arange(100.0)), order=order)
     (trial,) = make_trials(task, BenchmarkParameters(protocols=["published"]))
     tested = [set(order[test]) for _, test in trial.folds]
     assert tested == [set(range(start, start + 10)) for start in range(0, 100, 10)]
+
+
+def test_the_published_protocol_is_scikit_learns_ridge_in_pooled_folds_clipped_at_0(make_task: Make) -> None:
+    random = np.random.default_rng(2)
+    vectors, order = random.normal(size=(100, 3)), random.permutation(100)
+    counts = np.maximum(vectors @ [2.0, -1.0, 0.5] + random.normal(size=100), 0)
+    methods, tasks = {"m": vectors}, [replace(make_task(counts), order=order)]
+    (found,) = run_benchmark(methods, tasks, BenchmarkParameters(protocols=["published"]))
+    placed = np.argsort(order)
+    predicted = cross_val_predict(Ridge(1.0), vectors[placed], counts[placed], cv=KFold(10))
+    assert (predicted < 0).any()
+    assert found.row()["r2"] == pytest.approx(r2_score(counts[placed], np.maximum(predicted, 0)), abs=1e-6)
+
+
+def test_labels_below_0_are_not_judged_by_predictions_clipped_at_0(make_task: Make) -> None:
+    (trial,) = make_trials(make_task(np.arange(100.0) - 3), BenchmarkParameters(protocols=["published"]))
+    assert trial.skipped == "labels go down to -3, and this protocol clips predictions at 0"
 
 
 def test_few_groups_get_ridge_once_though_two_protocols_ask(make_task: Make) -> None:
