@@ -1,7 +1,8 @@
 """A whole benchmark of a region: its tasks, the methods asked for, and what came out of judging them."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -18,18 +19,27 @@ from mora_pipeline.evaluation.protocol import Progress, Record, run_benchmark, r
 from mora_pipeline.evaluation.regressors import PROBE
 from mora_pipeline.evaluation.tasks import Task, load_tasks
 from mora_pipeline.evaluation.transfer import stacked, transfer_trials
-from mora_pipeline.evaluation.trials import BLOCKED, RANDOM
+from mora_pipeline.evaluation.trials import BLOCKED, RANDOM, Trial
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Tasks, methods, and `schemas.BENCHMARK`, `schemas.INTERVALS` and `schemas.PREDICTIONS` of judging them."""
+    """Tasks, methods, and `schemas.BENCHMARK`, `schemas.INTERVALS` and `schemas.PREDICTIONS` of judging them.
 
+    Attributes:
+        parameters: those asked for, with the protocols that region.yaml adds.
+        not_transferred: why a method was left out, by region fitted on, then method.
+    """
+
+    parameters: BenchmarkParameters
     tasks: list[Task]
     methods: dict[str, MethodVectors]
     scores: pa.Table
     intervals: pa.Table
     predictions: pa.Table
+    not_transferred: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def judge(
@@ -56,10 +66,15 @@ def judge(
     methods = make_methods(parameters.methods, parameters.files, inputs)
     vectors = {name: own.vectors for name, own in methods.items()}
     records = run_benchmark(vectors, tasks, parameters, progress, kept)
-    if "transfer" in parameters.protocols:
-        records += _transfers(methods, tasks, inputs, sources or {}, parameters, progress, kept)
-    intervals = interval_table(records, parameters.resamples)
-    return Judged(tasks, methods, scores_table(records), intervals, predictions_table(records, inputs.cells))
+    left_out: dict[str, dict[str, str]] = {}
+    for region in parameters.transfer_from if "transfer" in parameters.protocols else []:
+        source = (sources or {}).get(region)
+        if source is None or region == inputs.reader.region:
+            raise UserError(f"benchmark: transfer_from names '{region}', which is not another region of this home.")
+        both, left_out[region] = _shared(methods, inputs.reader.region, source, parameters)
+        records += run_trials(both, _transfer_trials(tasks, source, inputs, parameters), parameters, progress, kept)
+    intervals, predictions = interval_table(records, parameters.resamples), predictions_table(records, inputs.cells)
+    return Judged(parameters, tasks, methods, scores_table(records), intervals, predictions, left_out)
 
 
 def checked_tasks(inputs: Inputs, parameters: BenchmarkParameters) -> list[Task]:
@@ -77,32 +92,33 @@ def _flow_columns(inputs: Inputs) -> InputColumns:
     return InputColumns(STATISTICS, statistics, np.ones(len(statistics), dtype=bool))
 
 
-def _transfers(
-    methods: Mapping[str, MethodVectors],
-    tasks: Sequence[Task],
-    inputs: Inputs,
-    sources: Mapping[str, Inputs],
-    parameters: BenchmarkParameters,
-    progress: Progress | None,
-    kept: KeptArrays | None,
-) -> list[Record]:
-    records: list[Record] = []
-    for region in parameters.transfer_from:
-        if region == inputs.reader.region or region not in sources:
-            raise UserError(f"benchmark: transfer_from names '{region}', which is not another region of this home.")
-        there = make_methods(parameters.methods, parameters.files, sources[region])
-        shared = shared_methods(methods, there)
-        trials = transfer_trials(tasks, checked_tasks(sources[region], parameters), region, parameters)
-        if not shared or not trials:
-            what = "no method" if not shared else "no task"
-            raise UserError(
-                f"benchmark: '{region}' and '{inputs.reader.region}' share {what}. Methods transfer if their numbers "
-                "mean the same in both (coordinates, sines, flows, constant, raw of equal modalities with "
-                "raw_components=0, files, datasets of one encoder); tasks, if they have the same name."
-            )
-        both = {name: stacked(*pair) for name, pair in shared.items()}
-        records += run_trials(both, trials, parameters, progress, kept)
-    return records
+def _shared(
+    methods: Mapping[str, MethodVectors], region: str, source: Inputs, parameters: BenchmarkParameters
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Vectors over the cells of both regions, of the methods that both share, and why the others are left out."""
+    shared, reasons = shared_methods(methods, parameters.files, source)
+    for name, reason in reasons.items():
+        logger.warning("%s is not transferred from '%s': %s", name, source.reader.region, reason)
+    if not shared:
+        raise UserError(
+            f"benchmark: '{source.reader.region}' and '{region}' share no method. Methods transfer if their numbers "
+            "mean the same in both (coordinates, sines, flows, constant, raw of equal modalities with "
+            "raw_components=0, files, datasets of one encoder). "
+            + " ".join(f"{name}: {reason.rstrip('.')}." for name, reason in reasons.items())
+        )
+    return {name: stacked(*pair) for name, pair in shared.items()}, reasons
+
+
+def _transfer_trials(
+    tasks: Sequence[Task], source: Inputs, inputs: Inputs, parameters: BenchmarkParameters
+) -> list[list[Trial]]:
+    trials = transfer_trials(tasks, checked_tasks(source, parameters), source.reader.region, parameters)
+    if not trials:
+        raise UserError(
+            f"benchmark: '{source.reader.region}' and '{inputs.reader.region}' share no task: they need one of the "
+            "same name."
+        )
+    return trials
 
 
 def main_split(records: Sequence[Record]) -> str:

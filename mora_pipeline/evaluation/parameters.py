@@ -1,5 +1,7 @@
 """What the benchmark may be told: a pydantic model without torch, so that Dagster's configuration can reuse it."""
 
+import re
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 PROTOCOLS = {
@@ -78,6 +80,17 @@ class BenchmarkParameters(BaseModel):
         if unknown := sorted(set(protocols) - set(PROTOCOLS)):
             raise ValueError(f"there is no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
         return protocols
+
+    @field_validator("files")
+    @classmethod
+    def _names_to_show(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):  # they name metrics in MLflow and rows of tables
+                raise ValueError(
+                    f"files calls {files[name]} '{name}': use letters, digits, underscores, dots and hyphens, 64 at "
+                    "most"
+                )
+        return files
 
     def full(self) -> "BenchmarkParameters":
         """Every method that needs no further package, every protocol within the region, and five seeds."""

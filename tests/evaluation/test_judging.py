@@ -58,6 +58,7 @@ def test_a_region_is_judged_by_every_method_with_intervals_and_predictions(
     found = judge(inputs, parameters, kept=KeptArrays(tmp_path / "scores"))
     assert found.scores.schema.equals(schemas.BENCHMARK)
     assert set(found.scores["split"].to_pylist()) == {"random", "blocked", "by_state", "published"}
+    assert found.parameters.protocols == [*parameters.protocols, "published"]
     assert set(found.intervals["method"].to_pylist()) == {"mora", "raw", "coordinates", "flows"}
     rows = {(row["method"], row["split"], row["model"]): row["r2"] for row in found.scores.to_pylist()}
     assert rows["coordinates", "random", "ridge"] > 0.9
@@ -118,7 +119,9 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
         }
     )
     sources = {"other_city": make_inputs(other, lake, 0)}
-    rows = judge(make_inputs(config, lake, 0), parameters, sources).scores.to_pylist()
+    found = judge(make_inputs(config, lake, 0), parameters, sources)
+    rows = found.scores.to_pylist()
+    assert found.not_transferred["other_city"].keys() == {"mora"}
     assert {row["split"] for row in rows} == {"from_other_city"}
     assert {row["method"] for row in rows} == {"coordinates", "flows", "raw", "dataset:shared"}
     probe = {row["method"]: row["r2"] for row in rows if row["model"] == "ridge"}

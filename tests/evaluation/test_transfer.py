@@ -6,10 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from lightgbm import LGBMRegressor
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol import run_trials, scores_table
+from mora_pipeline.evaluation.regressors import PROBE_ALPHAS
 from mora_pipeline.evaluation.tasks import Task
 from mora_pipeline.evaluation.transfer import stacked, transfer_trials
 
@@ -36,7 +40,9 @@ def test_it_is_what_a_model_fitted_there_predicts_here(regions: tuple[np.ndarray
     found = {row["model"]: row["r2"] for row in scores}
     expected = r2_score(task.target, np.asarray(plain.predict(here)))
     assert found["short_boosting"] == pytest.approx(expected, abs=1e-6)
-    assert found["ridge"] < 1  # the level differs by 1, which nobody here has told it
+    probe = make_pipeline(StandardScaler(), RidgeCV(PROBE_ALPHAS)).fit(there, source.target)
+    expected = r2_score(task.target, probe.predict(here))
+    assert found["ridge"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_tasks_pair_by_name_and_what_cannot_be_fitted_says_why(

@@ -16,7 +16,7 @@ from mora_pipeline.evaluation.methods.neighbours import k_ring
 from mora_pipeline.evaluation.methods.raw import pca, raw
 
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
-OURS = ("mora", "inductive", "distilled", "dataset:")  # all others are baselines
+OURS = ("mora", "inductive", "distilled")  # all others are baselines, and so are files and other datasets
 
 
 def _dataset(name: str, dataset: str) -> Method:
@@ -64,7 +64,7 @@ def make_methods(names: Sequence[str], files: Mapping[str, str], inputs: Inputs)
             raise UserError(f"benchmark: there is no method '{asked}'; there are {', '.join(METHODS)}.{hint}")
         found.update(METHODS[name](inputs, argument))
     for name, path in files.items():
-        if name in found:
+        if name in found or name in METHODS:
             raise UserError(f"benchmark: files calls {path} '{name}', which is a method's name. Choose another.")
         found[name] = own_vectors(inputs, path)
     return found
@@ -72,15 +72,37 @@ def make_methods(names: Sequence[str], files: Mapping[str, str], inputs: Inputs)
 
 def is_ours(method: str) -> bool:
     """Whether a method is what the benchmark is about, rather than a baseline."""
-    return method.startswith(OURS)
+    datasets = {f"dataset:{LAKE[name]}" for name in OURS if name in LAKE}
+    return method in OURS or method in datasets
 
 
 def shared_methods(
-    here: Mapping[str, MethodVectors], there: Mapping[str, MethodVectors]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Vectors of the methods that mean the same in both regions, by name: here and there."""
-    return {
-        name: (own.vectors, there[name].vectors)
-        for name, own in here.items()
-        if own.space is not None and name in there and there[name].space == own.space
-    }
+    here: Mapping[str, MethodVectors], files: Mapping[str, str], there: Inputs
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, str]]:
+    """The methods whose numbers mean the same in both regions, and why others do not transfer.
+
+    Args:
+        here: vectors in this region, by the name shown.
+        files: the user's own vectors, by the name shown.
+        there: the other region's inputs; only methods that can be shared are made from them.
+
+    Returns:
+        Vectors by name, here and there; reasons by name.
+    """
+    shared: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    reasons: dict[str, str] = {}
+    for name, own in here.items():
+        if own.space is None:
+            reasons[name] = "its vectors mean something in their own region alone"
+            continue
+        own_file = {name: files[name]} if name in files else {}
+        try:
+            found = make_methods([] if own_file else [name], own_file, there).get(name)
+        except UserError as error:
+            reasons[name] = str(error)
+            continue
+        if found is None or found.space != own.space:
+            reasons[name] = "its numbers mean something else there"
+        else:
+            shared[name] = own.vectors, found.vectors
+    return shared, reasons

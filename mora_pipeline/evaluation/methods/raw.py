@@ -37,13 +37,14 @@ def pca(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
 
 def _together(inputs: Inputs, names: Sequence[str]) -> MethodVectors:
     features = [inputs.features(name) for name in names]
-    told = [
-        (name, _meaning(inputs, name), vectors.shape[1]) for name, (vectors, _) in zip(names, features, strict=True)
+    told = [  # a modality that some cells lack has a flag of presence beside it, which shifts the columns after it
+        (name, _meaning(inputs, name), vectors.shape[1], bool(present.all()))
+        for name, (vectors, present) in zip(names, features, strict=True)
     ]
-    # Components of one region's features mean nothing in another's; nor does a flag that one region has alone.
+    # Components of one region's features mean nothing in another's.
     reduced = any(inputs.raw_components and vectors.shape[1] > inputs.raw_components for vectors, _ in features)
     vectors = raw_features(features, inputs.raw_components)
-    return MethodVectors(vectors, None if reduced else f"raw {told} {vectors.shape[1]}")
+    return MethodVectors(vectors, None if reduced else f"raw {told}")
 
 
 def _meaning(inputs: Inputs, name: str) -> object:

@@ -1,6 +1,7 @@
 """Every method gives a vector a cell by its name, and none sees a label."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,10 +13,21 @@ import torch
 from scipy import sparse
 
 from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.methods import METHODS, Inputs, MethodVectors, make_methods, shared_methods
+from mora_pipeline.evaluation.methods import (
+    METHODS,
+    Inputs,
+    MethodVectors,
+    catalogue,
+    make_methods,
+    shared_methods,
+)
+from mora_pipeline.evaluation.methods.catalogue import is_ours
 from mora_pipeline.evaluation.methods.coordinates import SCALES, sine_features
 from mora_pipeline.evaluation.methods.flows import log_flow_components, statistics
-from mora_pipeline.evaluation.methods.interface import Edges
+from mora_pipeline.evaluation.methods.interface import Edges, Method
+from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.lake import Lake
+from mora_pipeline.region import RegionConfig
 from mora_pipeline.schemas import CellVectors
 
 
@@ -117,12 +129,62 @@ def test_a_file_that_cannot_be_used_is_told_in_one_message(inputs: Inputs, tmp_p
             make_methods(["constant"], {"mine": str(tmp_path / f"{name}.parquet")}, inputs)
     with pytest.raises(UserError, match="which is a method's name"):
         make_methods(["constant"], {"constant": "x.parquet"}, inputs)
+    with pytest.raises(UserError, match="which is a method's name"):
+        make_methods(["constant"], {"mora": "x.parquet"}, inputs)
 
 
-def test_methods_are_shared_only_where_their_numbers_mean_the_same() -> None:
+def test_methods_are_shared_only_where_their_numbers_mean_the_same(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = np.zeros((3, 2))
+    made: list[str] = []
+
+    def maker(name: str, space: str | None) -> Method:
+        def make(_: Inputs, __: str) -> dict[str, MethodVectors]:
+            made.append(name)
+            return {name: MethodVectors(one + 1, space)}
+
+        return make
+
+    methods = {"a": maker("a", "x"), "b": maker("b", "z"), "c": maker("c", None), "dataset": METHODS["dataset"]}
+    monkeypatch.setattr(catalogue, "METHODS", methods)
     here = {"a": MethodVectors(one, "x"), "b": MethodVectors(one, "y"), "c": MethodVectors(one)}
-    there = {"a": MethodVectors(one + 1, "x"), "b": MethodVectors(one, "z"), "c": MethodVectors(one)}
-    shared = shared_methods(here, there)
+    here |= {"dataset:other": MethodVectors(one, "x"), "mine": MethodVectors(one, "file")}
+    shared, reasons = shared_methods(here, {"mine": "absent.parquet"}, inputs)
     assert set(shared) == {"a"}
     assert (shared["a"][1] == 1).all()
+    assert made == ["a", "b"]  # what no region shares is not made there
+    assert set(reasons) == {"b", "c", "dataset:other", "mine"}
+    assert "has not been made yet" in reasons["dataset:other"]
+    assert "absent.parquet" in reasons["mine"]
+
+
+def test_raw_features_with_a_flag_of_presence_are_no_others(
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
+) -> None:
+    """Two modalities of which one region lacks the first in some cells, another the second: as many columns."""
+    ages = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
+    spaces = []
+    for lacking in ("ages", "homes"):
+        config = region({}, modalities={"ages": ages, "homes": ages})
+        lake = write_lake(config)
+        whole = lake.read(f"features/{lacking}", config.region)
+        draft = lake.begin(f"features/{lacking}", config.region)
+        draft.write(whole.table().slice(1))
+        draft.publish(whole.details)
+        spaces.append(make_methods(["raw"], {}, make_inputs(config, lake))["raw"].space)
+    assert None not in spaces
+    assert spaces[0] != spaces[1]
+
+
+def test_ours_are_the_embeddings_by_whatever_name_and_no_other_vectors() -> None:
+    ours = ("mora", "inductive", "distilled", "dataset:embeddings", "dataset:distilled_encoder")
+    assert all(map(is_ours, ours))
+    assert not any(map(is_ours, ("mora_v2", "distilled.old", "line", "dataset:line_vectors", "dataset:other", "raw")))
+
+
+def test_a_name_that_cannot_name_a_metric_is_refused() -> None:
+    assert BenchmarkParameters(files={"node2vec-1.0_x": "a.parquet"}).files
+    for name in ("a(b)", "<b>", "a|b", "", "r2/x", "line\nbreak"):
+        with pytest.raises(ValueError, match="use letters, digits"):
+            BenchmarkParameters(files={name: "a.parquet"})
