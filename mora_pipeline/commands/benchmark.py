@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mora_pipeline.evaluation.report import ReportData
+    from mora_pipeline.lake import Lake
+    from mora_pipeline.region import RegionConfig
 
 SETTINGS = click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One setting; repeatable.")
 
@@ -16,9 +17,15 @@ SETTINGS = click.option("--set", "assignments", multiple=True, metavar="KEY=VALU
 @click.argument("region")
 @click.option("--run", is_flag=True, help="Judge again first, from the published embeddings.")
 @click.option("--full", is_flag=True, help="With --run: every method, every protocol and five seeds.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report as one page.")
+@click.option(
+    "--report",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Write the whole report as one page; default: REGION.html here.",
+)
 @SETTINGS
-def benchmark(region: str, run: bool, full: bool, report: Path | None, assignments: tuple[str, ...]) -> None:
+def benchmark(region: str, run: bool, full: bool, report: str | None, assignments: tuple[str, ...]) -> None:
     """Print how well each method's vectors predict REGION's tasks, as Markdown.
 
     What was fitted before for the same data is not fitted again; a run that was stopped goes on.
@@ -28,7 +35,7 @@ def benchmark(region: str, run: bool, full: bool, report: Path | None, assignmen
       mora benchmark us_east
       mora benchmark us_east --run --full
       mora benchmark us_east --run --set "protocols=[paper, blocked, few_shot]" --set "files={mine: mine.parquet}"
-      mora benchmark us_east --report us_east.html
+      mora benchmark us_east --report
     """
     from mora_pipeline.commands.materialize import run_region
     from mora_pipeline.errors import UserError
@@ -38,13 +45,13 @@ def benchmark(region: str, run: bool, full: bool, report: Path | None, assignmen
     if run and not run_region(region, "benchmark", _config("benchmark", full, assignments)):
         sys.exit(1)
     click.echo(benchmark_table(region))
-    if report:
-        from mora_pipeline.evaluation.report import report_html
+    if report is not None:
         from mora_pipeline.files import replace_file
 
-        report.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(report, report_html(published_report(region)))
-        click.echo(f"Wrote {report}")
+        page = Path(report or f"{region}.html")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(page, benchmark_page(region))
+        click.echo(f"Wrote {page}")
 
 
 @click.command()
@@ -77,31 +84,33 @@ def benchmark_table(region: str) -> str:
         UserError: if there is none.
     """
     from mora_pipeline.evaluation.report import markdown_report
+    from mora_pipeline.evaluation.report.data import published_scores
 
-    data = published_report(region)
-    return markdown_report(data.scores, data.intervals, data.published)
+    lake, config = _published(region)
+    benchmark, intervals, _ = published_scores(lake, config)
+    return markdown_report(benchmark.table(), intervals.table(), config.published)
 
 
-def published_report(region: str) -> "ReportData":
-    """What a report of the published benchmark is made from, with a map of the embeddings.
+def benchmark_page(region: str) -> str:
+    """The report of the published benchmark as HTML, with a map of the embeddings.
 
     Raises:
         UserError: if there is no benchmark.
     """
-    from dataclasses import replace
-
+    from mora_pipeline.evaluation.report import report_html
     from mora_pipeline.evaluation.report.data import from_lake
+
+    return report_html(from_lake(*_published(region)))
+
+
+def _published(region: str) -> "tuple[Lake, RegionConfig]":
+    """The lake, and a region that has a benchmark there."""
     from mora_pipeline.lake import Lake, checked_region_name
     from mora_pipeline.registry import Registry
-    from mora_pipeline.schemas import CellVectors
-    from mora_pipeline.serving.map import region_map_png
 
     lake = Lake.at_home()
     lake.read("benchmark", checked_region_name(region))  # its absence is told before the region's
-    data = from_lake(lake, Registry.at_home().load(region))
-    embeddings = lake.read("embeddings", region).table(["cell", "vector"])
-    drawn = region_map_png(embeddings, CellVectors.from_table(embeddings).vectors)
-    return replace(data, pictures={"similar colours mean similar vectors": drawn})
+    return lake, Registry.at_home().load(region)
 
 
 def _config(asset: str, full: bool, assignments: tuple[str, ...]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ names. Written as `benchmark` (rows), `intervals` (how sure), `predictions` and 
 Predictions are kept under $MORA_HOME/cache: a run that was stopped goes on, and one of the same data costs no fit.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from mora_pipeline.defs.progress import log_progress
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.lake import Version
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.judging import Judged
@@ -56,12 +58,15 @@ def benchmark(
         found = judge(inputs, config, sources, log_progress(context, "fits"), kept)
         for cache in (kept, KeptArrays(inputs.cache)):
             cache.forget()
+        embeddings = work.read("embeddings")  # drawn as a map
         drafts = {name: work.begin(name) for name in ("predictions", "intervals", "report", "benchmark")}
         for name, table in (("predictions", found.predictions), ("intervals", found.intervals)):
             drafts[name].write(table)
         drafts["benchmark"].write(found.scores)
-        with tracking.run(work, config.model_dump()) as run:
-            page = write_page(work, inputs, found, config, drafts["report"].path)
+        told = found.parameters.model_dump(mode="json")
+        facts = facts_of(work, len(inputs.cells), found, sources)
+        with tracking.run(work, told) as run:
+            page = write_page(work, found, facts, embeddings, drafts["report"].path)
             log_scores(run, found.scores)
             run.file(page)
         report = drafts["report"]
@@ -75,7 +80,7 @@ def benchmark(
             "mlflow": dg.MetadataValue.md(run.link()),
         }
         checks = by_name(every_method_scored(found.scores))
-        details = {"mlflow_run": run.run_id, "parameters": config.model_dump(mode="json")}
+        details = {"mlflow_run": run.run_id, "parameters": told, "facts": facts}
         return work.finish(checks, metadata, details)
 
 
@@ -99,36 +104,44 @@ def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
     return Inputs(reader, 0, work.home / "cache" / "vectors")
 
 
-def write_page(work: Step, inputs: "Inputs", found: "Judged", config: BenchmarkParameters, folder: Path) -> Path:
+def write_page(work: Step, found: "Judged", facts: Mapping[str, Any], embeddings: Version, folder: Path) -> Path:
     """The report: tables, pictures, and what it was made from; returns the path of its page."""
     from mora_pipeline.evaluation.report import ReportData, write_report
-    from mora_pipeline.evaluation.report.data import ablations_of
-    from mora_pipeline.serving.map import region_map_png
+    from mora_pipeline.evaluation.report.data import ablations_of, map_of
 
-    main = next(iter(found.methods.values()))
     data = ReportData(
         region=work.region,
         scores=found.scores,
         intervals=found.intervals,
         predictions=found.predictions,
-        parameters=config,
+        parameters=found.parameters,
         published=work.config.published,
-        ablations=ablations_of(work.lake, work.region),
-        details=details_of(work, inputs),
-        pictures={"similar colours mean similar vectors": region_map_png(inputs.table, main.vectors)},
+        details=facts,
+        pictures=map_of(embeddings),
+        **ablations_of(work.lake, work.region),
     )
     return write_report(folder, data)
 
 
-def details_of(work: Step, inputs: "Inputs") -> dict[str, Any]:
-    """What a reader must know to repeat the benchmark, by label."""
+def facts_of(work: Step, num_cells: int, found: "Judged", sources: Mapping[str, "Inputs"]) -> dict[str, Any]:
+    """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries that judged."""
+    from mora_pipeline.evaluation.report.provenance import provenance
+
     encoder = work.inputs.get("distilled_encoder")
+    regions = {"": work.inputs, **{name: source.reader.inputs for name, source in sources.items()}}
+    versions = {
+        f"{region}/{name}" if region else name: version.version
+        for region, inputs in regions.items()
+        for name, version in inputs.items()
+    }
     return {
         "resolution": work.config.resolution,
-        "cells": len(inputs.cells),
+        "cells": num_cells,
         "modalities": {name: item.kind for name, item in work.config.modalities.items()} or "none",
         "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
-        "versions": {name: version.version for name, version in work.inputs.items()},
+        "versions": versions,
+        **({"not transferred from": found.not_transferred} if found.not_transferred else {}),
+        **provenance(),
     }
 
 

@@ -9,13 +9,20 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mora_pipeline.defs.ablations import ablations
+from mora_pipeline import schemas
+from mora_pipeline.defs.ablations import ablations, every_variant_scored
 from mora_pipeline.defs.benchmark import benchmark
 from mora_pipeline.defs.resources import LakeResource, Tracking
+from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.methods import Inputs
+from mora_pipeline.evaluation.report import report_html
+from mora_pipeline.evaluation.report.data import from_lake
+from mora_pipeline.evaluation.variants import Trained, Variant
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.registry import Registry
 from mora_pipeline.tracking import TrackingSettings, connect
+from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
 SETTINGS = {
     "benchmark": {"trees": 10, "short_trees": 10, "seeds": [42], "folds": 3, "resamples": 100},
@@ -45,13 +52,14 @@ def home(
     config = region(
         {"income": {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}},
         modalities={"ages": ages},
+        published={"source": "a paper", "scores": {"Other": {"income": 0.5}}},
     )
     Registry(tmp_path).add(config.file)
     write_lake(config)
     return tmp_path
 
 
-def materialized(home: Path, asset: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
+def materialized(home: Path, asset: dg.AssetsDefinition, **changed: int) -> dg.ExecuteInProcessResult:
     name = asset.key.to_user_string()
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("regions", ["test_city"])
@@ -60,7 +68,7 @@ def materialized(home: Path, asset: dg.AssetsDefinition) -> dg.ExecuteInProcessR
             partition_key="test_city",
             instance=instance,
             resources={"lake": LakeResource(home=str(home)), "tracking": Tracking()},
-            run_config={"ops": {name: {"config": SETTINGS[name]}}},
+            run_config={"ops": {name: {"config": {**SETTINGS[name], **changed}}}},
         )
 
 
@@ -68,15 +76,22 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert materialized(home, benchmark).success
     lake = Lake(home / "lake")
     made = {name: lake.read(name, "test_city") for name in ("benchmark", "intervals", "predictions", "report")}
-    methods = {"mora", "distilled", "line", "raw", "flow_svd", "coordinates"}
+    methods = {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
     assert set(made["benchmark"].table()["method"].to_pylist()) == methods
     assert set(made["intervals"].table()["method"].to_pylist()) == methods
     assert made["benchmark"].inputs["embeddings"] == lake.read("embeddings", "test_city").version
-    assert made["benchmark"].details["parameters"]["folds"] == 3
+    details = made["benchmark"].details
+    assert details["parameters"]["folds"] == 3
+    assert {"published", "blocked"} <= set(details["parameters"]["protocols"])  # region.yaml has published scores
+    assert details["facts"]["libraries"]["lightgbm"]
+    assert details["facts"]["versions"]["embeddings"] == made["benchmark"].inputs["embeddings"]
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
     run = client.get_run(made["benchmark"].details["mlflow_run"])
     assert "r2/coordinates/income/random/ridge" in run.data.metrics
+    assert "published" in run.data.params["protocols"]
+    page = report_html(from_lake(lake, Registry(home).load("test_city")))
+    assert page == (made["report"].path / "report.html").read_text()
     assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["report.html"]
 
 
@@ -90,3 +105,41 @@ def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path) -> No
     runs = client.search_runs([experiment.experiment_id])
     assert {run.data.params["variant"] for run in runs} == {"base", "layers: 1"}
     assert all("seconds" in run.data.metrics for run in runs)
+
+
+def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+
+    def watched(
+        inputs: Inputs, variant: Variant, alignment: AlignmentParameters, line: LineParameters | None = None
+    ) -> Trained:
+        told.append((alignment.seed, (line or LineParameters()).seed))
+        return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
+
+    monkeypatch.setattr("mora_pipeline.evaluation.variants.train_variant", watched)
+    assert materialized(home, ablations, training_seed=3).success
+    assert set(told) == {(3, 3)}
+
+
+def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
+    row = {"family": "base", "variant": "base", "task": "a", "split": "random", "seed": 1, "model": "ridge", "n": 9}
+    scored, skipped = (pa.Table.from_pylist([{**row, "r2": r2}], schema=schemas.ABLATIONS) for r2 in (0.5, None))
+    assert every_variant_scored(scored).passed
+    assert not every_variant_scored(skipped).passed
+    assert not every_variant_scored(schemas.ABLATIONS.empty_table()).passed
+
+
+def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
+    lake, config = Lake(home / "lake"), Registry(home).load("test_city")
+    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
+    tables = {"benchmark": pa.Table.from_pylist([row], schema=schemas.BENCHMARK)}
+    tables |= {"intervals": schemas.INTERVALS.empty_table(), "predictions": schemas.PREDICTIONS.empty_table()}
+    for run, names in (("one", tables), ("two", ["predictions"])):
+        for name in names:
+            draft = lake.begin(name, "test_city")
+            draft.write(tables[name])
+            draft.publish({"parameters": {}, "mlflow_run": run})
+        if run == "one":
+            assert from_lake(lake, config).scores.num_rows == 1
+    with pytest.raises(UserError, match=r"`predictions` .* and `benchmark` .* are of different runs"):
+        from_lake(lake, config)

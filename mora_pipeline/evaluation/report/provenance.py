@@ -1,4 +1,4 @@
-"""Which code and libraries made a report."""
+"""Which code and libraries judged."""
 
 import platform
 import subprocess

@@ -22,7 +22,6 @@ from mora_pipeline.evaluation.report.page import (
     score_table,
     section,
 )
-from mora_pipeline.evaluation.report.provenance import provenance
 from mora_pipeline.evaluation.report.residual_map import residual_map
 from mora_pipeline.evaluation.report.summary import Comparison, comparisons, summary_table
 from mora_pipeline.evaluation.report.tables import MODELS, score_tables, sections, split_title
@@ -124,6 +123,6 @@ def _facts(data: ReportData) -> dict[str, str]:
         "tasks": {row["task"]: row["n_max"] for row in labels},
         "not judged": len(skipped_trials(data.scores)),
         **data.details,
-        **provenance(),
+        **({"ablations": data.ablation_facts} if data.ablation_facts else {}),
     }
     return flat_facts(told)

@@ -8,10 +8,12 @@ from pathlib import Path
 import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from mora_pipeline import schemas
+from mora_pipeline.evaluation.ablations import BASE
 from mora_pipeline.evaluation.report import ReportData, markdown_report, report_html, write_report
-from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
+from mora_pipeline.evaluation.report.ablation_part import ablation_figures, ablation_markdown, effects
 from mora_pipeline.evaluation.report.charts import WIDTH
 from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
 from mora_pipeline.evaluation.report.summary import comparisons
@@ -62,9 +64,9 @@ def test_the_page_holds_every_score_and_fetches_nothing(data: ReportData, tmp_pa
     assert "distilled encoder: held-out R²: 0.5123" in markdown
 
 
-def test_the_page_tells_seeds_commit_libraries_and_protocol(data: ReportData) -> None:
+def test_the_page_tells_seeds_and_protocol(data: ReportData) -> None:
     texts = " ".join(Page(report_html(data)).texts)
-    for told in ("42, 43, 44", "commit", "libraries: lightgbm", "1000 bootstrap resamples", "H3 parent", "1000 trees"):
+    for told in ("42, 43, 44", "1000 bootstrap resamples", "H3 parent", "1000 trees"):
         assert told in texts
 
 
@@ -91,7 +93,7 @@ def test_every_part_is_drawn(whole: ReportData) -> None:
         "Ablations",
         "Predicted against true",
         "Where it errs",
-        "Scaling curve, blocked folds (H3 parents)",
+        "Scaling curve, blocked folds (H3 parents), short boosting",
     } <= texts
     assert "−10.0 % (−12.2 %)" in texts
     assert {"HAFusion †", "0.734", "† their papers"} <= texts
@@ -159,6 +161,29 @@ def test_ablations_are_a_table_with_the_papers_effects_beside(ablations: pa.Tabl
     text = ablation_markdown(ablations)
     assert "| graph: k-ring neighbours | 0.450 | −10.0 % | −12.2 % |" in text
     assert "| base | 0.500 | +0.0 % |  |" in text
+    assert "has no interval" in text
+
+
+def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ablations: pa.Table) -> None:
+    frame = ablations.to_pandas()
+    skipped = pa.Table.from_pandas(frame.assign(split="random", r2=None), schema=schemas.ABLATIONS)
+    both = pa.concat_tables([skipped, ablations])
+    assert ablation_markdown(both) == ablation_markdown(ablations)
+    assert ablation_figures(both).keys() == ablation_figures(ablations).keys()
+    assert ablation_figures(skipped) == {}
+    partly = frame.assign(r2=frame["r2"].where(frame["variant"] != "cells: 50 %"))
+    found = effects(pa.Table.from_pandas(partly, schema=schemas.ABLATIONS))
+    assert list(found["variant"]) == [BASE, "graph: k-ring neighbours", "cells: 15 %"]
+
+
+def test_ablations_average_no_two_models(ablations: pa.Table) -> None:
+    linear = ablations.to_pandas()
+    linear["model"], linear["r2"] = "ridge", linear["r2"] - 0.4
+    found = effects(pa.concat_tables([ablations, pa.Table.from_pandas(linear, schema=schemas.ABLATIONS)]))
+    base = found[found["variant"] == BASE].set_index("judged")["r2"]
+    assert base.to_dict() == pytest.approx(
+        {"blocked folds (H3 parents), short boosting": 0.5, "blocked folds (H3 parents), linear probe": 0.1}
+    )
 
 
 def test_a_region_without_tasks_has_a_report_too(tmp_path: Path, data: ReportData) -> None:
