@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mora_pipeline.evaluation.parameters import DEFAULT_SEEDS, PROTOCOLS, BenchmarkParameters
+from mora_pipeline.evaluation.parameters import DEFAULT_SEEDS, BenchmarkParameters, known_protocols
 from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
 FAMILIES = (
@@ -42,9 +42,30 @@ class AblationParameters(BaseModel):
     @field_validator("protocols")
     @classmethod
     def _known_protocols(cls, protocols: list[str]) -> list[str]:
-        if unknown := sorted(set(protocols) - (PROTOCOLS.keys() - {"transfer"})):
-            raise ValueError(f"there is no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
-        return protocols
+        if "transfer" in protocols:
+            raise ValueError("variants are not judged by transfer: their vectors mean something in their region alone")
+        return known_protocols(protocols)
+
+    @field_validator("shares", "cell_shares")
+    @classmethod
+    def _are_shares(cls, shares: list[float]) -> list[float]:
+        if wrong := [share for share in shares if not 0 < share <= 1]:
+            raise ValueError(f"{wrong[0]:g} is no share: write numbers above 0 and at most 1")
+        return shares
+
+    @field_validator("dimensions", "temperatures")
+    @classmethod
+    def _are_positive(cls, values: list[float]) -> list[float]:
+        if wrong := [value for value in values if value <= 0]:
+            raise ValueError(f"{wrong[0]:g} is not above 0")
+        return values
+
+    @field_validator("layers")
+    @classmethod
+    def _are_counts(cls, layers: list[int]) -> list[int]:
+        if wrong := [count for count in layers if count < 0]:
+            raise ValueError(f"{wrong[0]} is less than 0")
+        return layers
 
     def alignment(self) -> AlignmentParameters:
         """What all variants share."""

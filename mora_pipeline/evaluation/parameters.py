@@ -5,13 +5,13 @@ import re
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 PROTOCOLS = {
-    "paper": "the published one: LightGBM (1000 trees) on a random 80 %, ridge in pooled folds for few groups",
-    "random": "short boosting (LightGBM, 200 larger steps) on the same split, over all seeds",
+    "paper": "the published one: LightGBM on a random split, ridge in pooled folds for few groups",
+    "random": "short boosting (LightGBM with fewer, larger steps) on the same split, over all seeds",
     "blocked": "short boosting on folds that keep every H3 parent whole",
     "grouped": "short boosting on folds that keep the groups whole that region.yaml names under blocks",
     "linear": "ridge on standardised vectors, its penalty chosen on the fit rows; random, blocked and grouped splits",
     "few_shot": "the linear probe fitted on few labels, tested on the rows that `random` tests",
-    "published": "ridge (alpha 1) on the vectors as they are, unshuffled folds, clipped at 0: region papers",
+    "published": "ridge on the vectors as they are, unshuffled folds, clipped at 0: region papers",
     "transfer": "fitted on all labels of another region, tested on all of this one; methods that share a space",
 }
 DEFAULT_METHODS = ("mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates")
@@ -23,6 +23,17 @@ FULL_METHODS = (
 )  # fmt: skip
 FULL_PROTOCOLS = ("paper", "random", "blocked", "grouped", "linear", "few_shot", "published")
 FULL_SEEDS = (42, 43, 44, 45, 46)
+
+
+def known_protocols(protocols: list[str]) -> list[str]:
+    """The protocols, if all are known.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    if unknown := sorted(set(protocols) - set(PROTOCOLS)):
+        raise ValueError(f"there is no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
+    return protocols
 
 
 class BenchmarkParameters(BaseModel):
@@ -77,9 +88,7 @@ class BenchmarkParameters(BaseModel):
     @field_validator("protocols")
     @classmethod
     def _known_protocols(cls, protocols: list[str]) -> list[str]:
-        if unknown := sorted(set(protocols) - set(PROTOCOLS)):
-            raise ValueError(f"there is no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
-        return protocols
+        return known_protocols(protocols)
 
     @field_validator("files")
     @classmethod
