@@ -11,12 +11,13 @@ import dagster as dg
 import pyarrow as pa
 
 from mora_pipeline import schemas
-from mora_pipeline.defs.benchmark import inputs_of, log_scores
+from mora_pipeline.defs.benchmark import inputs_of, log_scores, scored_trials
 from mora_pipeline.defs.checks import by_name, result
 from mora_pipeline.defs.metadata import column_schema
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
+from mora_pipeline.errors import UserError
 from mora_pipeline.evaluation.ablation_parameters import AblationParameters
 
 if TYPE_CHECKING:
@@ -48,14 +49,19 @@ def ablations(
     from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
 
     with step(context, lake) as work:
+        if not work.config.tasks:
+            raise UserError(
+                f"region.yaml of '{work.region}' has no tasks, so nothing can be ablated: add some under 'tasks'."
+            )
         inputs = inputs_of(work, BenchmarkParameters().raw_components)
         tasks = checked_tasks(inputs, config.benchmark())
         chosen = variants(inputs, config)
         tables = [_variant(work, inputs, tasks, variant, config, tracking) for variant in chosen]
         table = pa.concat_tables(tables)
         work.begin("ablations").write(table)
-        metadata = {"table": dg.MetadataValue.md(ablation_markdown(table)), "variants": len(chosen)}
-        details = {"parameters": config.model_dump(mode="json")}
+        kinds = {name: item.kind for name, item in work.config.modalities.items()}
+        metadata = {"table": dg.MetadataValue.md(ablation_markdown(table, kinds)), "variants": len(chosen)}
+        details = {"parameters": config.model_dump(mode="json"), "modalities": kinds}
         return work.finish(by_name(every_variant_scored(table)), metadata, details)
 
 
@@ -87,11 +93,7 @@ def _variant(
 
 def every_variant_scored(table: pa.Table) -> dg.AssetCheckResult:
     """All variants have a score for the same trials, of which there is one at least."""
-    scored: dict[str, set[tuple[Any, ...]]] = {}
-    for row in table.to_pylist():
-        trials = scored.setdefault(row["variant"], set())
-        if row["r2"] is not None:
-            trials.add((row["task"], row["split"], row["seed"], row["model"]))
+    scored = scored_trials(table, "variant")
     alike = len({frozenset(trials) for trials in scored.values()}) == 1
     trials = max(map(len, scored.values()), default=0)
     return result("every_variant_scored", alike and trials > 0, variants=len(scored), trials=trials)

@@ -147,13 +147,19 @@ def facts_of(work: Step, num_cells: int, found: "Judged", sources: Mapping[str, 
 
 def every_method_scored(table: pa.Table) -> dg.AssetCheckResult:
     """All methods have a score for the same trials within the region: none is favoured by what it was not asked."""
-    scored: dict[str, set[tuple[Any, ...]]] = {}
-    for row in table.to_pylist():
-        trials = scored.setdefault(row["method"], set())
-        if row["r2"] is not None and not row["split"].startswith("from_"):  # not every method can be transferred
-            trials.add((row["task"], row["split"], row["seed"], row["model"]))
+    scored = scored_trials(table, "method")
     numbers = {f"{name}_scores": len(trials) for name, trials in scored.items()}
     return result("every_method_scored", len({frozenset(trials) for trials in scored.values()}) <= 1, **numbers)
+
+
+def scored_trials(table: pa.Table, column: str) -> dict[str, set[tuple[Any, ...]]]:
+    """Task, split, seed and model of what has a score within the region, by the value of a column."""
+    scored: dict[str, set[tuple[Any, ...]]] = {}
+    for row in table.to_pylist():
+        trials = scored.setdefault(row[column], set())
+        if row["r2"] is not None and not row["split"].startswith("from_"):  # not every method can be transferred
+            trials.add((row["task"], row["split"], row["seed"], row["model"]))
+    return scored
 
 
 def log_scores(run: "TrackedRun", table: pa.Table) -> None:

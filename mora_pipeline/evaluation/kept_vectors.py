@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.kept_scores import KeptArrays
+from mora_pipeline.evaluation.kept_scores import KeptArrays, digest
 
 LIBRARIES = ("torch", "numpy", "scipy")
 
@@ -28,12 +28,13 @@ def kept_or_trained(
         arrays: all that training reads, by name.
         settings: all that it is told; JSON.
     """
-    told = {"code": _code_of_training(), "settings": settings, "libraries": {name: version(name) for name in LIBRARIES}}
-    found = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for name, array in arrays.items():
-        found.update(f"{name}{array.dtype.str}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
-    kept, key = KeptArrays(folder), found.hexdigest()
+    told: dict[str, Any] = {
+        "code": _code_of_training(),
+        "settings": settings,
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+    told["arrays"] = {name: digest([array]) for name, array in arrays.items()}
+    kept, key = KeptArrays(folder), hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     vectors = kept.find(key)
     if vectors is None:
         vectors = train()

@@ -9,7 +9,7 @@ from scipy import sparse
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.regressors import BOOSTING, PROBE, Floats
 from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.evaluation.trials import FROM, Trial
+from mora_pipeline.evaluation.trials import FROM, Trial, no_tree
 
 
 def transfer_trials(
@@ -42,9 +42,7 @@ def _trial(here: Task, there: Task, split: str, model: str, parameters: Benchmar
         reason = f"{len(fitted)} labels to fit and {len(tested)} to test, at least {parameters.minimum_rows} needed"
     if not reason and (np.ptp(here.target) == 0 or np.ptp(there.target) == 0):
         reason = "every label is the same"
-    child = parameters.group_minimum_child if here.level == "group" else parameters.cell_minimum_child
-    if not reason and model == BOOSTING and len(fitted) < 2 * child:
-        reason = f"{len(fitted)} rows to fit, a tree with {child} rows a leaf needs {2 * child}"
+    reason = reason or no_tree(here.level, model, len(fitted), parameters)
     both = replace(
         here,
         target=np.concatenate([here.target, there.target]),

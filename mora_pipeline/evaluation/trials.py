@@ -49,6 +49,7 @@ class Trial:
 
     @property
     def truth(self) -> npt.NDArray[np.float64]:
+        """The labels of those rows, in the same order."""
         return self.task.target[self.tested]
 
 
@@ -96,12 +97,17 @@ def _trial(task: Task, split: str, seed: int, model: str, parameters: BenchmarkP
     if reason := _unusable(task, split, parameters):
         return Trial(task, split, seed, model, [], reason)
     folds = _folds(task, split, seed, model, parameters)
-    smallest = min(len(train) for train, _ in folds)
-    child = parameters.group_minimum_child if task.level == "group" else parameters.cell_minimum_child
-    if model in BOOSTED and smallest < 2 * child:
-        reason = f"{smallest} rows to fit, a tree with {child} rows a leaf needs {2 * child}"
+    if reason := no_tree(task.level, model, min(len(train) for train, _ in folds), parameters):
         return Trial(task, split, seed, model, [], reason)
     return Trial(task, split, seed, model, folds)
+
+
+def no_tree(level: str, model: str, fitted: int, parameters: BenchmarkParameters) -> str | None:
+    """Why so few fitted rows make no tree with two leaves; None if they do, or the model has no trees."""
+    child = parameters.group_minimum_child if level == "group" else parameters.cell_minimum_child
+    if model not in BOOSTED or fitted >= 2 * child:
+        return None
+    return f"{fitted} rows to fit, a tree with {child} rows a leaf needs {2 * child}"
 
 
 def _folds(task: Task, split: str, seed: int, model: str, parameters: BenchmarkParameters) -> list[Fold]:

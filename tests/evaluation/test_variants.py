@@ -45,7 +45,7 @@ def test_the_base_is_what_the_trainer_gives_for_the_published_inputs(inputs: Inp
     from mora_pipeline.training.graph import load_adjacency
 
     found = train_variant(inputs, Variant(BASE, BASE), SHORT).vectors
-    adjacency = load_adjacency(inputs.reader.read("graph").table(), inputs.cells)
+    adjacency = load_adjacency(inputs.reader.read("graph").batches, inputs.cells)
     expected = trainer.train_alignment(
         adjacency, inputs.dataset("line_vectors").vectors, trained[0]["modalities"], SHORT
     ).embeddings
@@ -119,11 +119,31 @@ def test_the_neighbour_graph_is_a_method_too(
     assert trained[0]["edges"] == len(k_ring_edges(inputs.cells).flow)
 
 
+def test_the_papers_effects_stand_beside_modalities_of_their_kind_alone() -> None:
+    kinds = {"poi": "text", "satellite": "image", "ages": "table"}
+    assert published_effect("anchor: ages", kinds) == "−14.4 % ‡"
+    assert published_effect("anchor: poi", kinds) == ""
+    assert [published_effect(f"without {name}", kinds) for name in kinds] == ["−1.8 % ‡", "−2.2 % ‡", "−4.0 % ‡"]
+    two_tables = {**kinds, "vehicles": "table"}  # neither is the paper's
+    assert published_effect("without ages", two_tables) == published_effect("anchor: vehicles", two_tables) == ""
+    assert published_effect("without gone", {}) == ""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"shares": [0.0]}, {"cell_shares": [1.5]}, {"layers": [-1]}, {"dimensions": [0]}, {"temperatures": [0.0]},
+     {"protocols": ["transfer"]}, {"protocols": ["blocky"]}],
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        AblationParameters(**wrong)
+
+
 def test_effects_are_per_cent_of_the_base_beside_the_papers() -> None:
     effects = relative_effects({BASE: 0.5, "graph: k-ring neighbours": 0.45})
     assert effects == pytest.approx({BASE: 0.0, "graph: k-ring neighbours": -10.0})
     assert np.isnan(relative_effects({BASE: -0.1, "x": 0.1})["x"])
-    assert published_effect("graph: k-ring neighbours") == "−12.2 %"
-    assert published_effect("anchor: whatever") == "demographics −14.4 %"
-    assert published_effect("layers: 3") == ""
+    kinds = {"poi": "text", "ages": "table"}
+    assert published_effect("graph: k-ring neighbours", kinds) == "−12.2 %"
+    assert published_effect("layers: 3", kinds) == ""
     assert share_of_cells(["base", "cells: 15 %"]) == {"cells: 15 %": 0.15, BASE: 1.0}

@@ -1,21 +1,26 @@
 """Ablations in the report: a ladder a family, and the curve of more cells; published effects stand beside ours."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.ablations import BASE, published_effect, relative_effects, share_of_cells
+from mora_pipeline.evaluation.ablations import BASE, DERIVED, published_effect, relative_effects, share_of_cells
 from mora_pipeline.evaluation.report.charts import bars, curve
 from mora_pipeline.evaluation.report.tables import MISSING, MODELS, sections, split_title
 
 SCALING = "scaling"
 
 
-def effects(ablations: pa.Table) -> pd.DataFrame:
+def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
     """Mean R² of each variant over the tasks that all have a score for, a row a split, model and variant.
 
     Splits and variants that no task has a score of are left out.
+
+    Args:
+        ablations: `schemas.ABLATIONS`.
+        kinds: kind of each modality of the region.
 
     Returns:
         Columns judged (split and model in words), family, variant, r2, effect (per cent of the base's R²) and published
@@ -29,16 +34,16 @@ def effects(ablations: pa.Table) -> pd.DataFrame:
         told = relative_effects(mean.to_dict())
         found += [
             {"judged": f"{split_title(split)}, {MODELS[model]}", "family": family[name], "variant": name,
-             "r2": mean[name], "effect": told[name], "published": published_effect(name)}
+             "r2": mean[name], "effect": told[name], "published": published_effect(name, kinds)}
             for name in family.index if name in mean.index
         ]  # fmt: skip
     return pd.DataFrame(found, columns=["judged", "family", "variant", "r2", "effect", "published"])
 
 
-def ablation_markdown(ablations: pa.Table) -> str:
+def ablation_markdown(ablations: pa.Table, kinds: Mapping[str, str]) -> str:
     """A table a split and model: variant, mean R², ours and the paper's change."""
     parts = []
-    for judged, rows in effects(ablations).groupby("judged", sort=False):
+    for judged, rows in effects(ablations, kinds).groupby("judged", sort=False):
         lines = ["| variant | mean R² | change | paper |", "|---|---:|---:|---:|"]
         lines += [
             f"| {row['variant']} | {_number(row['r2'])} | {_percent(row['effect'])} | {row['published']} |"
@@ -53,17 +58,17 @@ def ablation_note(ablations: pa.Table) -> str:
     if not len(ablations):
         return "None were made for this region yet: mora ablate makes them."
     return (
-        "Mean R² over the tasks that all variants have a score for, one change at a time; beside each bar its change "
-        "in per cent of the base, and in brackets what the paper reports for China. Every variant was trained once, "
-        "from one seed, and has no interval: how far another seed would move it is not known, so a change of one or "
-        "two per cent may be chance."
+        "Mean R² over the tasks that all variants have a score for, one change at a time; beside it the change in per "
+        "cent of the base, and what the paper reports for China. The base is the region's graph and LINE vectors as "
+        "published, aligned at the default settings. Every variant was trained once, from one seed, and has no "
+        f"interval: how far another seed would move it was not measured. {DERIVED}"
     )
 
 
-def ablation_figures(ablations: pa.Table) -> dict[str, str]:
+def ablation_figures(ablations: pa.Table, kinds: Mapping[str, str]) -> dict[str, str]:
     """SVG by caption."""
     found: dict[str, str] = {}
-    for judged, rows in effects(ablations).groupby("judged", sort=False):
+    for judged, rows in effects(ablations, kinds).groupby("judged", sort=False):
         base = rows[rows["family"] == BASE]
         for family, own in rows[rows["family"] != BASE].groupby("family", sort=False):
             shown = pd.concat([base, own])

@@ -41,6 +41,11 @@ class ReportData:
     details: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
+    @property
+    def ablation_kinds(self) -> Mapping[str, str]:
+        """Kind of each modality when the ablations were made."""
+        return self.ablation_facts.get("modalities", {})
+
 
 def published_scores(lake: Lake, config: RegionConfig) -> tuple[Version, Version, BenchmarkParameters]:
     """`benchmark` and `intervals` of a region as published, of one run, and what that run was told.
@@ -104,7 +109,8 @@ def ablations_of(lake: Lake, region: str) -> dict[str, Any]:
     if not lake.has("ablations", region):
         return {}
     found = lake.read("ablations", region)
-    facts = {"version": found.version, "versions": found.inputs, **found.details.get("parameters", {})}
+    settings, kinds = found.details.get("parameters", {}), found.details.get("modalities", {})
+    facts = {"version": found.version, "versions": found.inputs, "modalities": kinds, **settings}
     return {"ablations": found.table(), "ablation_facts": facts}
 
 
