@@ -143,7 +143,7 @@ def test_a_mistake_is_told_in_one_message(mora: Mora, arguments: list[str], mess
 
 
 def test_the_benchmark_is_printed_and_written_as_one_page(
-    mora: Mora, town: Path, published: np.ndarray, tmp_path: Path
+    mora: Mora, town: Path, published: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also by `--report`, into a folder that is not there yet."""
     assert mora("region", "add", town).exit_code == 0
@@ -162,8 +162,11 @@ def test_the_benchmark_is_printed_and_written_as_one_page(
     shown = mora("benchmark", "town", "--report", page)
     assert shown.exit_code == 0
     assert "| mora | **0.610** |" in shown.stdout
-    assert "ahead of every baseline in 1 of 1 tasks" in shown.stdout
+    assert "mora is ahead of the best baseline in 1 of 1 tasks" in shown.stdout
     assert "Where it errs" in page.read_text()
+    monkeypatch.chdir(tmp_path)
+    assert "Wrote town.html" in mora("benchmark", "town", "--report").stdout
+    assert (tmp_path / "town.html").read_text() == page.read_text()
 
 
 def test_ablations_are_a_job_of_their_own_that_says_what_is_missing(mora: Mora, town: Path) -> None:

@@ -74,7 +74,8 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
 
     if not run_region(region, None, _config("ablations", False, assignments), job="ablate_region"):
         sys.exit(1)
-    click.echo(ablation_markdown(Lake.at_home().read("ablations", region).table()))
+    made = Lake.at_home().read("ablations", region)
+    click.echo(ablation_markdown(made.table(), made.details["modalities"]))
 
 
 def benchmark_table(region: str) -> str:

@@ -129,6 +129,12 @@ def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
     assert not every_variant_scored(schemas.ABLATIONS.empty_table()).passed
 
 
+def test_a_region_without_tasks_is_not_ablated(home: Path, region: Callable[..., RegionConfig]) -> None:
+    region({})
+    with pytest.raises(dg.Failure, match="has no tasks, so nothing can be ablated"):
+        materialized(home, ablations)
+
+
 def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
     row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}

@@ -1,4 +1,4 @@
-"""The neighbour graph in place of the mobility graph: everything else is trained as the embeddings are."""
+"""The neighbour graph in place of the mobility graph: LINE and alignment are trained on it at their defaults."""
 
 from mora_pipeline.evaluation.graphs import k_ring_edges
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors

@@ -1,9 +1,11 @@
 """A benchmark as Markdown: what the terminal, Dagster and docs/ show."""
 
+import re
+
 import pyarrow as pa
 
 from mora_pipeline.evaluation.protocol import skipped_trials
-from mora_pipeline.evaluation.report.summary import comparisons
+from mora_pipeline.evaluation.report.summary import caveats, comparisons
 from mora_pipeline.evaluation.report.tables import ScoreTable, score_tables
 from mora_pipeline.region import Published
 
@@ -13,10 +15,11 @@ def markdown_report(benchmark: pa.Table, intervals: pa.Table | None = None, publ
     tables = score_tables(benchmark, published)
     if not tables:
         return "No task was judged: region.yaml declares none, or no method was given.\n"
-    sentences = [f"- {_escaped_star(item.sentence())}" for item in comparisons(intervals)] if intervals else []
+    found = comparisons(intervals) if intervals else []
+    sentences = [f"- {_escaped(item.sentence())}" for item in found]
     parts = ["\n".join(sentences)] if sentences else []
-    parts += [f"**{table.title}**\n\n{_markdown(table)}" for table in tables]
-    return "\n\n".join([*parts, *map(_escaped_star, notes(benchmark, tables))]) + "\n"
+    parts += [*caveats(found), *(f"**{_escaped(table.title)}**\n\n{_markdown(table)}" for table in tables)]
+    return "\n\n".join([*parts, *map(_escaped_lines, notes(benchmark, tables))]) + "\n"
 
 
 def notes(benchmark: pa.Table, tables: list[ScoreTable]) -> list[str]:
@@ -38,8 +41,9 @@ def _markdown(table: ScoreTable) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _escaped_star(text).replace("|", "\\|")
+    """One line of Markdown that shows the text as it is."""
+    return re.sub(r"([\\*|<`\[])", r"\\\1", " ".join(text.splitlines()))
 
 
-def _escaped_star(text: str) -> str:
-    return text.replace("*", "\\*")
+def _escaped_lines(text: str) -> str:
+    return "\n".join(map(_escaped, text.splitlines()))

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.evaluation.report.charts import WIDTH, compact
-from mora_pipeline.serving.map import hexagons
 
 MOST_HEXAGONS = 1500  # more cannot be told apart on a phone; coarser parents take their place
 TALLEST = 1.3  # height of a map, in widths
@@ -25,6 +24,8 @@ def residual_map(cells: Cells, truth: Floats, predicted: Floats) -> str:
         cells: int64 [n], the cell of each label; a cell may occur several times.
         truth, predicted: [n].
     """
+    from mora_pipeline.serving.map import hexagons
+
     hexes, mean = coarsened(cells, predicted - truth)
     limit = max(float(np.percentile(np.abs(mean), 95)), 1e-12)
     colours, shapes = diverging(mean / limit), dict[int, Floats]()

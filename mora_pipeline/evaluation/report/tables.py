@@ -18,7 +18,7 @@ MODELS = {
     PUBLISHED_RIDGE: "ridge, clipped at 0",
     POOLED_RIDGE: "ridge",
 }
-_POOLED = "* few groups: ridge (alpha 1) in pooled folds in place of LightGBM, as published for cities."
+_POOLED = "* few groups: ridge in pooled folds in place of LightGBM, as published for cities."
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mora_pipeline.evaluation.blocks import BLOCK_LEVELS
+from mora_pipeline.evaluation.intervals import FEWEST_BLOCKS, LEVEL
 from mora_pipeline.evaluation.parameters import PROTOCOLS, BenchmarkParameters
 from mora_pipeline.evaluation.report.tables import MISSING
 
@@ -15,18 +17,21 @@ def protocol_words(parameters: BenchmarkParameters) -> list[str]:
         f"LightGBM as published has {parameters.trees} trees with a step of {parameters.learning_rate:g}; short "
         f"boosting has {parameters.short_trees} with {parameters.short_learning_rate:g} and {parameters.short_bins} "
         "bins. Nothing is chosen on tested rows, and no fit stops early.",
-        f"Blocked folds: no H3 parent, three levels up (about 343 cells), has labels on both sides; "
-        f"{parameters.folds} folds, scored on their pooled predictions, so that neighbours' labels help no "
-        "method.",
+        f"The random split tests on {100 * parameters.test_share:g} % of the labels. Ridge has a penalty of "
+        f"{parameters.ridge_alpha:g}; few groups are fewer than {parameters.ridge_below_groups}.",
+        f"Blocked folds: no H3 parent, {BLOCK_LEVELS} levels up (about {7**BLOCK_LEVELS} cells), has labels on both "
+        f"sides; {parameters.folds} folds, scored on their pooled predictions. Labels next door are fitted at the "
+        "borders of blocks alone. Folds of whole groups are random folds for a task whose labels are those groups.",
         f"Seeds {seeds}; of the published protocol {', '.join(map(str, parameters.paper_seeds))}. Scores are means "
         "over seeds, ± the standard deviation.",
-        f"Intervals hold 95 % of {parameters.resamples} bootstrap resamples of whole H3 parents (of rows where a task "
-        "has fewer than 20), the same for all methods. The best baseline is chosen on the tested "
-        "rows, which favours it.",
+        f"Intervals hold {LEVEL:g} % of {parameters.resamples} bootstrap resamples of whole H3 parents or groups (of "
+        f"cells where a task is tested in fewer than {FEWEST_BLOCKS}), the same for all methods. The best baseline is "
+        "chosen on the tested rows, which favours it.",
         f"A label whose correlation with an input column reaches {parameters.leak_bound:g} (values or ranks) is "
         "refused unless region.yaml allows it.",
-        f"Bold is the best of a column. The mean is over the tasks that every method has a score for. {MISSING} is a "
-        "task that could not be judged.",
+        "Bold is the best of a column. The mean of a table is over the tasks that every method has a score for, ridge "
+        "on few groups included; the summary and the intervals take each model's tasks by themselves. "
+        f"{MISSING} is a task that could not be judged.",
     ]
 
 

@@ -1,5 +1,6 @@
 """Puts the report together: what the benchmark says first, then the tables, the pictures and how it was made."""
 
+import html
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,7 @@ from mora_pipeline.evaluation.report.page import (
     section,
 )
 from mora_pipeline.evaluation.report.residual_map import residual_map
-from mora_pipeline.evaluation.report.summary import Comparison, comparisons, summary_table
+from mora_pipeline.evaluation.report.summary import Comparison, caveats, comparisons, summary_table
 from mora_pipeline.evaluation.report.tables import MODELS, score_tables, sections, split_title
 from mora_pipeline.evaluation.report.words import flat_facts, protocol_words
 from mora_pipeline.evaluation.trials import BLOCKED
@@ -57,12 +58,21 @@ def report_html(data: ReportData) -> str:
     main = [item for item in found if (item.split, item.model) == (found[0].split, found[0].model)]
     drawn = [item for item in found if item.model != PROBE] or found
     parts = [
-        f"<h1>{data.region}</h1>",
-        section("Summary", listed([item.sentence() for item in main]), plain_table(*summary_table(found))),
+        f"<h1>{html.escape(data.region)}</h1>",
+        section(
+            "Summary",
+            listed([item.sentence() for item in main]),
+            plain_table(*summary_table(found)),
+            *map(paragraph, caveats(found)),
+        ),
         section("How far from the best baseline", figures({_title(item): forest(item) for item in drawn})),
         section("R², task by method", *_heat_maps(data)),
         section("All scores", *map(score_table, tables), *map(paragraph, notes(data.scores, tables))),
-        section("Ablations", paragraph(ablation_note(data.ablations)), figures(ablation_figures(data.ablations))),
+        section(
+            "Ablations",
+            paragraph(ablation_note(data.ablations)),
+            figures(ablation_figures(data.ablations, data.ablation_kinds)),
+        ),
         section("Predicted against true", figures(_pairs(data))),
         section("Where it errs", figures(_maps(data))),
         section("Map", *(picture(caption, png) for caption, png in data.pictures.items())),
@@ -85,7 +95,7 @@ def _heat_maps(data: ReportData) -> list[str]:
     for split, model, rows in sections(frame):
         if split in ("random", BLOCKED) or split.startswith("by_"):
             if split not in seen and rows["r2"].notna().any():
-                found.append(f"<h3>{split_title(split)}, {MODELS[model]}</h3>{heat_map(rows)}")
+                found.append(f"<h3>{html.escape(split_title(split))}, {MODELS[model]}</h3>{heat_map(rows)}")
             seen.add(split)
     return found
 

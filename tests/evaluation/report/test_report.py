@@ -73,9 +73,10 @@ def test_the_page_tells_seeds_and_protocol(data: ReportData) -> None:
 def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: ReportData) -> None:
     (found,) = comparisons(data.intervals)
     sentence = found.sentence()
-    assert "mora has a mean R² of 0.500 (0.300 to 0.700), the best baseline, LINE <raw>, 0.500" in sentence
+    assert "mora has a mean R² of 0.500 (0.300 to 0.700) over the tasks" in sentence
+    assert "the best baseline, LINE <raw>, 0.500" in sentence
     assert ": the two cannot be told apart." in sentence
-    assert "ahead of every baseline in 1 of 2 tasks, behind the best in 1, undecided in 0" in sentence
+    assert "It is ahead of the best baseline in 1 of 2 tasks, behind it in 1, undecided in 0" in sentence
     texts = Page(report_html(data)).texts
     headings = [text for text in texts if text in ("Summary", "All scores", "R², task by method")]
     assert headings == ["Summary", "R², task by method", "All scores"]
@@ -84,6 +85,10 @@ def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: Report
     worse.loc[worse["task"] == "mean", ["difference_low", "difference_high"]] = [-0.3, -0.1]
     (found,) = comparisons(pa.Table.from_pandas(worse, schema=schemas.INTERVALS))
     assert "): worse. It is ahead" in found.sentence()
+    alone = worse[worse["task"] == "income"]
+    (found,) = comparisons(pa.Table.from_pandas(alone, schema=schemas.INTERVALS))
+    assert found.sentence().startswith("Blocked folds (H3 parents), short boosting: mora is ahead of the best baseline")
+    assert any(text.startswith("Short boosting stands in") for text in texts)
 
 
 def test_every_part_is_drawn(whole: ReportData) -> None:
@@ -137,7 +142,7 @@ def test_the_markdown_table_is_methods_by_tasks_with_the_best_in_bold(benchmark:
     ]  # fmt: skip
     assert lines[2] == "| method | income | crime\\|rate\\* | mean |"
     assert lines[4] == "| mora | **0.900** | **0.800** | **0.850** |"
-    assert lines[5] == "| LINE <raw> | 0.700 | 0.600 | 0.650 |"
+    assert lines[5] == "| LINE \\<raw> | 0.700 | 0.600 | 0.650 |"
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in lines if line.startswith("|"))
     assert "few groups: ridge" in lines[-1]
 
@@ -158,7 +163,7 @@ def test_several_seeds_show_their_deviation_and_skipped_trials_a_dash() -> None:
 
 
 def test_ablations_are_a_table_with_the_papers_effects_beside(ablations: pa.Table) -> None:
-    text = ablation_markdown(ablations)
+    text = ablation_markdown(ablations, {})
     assert "| graph: k-ring neighbours | 0.450 | −10.0 % | −12.2 % |" in text
     assert "| base | 0.500 | +0.0 % |  |" in text
     assert "has no interval" in text
@@ -168,22 +173,34 @@ def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ab
     frame = ablations.to_pandas()
     skipped = pa.Table.from_pandas(frame.assign(split="random", r2=None), schema=schemas.ABLATIONS)
     both = pa.concat_tables([skipped, ablations])
-    assert ablation_markdown(both) == ablation_markdown(ablations)
-    assert ablation_figures(both).keys() == ablation_figures(ablations).keys()
-    assert ablation_figures(skipped) == {}
+    assert ablation_markdown(both, {}) == ablation_markdown(ablations, {})
+    assert ablation_figures(both, {}).keys() == ablation_figures(ablations, {}).keys()
+    assert ablation_figures(skipped, {}) == {}
     partly = frame.assign(r2=frame["r2"].where(frame["variant"] != "cells: 50 %"))
-    found = effects(pa.Table.from_pandas(partly, schema=schemas.ABLATIONS))
+    found = effects(pa.Table.from_pandas(partly, schema=schemas.ABLATIONS), {})
     assert list(found["variant"]) == [BASE, "graph: k-ring neighbours", "cells: 15 %"]
 
 
 def test_ablations_average_no_two_models(ablations: pa.Table) -> None:
     linear = ablations.to_pandas()
     linear["model"], linear["r2"] = "ridge", linear["r2"] - 0.4
-    found = effects(pa.concat_tables([ablations, pa.Table.from_pandas(linear, schema=schemas.ABLATIONS)]))
+    found = effects(pa.concat_tables([ablations, pa.Table.from_pandas(linear, schema=schemas.ABLATIONS)]), {})
     base = found[found["variant"] == BASE].set_index("judged")["r2"]
     assert base.to_dict() == pytest.approx(
         {"blocked folds (H3 parents), short boosting": 0.5, "blocked folds (H3 parents), linear probe": 0.1}
     )
+
+
+def test_names_are_shown_as_they_are_and_make_no_markup(data: ReportData) -> None:
+    frame = data.scores.to_pandas()
+    frame["method"] = frame["method"].replace("mora", "a`b\n<script>[x](y)")
+    frame["split"] = frame["split"].replace("blocked", "by_<b>")
+    odd = replace(data, region="<i>", scores=pa.Table.from_pandas(frame, schema=schemas.BENCHMARK))
+    page = Page(report_html(odd))
+    assert not {"script", "i", "b"} & set(page.seen)
+    assert {"<i>", "folds of whole <b>, short boosting"} <= set(page.texts)
+    line = next(line for line in markdown_report(odd.scores).splitlines() if "script" in line)
+    assert line.startswith("| a\\`b \\<script>\\[x](y) |")
 
 
 def test_a_region_without_tasks_has_a_report_too(tmp_path: Path, data: ReportData) -> None:
