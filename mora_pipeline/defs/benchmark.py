@@ -64,7 +64,7 @@ def benchmark(
             drafts[name].write(table)
         drafts["benchmark"].write(found.scores)
         told = found.parameters.model_dump(mode="json")
-        facts = facts_of(work, len(inputs.cells), found, sources)
+        facts = facts_of(work, inputs, found, sources)
         with tracking.run(work, told) as run:
             page = write_page(work, found, facts, embeddings, drafts["report"].path)
             log_scores(run, found.scores)
@@ -123,11 +123,12 @@ def write_page(work: Step, found: "Judged", facts: Mapping[str, Any], embeddings
     return write_report(folder, data)
 
 
-def facts_of(work: Step, num_cells: int, found: "Judged", sources: Mapping[str, "Inputs"]) -> dict[str, Any]:
+def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"]) -> dict[str, Any]:
     """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries that judged."""
+    from mora_pipeline.evaluation.graphs import pieces
     from mora_pipeline.evaluation.report.provenance import provenance
 
-    encoder = work.inputs.get("distilled_encoder")
+    encoder, (count, largest) = work.inputs.get("distilled_encoder"), pieces(own.edges, len(own.cells))
     regions = {"": work.inputs, **{name: source.reader.inputs for name, source in sources.items()}}
     versions = {
         f"{region}/{name}" if region else name: version.version
@@ -136,7 +137,8 @@ def facts_of(work: Step, num_cells: int, found: "Judged", sources: Mapping[str, 
     }
     return {
         "resolution": work.config.resolution,
-        "cells": num_cells,
+        "cells": len(own.cells),
+        "flows": {"unconnected pieces": count, "share of cells in the largest": largest},
         "modalities": {name: item.kind for name, item in work.config.modalities.items()} or "none",
         "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
         "versions": versions,

@@ -6,6 +6,8 @@ On arrays, for regions that training can hold; what a region publishes is sample
 import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from mora_pipeline.evaluation.methods.interface import Edges
 
@@ -31,6 +33,14 @@ def at_least(edges: Edges, flow: float) -> Edges:
 def median_flow(edges: Edges) -> float:
     """The flow that half of the edges reach: a threshold that no label has chosen. 0 without edges."""
     return float(np.median(edges.flow)) if len(edges.flow) else 0.0
+
+
+def pieces(edges: Edges, num_cells: int) -> tuple[int, float]:
+    """How many pieces the flows leave unconnected (a cell without flows is one), and the largest's share of cells."""
+    shape = (num_cells, num_cells)
+    joined = sparse.csr_matrix((np.ones(len(edges.flow)), (edges.origin, edges.destination)), shape=shape)
+    count, piece_of_cell = connected_components(joined, directed=False)
+    return int(count), float(np.bincount(piece_of_cell).max(initial=0)) / max(num_cells, 1)
 
 
 def k_ring_edges(cells: npt.NDArray[np.int64], k: int = 1) -> Edges:

@@ -8,7 +8,15 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mora_pipeline.evaluation.graphs import at_least, k_ring_edges, median_flow, random_share, rewired, top_share
+from mora_pipeline.evaluation.graphs import (
+    at_least,
+    k_ring_edges,
+    median_flow,
+    pieces,
+    random_share,
+    rewired,
+    top_share,
+)
 from mora_pipeline.evaluation.methods.interface import Edges
 
 SIZE = 12
@@ -25,6 +33,15 @@ def graphs(draw: st.DrawFn) -> Edges:
 
 def listed(edges: Edges) -> list[tuple[int, int, float]]:
     return sorted(zip(edges.origin.tolist(), edges.destination.tolist(), edges.flow.tolist(), strict=True))
+
+
+@given(graphs())
+def test_pieces_are_what_flows_join_in_either_direction(edges: Edges) -> None:
+    joined = [{cell} for cell in range(SIZE)]
+    for origin, destination, _ in listed(edges):
+        together = next(piece for piece in joined if origin in piece) | next(p for p in joined if destination in p)
+        joined = [piece for piece in joined if not piece & together] + [together]
+    assert pieces(edges, SIZE) == (len(joined), max(map(len, joined)) / SIZE)
 
 
 @given(graphs(), st.floats(0.01, 1))
