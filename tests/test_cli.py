@@ -173,7 +173,7 @@ def test_ablations_are_a_job_of_their_own_that_says_what_is_missing(mora: Mora, 
     mora("region", "add", town)
     ended = mora("ablate", "town", "--set", "families=[layers]")
     assert ended.exit_code == 1
-    assert "of region 'town' has not been made yet" in ended.stderr
+    assert "region.yaml of 'town' has no tasks, so nothing can be ablated" in ended.stderr
 
 
 def test_a_benchmark_of_an_earlier_form_says_how_to_make_it_anew(mora: Mora, town: Path, published: np.ndarray) -> None:

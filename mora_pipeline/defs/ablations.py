@@ -95,5 +95,5 @@ def every_variant_scored(table: pa.Table) -> dg.AssetCheckResult:
     """All variants have a score for the same trials, of which there is one at least."""
     scored = scored_trials(table, "variant")
     alike = len({frozenset(trials) for trials in scored.values()}) == 1
-    trials = max(map(len, scored.values()), default=0)
+    trials = max((len(each) for each in scored.values()), default=0)
     return result("every_variant_scored", alike and trials > 0, variants=len(scored), trials=trials)

@@ -31,7 +31,8 @@ def interval_table(records: Sequence[Record], resamples: int, seed: int = 0) -> 
     """Scores with intervals, and the difference of our methods to the best baseline.
 
     The best baseline of a task is the one with the highest R² over all seeds, chosen on the tested rows themselves:
-    that favours the baseline. ``task`` is "mean" for the mean over the tasks that every method has a score for.
+    that favours the baseline. ``task`` is "mean" for the mean over the tasks that every method has a score for; where
+    some of them are resampled by cells and others by blocks, these two kinds are drawn independently.
 
     Args:
         records: of one benchmark.

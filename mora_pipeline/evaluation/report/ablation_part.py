@@ -31,7 +31,7 @@ def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
         means = rows.groupby(["variant", "task"], sort=False)["r2"].mean().unstack().dropna(how="all")
         mean = means.dropna(axis=1).mean(axis=1).dropna()
         family = rows.drop_duplicates("variant").set_index("variant")["family"]
-        told = relative_effects(mean.to_dict())
+        told = relative_effects({str(name): float(value) for name, value in mean.items()})
         found += [
             {"judged": f"{split_title(split)}, {MODELS[model]}", "family": family[name], "variant": name,
              "r2": mean[name], "effect": told[name], "published": published_effect(name, kinds)}

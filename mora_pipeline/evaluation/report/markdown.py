@@ -16,10 +16,10 @@ def markdown_report(benchmark: pa.Table, intervals: pa.Table | None = None, publ
     if not tables:
         return "No task was judged: region.yaml declares none, or no method was given.\n"
     found = comparisons(intervals) if intervals else []
-    sentences = [f"- {_escaped(item.sentence())}" for item in found]
+    sentences = [f"- {escaped(item.sentence())}" for item in found]
     parts = ["\n".join(sentences)] if sentences else []
-    parts += [*caveats(found), *(f"**{_escaped(table.title)}**\n\n{_markdown(table)}" for table in tables)]
-    return "\n\n".join([*parts, *map(_escaped_lines, notes(benchmark, tables))]) + "\n"
+    parts += [*caveats(found), *(f"**{escaped(table.title)}**\n\n{_markdown(table)}" for table in tables)]
+    return "\n\n".join([*parts, *map(_lines_escaped, notes(benchmark, tables))]) + "\n"
 
 
 def notes(benchmark: pa.Table, tables: list[ScoreTable]) -> list[str]:
@@ -33,17 +33,17 @@ def notes(benchmark: pa.Table, tables: list[ScoreTable]) -> list[str]:
 
 
 def _markdown(table: ScoreTable) -> str:
-    lines = ["| " + " | ".join(map(_escaped, table.head)) + " |", "|---" + "|---:" * (len(table.head) - 1) + "|"]
+    lines = ["| " + " | ".join(map(escaped, table.head)) + " |", "|---" + "|---:" * (len(table.head) - 1) + "|"]
     for row, best in zip(table.body, table.best, strict=True):
         scores = [f"**{text}**" if at in best else text for at, text in enumerate(row[1:])]
-        lines.append("| " + " | ".join([_escaped(row[0]), *scores]) + " |")
+        lines.append("| " + " | ".join([escaped(row[0]), *scores]) + " |")
     return "\n".join(lines)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """One line of Markdown that shows the text as it is."""
     return re.sub(r"([\\*|<`\[])", r"\\\1", " ".join(text.splitlines()))
 
 
-def _escaped_lines(text: str) -> str:
-    return "\n".join(map(_escaped, text.splitlines()))
+def _lines_escaped(text: str) -> str:
+    return "\n".join(map(escaped, text.splitlines()))

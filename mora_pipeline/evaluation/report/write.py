@@ -11,7 +11,7 @@ from mora_pipeline.evaluation.report.ablation_part import ablation_figures, abla
 from mora_pipeline.evaluation.report.charts import forest, predicted_against_true
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.heat_map import heat_map
-from mora_pipeline.evaluation.report.markdown import markdown_report, notes
+from mora_pipeline.evaluation.report.markdown import escaped, markdown_report, notes
 from mora_pipeline.evaluation.report.page import (
     facts_table,
     figures,
@@ -39,7 +39,7 @@ def write_report(folder: Path, data: ReportData) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     protocol = "\n".join(f"- {sentence}" for sentence in protocol_words(data.parameters))
-    lines = [f"- {label}: {value}" for label, value in _facts(data).items()]
+    lines = [f"- {escaped(label)}: {escaped(value)}" for label, value in _facts(data).items()]
     parts = [
         f"# {data.region}",
         markdown_report(data.scores, data.intervals, data.published),
