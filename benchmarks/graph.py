@@ -35,8 +35,9 @@ def measure(folder: Path, cells_file: Path) -> dict[str, float]:
     """Read the graph once: seconds, entries, the process' peak and what it held before."""
     from mora_pipeline.training.graph import load_adjacency
 
+    rows = sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
     cells, before, started = np.load(cells_file), held_bytes(), time.perf_counter()
-    adjacency = load_adjacency(Version("graph", "invented", "none", folder).batches, cells)
+    adjacency = load_adjacency(Version("graph", "invented", "none", folder, rows).batches, cells)
     return {
         "seconds": round(time.perf_counter() - started, 1),
         "peak_gib": round(peak_bytes() / 2**30, 2),

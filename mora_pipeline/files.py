@@ -13,14 +13,19 @@ from typing import IO
 def replacing(target: Path, partial_folder: Path | None = None) -> Iterator[Path]:
     """Replace a file in one step, once the body has written the path it is given: a reader finds the old or the new.
 
+    A body that raises leaves the old one, and nothing beside it.
+
     Args:
         target: the file to replace or create.
         partial_folder: where the half-written file lies until then, on the same disk; default: beside the target.
     """
     partial = (partial_folder or target.parent) / f"_{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
-    yield partial
-    sync(partial)
-    partial.replace(target)
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)  # there only if something went wrong
     sync(target.parent)
 
 

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,23 @@ class Version:
     schema: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def _files(self) -> tuple[Path, ...]:
+        return tuple(sorted(self.path.glob("*.parquet")))
+
     def files(self) -> list[Path]:
-        return sorted(self.path.glob("*.parquet"))
+        """Its Parquet files in order, listed once: a file that goes meanwhile is missed when it is read."""
+        return list(self._files)
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
-        """All rows in file order, read in one go: for tables of cells, not for edges of a large region."""
-        return read_files(self.files(), columns)
+        """All rows in file order, read in one go: for tables of cells, not for edges of a large region.
+
+        Raises:
+            UserError: if a file is missing, truncated or not Parquet.
+        """
+        found = read_files(self.files(), columns)
+        self._check_rows(found.num_rows)
+        return found
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """All rows in file order, BATCH_ROWS at a time: for what is too large to be read in one go.
@@ -74,9 +86,20 @@ class Version:
         Raises:
             UserError: if a file is missing, truncated or not Parquet.
         """
+        rows = 0
         for file in self.files():
             with readable(file), pq.ParquetFile(file) as parquet:
-                yield from parquet.iter_batches(BATCH_ROWS, columns=columns)
+                for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
+                    rows += batch.num_rows
+                    yield batch
+        self._check_rows(rows)
+
+    def _check_rows(self, found: int) -> None:
+        if found != self.rows:
+            raise UserError(
+                f"{self.path} holds {found:,} rows, but {self.rows:,} were published: a file is lost or was changed. "
+                f"Materialise `{self.dataset}` of '{self.region}' again."
+            )
 
 
 def read_files(files: list[Path], columns: list[str] | None = None) -> pa.Table:
@@ -99,6 +122,11 @@ def readable(file: Path) -> Iterator[None]:
     """Tell which file it was that could not be read as Parquet."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{file} is gone: newer versions took its place meanwhile, or somebody deleted it. Run it again; if that "
+            "does not help, materialise its asset again."
+        ) from error
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{file} cannot be read as Parquet ({error}). Materialise its asset again.") from error
 

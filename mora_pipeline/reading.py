@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.errors import UserError
-from mora_pipeline.lake import Lake, Version, read_files
+from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.schemas import CellVectors
 
@@ -59,7 +59,7 @@ class RegionReader:
 
 
 def edge_rows(edges: Version, cells: Cells) -> tuple[Rows, Rows, npt.NDArray[np.float64]]:
-    """Edges as rows of the cells, read file by file.
+    """Edges as rows of the cells, read as a stream.
 
     Args:
         edges: `schemas.EDGES` or `schemas.GRAPH`.
@@ -69,16 +69,15 @@ def edge_rows(edges: Version, cells: Cells) -> tuple[Rows, Rows, npt.NDArray[np.
         Origin rows and destination rows, int32 [m] each, and flow, float64 [m].
 
     Raises:
-        UserError: if the edges name a cell that `cells` lacks.
+        UserError: if the edges name a cell that `cells` lacks, or a file of them is lost or damaged.
     """
     from mora_pipeline.training.graph import rows_of
 
     parts = []
-    for file in edges.files():
-        table = read_files([file], ["origin", "destination", "flow"])
-        origin = rows_of(cells, table["origin"].to_numpy(), edges.dataset).astype(np.int32)
-        destination = rows_of(cells, table["destination"].to_numpy(), edges.dataset).astype(np.int32)
-        parts.append((origin, destination, table["flow"].to_numpy()))
+    for batch in edges.batches(["origin", "destination", "flow"]):
+        origin = rows_of(cells, batch["origin"].to_numpy(), edges.dataset).astype(np.int32)
+        destination = rows_of(cells, batch["destination"].to_numpy(), edges.dataset).astype(np.int32)
+        parts.append((origin, destination, batch["flow"].to_numpy()))
     if not parts:
         return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float64)
     origins, destinations, flows = zip(*parts, strict=True)

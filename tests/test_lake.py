@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mora_pipeline.errors import UserError
+from mora_pipeline.files import replacing
 from mora_pipeline.lake import Lake, Version, checked_region_name
 from mora_pipeline.publishing import CURRENT, RECORD, VERSION_NAME
 
@@ -252,3 +253,34 @@ def assert_tidy(lake: Lake) -> None:
     for path in folder.glob("*/*"):
         assert path.name == RECORD or path.suffix == ".parquet" or path.name.startswith("_"), path
     assert json.loads((folder / CURRENT).read_text())["version"]
+
+
+def test_a_version_that_lost_a_file_is_not_read_as_if_it_were_whole(lake: Lake) -> None:
+    published = publish(lake, 1)
+    published.files()[0].unlink()
+    found = lake.read("edges", "town")
+    for read in (found.table, lambda: list(found.batches())):
+        with pytest.raises(UserError, match=f"{found.path} holds 5 rows, but 10 were published.*Materialise `edges`"):
+            read()
+
+
+def test_a_file_that_goes_after_it_was_listed_is_missed(lake: Lake) -> None:
+    found = publish(lake, 1)
+    assert len(list(found.batches())) == 2
+    found.files()[1].unlink()
+    with pytest.raises(UserError, match=r"part-00001.parquet is gone.*Run it again"):
+        list(found.batches())
+
+
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    target = tmp_path / "state"
+    target.write_text("old")
+
+    def write_half() -> None:
+        with replacing(target) as partial:
+            partial.write_text("half")
+            raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        write_half()
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("state", "old")]

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from mora_pipeline.errors import UserError
+
 Rows = npt.NDArray[np.integer]
 Flows = npt.NDArray[np.floating]
 Edges = tuple[Rows, Rows, Flows]
@@ -41,6 +43,9 @@ def merge_both_directions(read: Callable[[], Iterable[Edges]], num_cells: int) -
 
     Returns:
         A [N, N] in float64, bitwise symmetric, indices sorted.
+
+    Raises:
+        UserError: if the second pass gives other edges than the first.
     """
     counts = np.zeros(num_cells, np.int64)
     for batch in read():
@@ -48,9 +53,11 @@ def merge_both_directions(read: Callable[[], Iterable[Edges]], num_cells: int) -
         counts += np.bincount(rows, minlength=num_cells)
     starts = np.concatenate([[0], np.cumsum(counts)])
     indices, flow = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float64)
-    free = starts[:-1].copy()
+    free, ends = starts[:-1].copy(), starts[1:]
     for batch in read():
-        _put(batch, free, indices, flow)
+        _put(batch, free, ends, indices, flow)
+    if not np.array_equal(free, ends):
+        raise _changed()
     return _merged(starts, indices, flow)
 
 
@@ -58,7 +65,7 @@ def row_blocks(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
     """Consecutive rows with about ENTRIES_AT_A_TIME entries together: first and one past the last."""
     first, num_rows = 0, len(starts) - 1
     while first < num_rows:
-        last = int(np.searchsorted(starts, starts[first] + ENTRIES_AT_A_TIME, side="right")) - 1
+        last = int(np.searchsorted(starts, int(starts[first]) + ENTRIES_AT_A_TIME, side="right")) - 1
         last = min(max(last, first + 1), num_rows)
         yield first, last
         first = last
@@ -71,12 +78,24 @@ def _both_ways(batch: Edges) -> Edges:
     return np.concatenate([origin, destination]), np.concatenate([destination, origin]), np.concatenate([flow, flow])
 
 
-def _put(batch: Edges, free: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], flow: Flows) -> None:
-    """Write a batch where its rows have their next free places, and move those on."""
+def _changed() -> UserError:
+    return UserError("The graph changed while it was read. Run it again.")
+
+
+def _put(
+    batch: Edges,
+    free: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int32],
+    flow: Flows,
+) -> None:
+    """Write a batch where its rows have their next free places, and move those on, up to the rows' ends."""
     rows, columns, values = _both_ways(batch)
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     counts = np.bincount(rows, minlength=len(free))
+    if np.any(free + counts > ends):
+        raise _changed()
     before = np.cumsum(counts) - counts  # entries of earlier rows in this batch
     places = np.arange(len(rows)) + (free - before)[rows]
     indices[places], flow[places] = columns[order], values[order]

@@ -171,3 +171,24 @@ def test_the_lakes_files_become_the_matrix_of_the_whole_table(tmp_path, monkeypa
     for part in ("indptr", "indices", "values"):
         assert torch.equal(getattr(found, part), getattr(expected, part))
     np.testing.assert_allclose(found.values, matrix.data, rtol=1e-7)
+
+
+FIRST = [(0, 1, 1.0), (1, 2, 1.0)]
+
+
+@pytest.mark.parametrize("second", [[], FIRST[:1], [*FIRST, FIRST[1]], [FIRST[0], (4, 5, 1.0)]])
+def test_a_graph_that_changes_between_the_passes_is_refused(second):
+    """Fewer edges, none, more, others: no place may be left unwritten, or be written twice."""
+    passes = iter([FIRST, second])
+
+    def read():
+        return [tuple(np.array(column) for column in zip(*edges, strict=True)) for edges in [next(passes)] if edges]
+
+    with pytest.raises(UserError, match=r"changed while it was read\. Run it again"):
+        merging.merge_both_directions(read, NUM_CELLS)
+
+
+def test_rows_near_the_end_of_int32_are_still_cut_into_blocks():
+    last = np.iinfo(np.int32).max
+    starts = np.array([0, last - 9, last - 5, last], np.int32)
+    assert list(merging.row_blocks(starts)) == [(0, 1), (1, 3)]
