@@ -27,6 +27,7 @@ class Step(RegionReader):
         self.context, self.meter = context, meter
         self.home = home.path()
         super().__init__(home.region(context.partition_key), home.lake())
+        self.published = False  # whether `finish` has published
         self._drafts: list[Draft] = []
         self._evidence: list[Draft] = []
         self._details: dict[str, dict[str, Any]] = {}
@@ -68,6 +69,7 @@ class Step(RegionReader):
         due = self._drafts if sound else []
         versions = self.publish_evidence()
         versions += [draft.publish({**self._details[draft.version], **(details or {})}) for draft in due]
+        self.published = sound
         if sound:
             self.context.log.info(f"Published {', '.join(item.dataset for item in versions) or 'nothing'}.")
         else:

@@ -1,9 +1,6 @@
 """Vectors that took long to train, kept under a name of all that they depend on: a stopped ablation goes on."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.kept_scores import KeptArrays, digest
+from mora_pipeline.evaluation.kept_scores import KeptArrays
+from mora_pipeline.training.digest import code_of_training, digest
 
 LIBRARIES = ("torch", "numpy", "scipy")
 
@@ -28,22 +26,10 @@ def kept_or_trained(
         arrays: all that training reads, by name.
         settings: all that it is told; JSON.
     """
-    told: dict[str, Any] = {
-        "code": _code_of_training(),
-        "settings": settings,
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
-    told["arrays"] = {name: digest([array]) for name, array in arrays.items()}
-    kept, key = KeptArrays(folder), hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    told = {"code": code_of_training(), "settings": settings, "libraries": {name: version(name) for name in LIBRARIES}}
+    kept, key = KeptArrays(folder), digest(told, arrays)
     vectors = kept.find(key)
     if vectors is None:
         vectors = train()
         kept.keep(key, vectors)
     return vectors
-
-
-@cache
-def _code_of_training() -> str:
-    """A name for the code of training: any change of it trains all anew."""
-    folder = Path(__file__).parents[1] / "training"
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()

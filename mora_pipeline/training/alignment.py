@@ -79,7 +79,10 @@ class Alignment(nn.Module):
             allowed = [MOBILITY, *names] if key == "anchor" else names
             unknown = [name for name in used if name not in allowed]
             if unknown:
-                raise UserError(f"alignment: {key} names '{unknown[0]}', but the modalities are {', '.join(allowed)}.")
+                raise UserError(
+                    f"alignment: embeddings.{key} names '{unknown[0]}', but the modalities are {', '.join(allowed)} "
+                    "(of region.yaml, and of embeddings.modalities where that is set)."
+                )
         self.anchor = anchor
         self.temperatures = {modality.name: modality.temperature for modality in modalities} | dict(temperatures or {})
         # A suffix, since a module has attributes of its own: a modality may be called `type` or `values`.

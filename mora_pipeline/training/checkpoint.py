@@ -1,10 +1,9 @@
 """The state of a training that may be killed: one file, replaced in one step, named by what the training was given."""
 
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,10 +17,11 @@ from torch import Tensor
 
 from mora_pipeline.files import replacing
 from mora_pipeline.training.alignment import Modality
+from mora_pipeline.training.device import training_device
+from mora_pipeline.training.digest import code_of_training, digest
 from mora_pipeline.training.graph import Adjacency
 from mora_pipeline.training.parameters import AlignmentParameters
 
-FORMAT = 1  # goes up with every change of what training computes or what a state holds
 EVERY_SECONDS = 20.0  # a state holds the node table four times: writing it after every short epoch would cost most
 
 logger = logging.getLogger(__name__)
@@ -94,26 +94,23 @@ def alignment_key(
     modalities: Sequence[Modality],
     parameters: AlignmentParameters,
 ) -> str:
-    """A digest of the content of everything that `train_alignment` is given, in hexadecimal digits."""
+    """A digest of all that `train_alignment`'s bytes depend on: its arguments' content, its code and where it runs.
+
+    Raises:
+        UserError: if CUDA is asked for where there is none.
+    """
+    modalities = sorted(modalities, key=lambda one: one.name)
     facts = {
-        "format": FORMAT,
+        "code": code_of_training(),
         "torch": torch.__version__,
+        "device": str(training_device(parameters.device, "alignment")),
+        "threads": torch.get_num_threads(),  # sums over threads round differently with their number
         # A subclass may have keys that training does not read.
         "parameters": parameters.model_dump(mode="json", include=set(AlignmentParameters.model_fields)),
-        "modalities": [(one.name, one.kind, one.temperature) for one in _sorted(modalities)],
+        "modalities": [(one.name, one.kind, one.temperature) for one in modalities],
     }
-    parts = [initial, *(part.cpu().numpy() for part in (adjacency.indptr, adjacency.indices, adjacency.values))]
-    parts += [part for one in _sorted(modalities) for part in (one.vectors, one.present)]
-    return _digest(facts, parts)
-
-
-def _sorted(modalities: Iterable[Modality]) -> list[Modality]:
-    return sorted(modalities, key=lambda one: one.name)
-
-
-def _digest(facts: Mapping[str, Any], parts: Sequence[npt.NDArray[Any]]) -> str:
-    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for part in parts:
-        found.update(f"{part.dtype} {part.shape}".encode())
-        found.update(np.ascontiguousarray(part).data)
-    return found.hexdigest()[:32]
+    arrays: dict[str, npt.NDArray[Any]] = {"initial": initial}
+    arrays |= {name: getattr(adjacency, name).cpu().numpy() for name in ("indptr", "indices", "values")}
+    for one in modalities:
+        arrays |= {f"vectors of {one.name}": one.vectors, f"mask of {one.name}": one.present}
+    return digest(facts, arrays)[:32]

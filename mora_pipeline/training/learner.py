@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mora_pipeline.errors import UserError
 from mora_pipeline.training.alignment import Alignment, Modality, total_loss
+from mora_pipeline.training.device import training_device
 from mora_pipeline.training.graph import Adjacency
 from mora_pipeline.training.lightgcn import LightGCN
 from mora_pipeline.training.parameters import AlignmentParameters
@@ -32,7 +32,7 @@ class Learner:
         parameters: AlignmentParameters,
     ) -> None:
         self.parameters = parameters
-        self.device = _device(parameters.device)
+        self.device = training_device(parameters.device, "alignment")
         self.propagation = Propagation(adjacency.to(self.device), parameters.backend)
         with torch.random.fork_rng():
             torch.manual_seed(parameters.seed)
@@ -168,9 +168,3 @@ class _Mean:
 def _tensor(array: npt.NDArray[np.generic]) -> Tensor:
     """The array as a tensor, copied only where torch could not write to it (Arrow's memory)."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("alignment: device is 'cuda', but torch sees no CUDA device here. Set device to 'auto'.")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

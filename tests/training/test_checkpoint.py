@@ -11,7 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from mora_pipeline.training import checkpoint
 from mora_pipeline.training.checkpoint import Checkpoint, State, alignment_key
+from mora_pipeline.training.parameters import AlignmentParameters
 from tests.training import train_and_die
 from tests.training.train_and_die import arguments, checkpoint_in, train
 
@@ -57,31 +59,64 @@ def test_a_finished_training_is_not_trained_again(uninterrupted, tmp_path, monke
     assert train(tmp_path).embeddings.tobytes() == uninterrupted[0].embeddings.tobytes()
 
 
-def test_every_input_and_setting_has_a_key_of_its_own() -> None:
+def another(value: object) -> object:
+    """A value of the same kind, which it is not."""
+    other = {"mobility": "poi", "auto": "cpu", "float32": "tf32"}
+    if isinstance(value, str):
+        return other[value]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return {"poi": 0.5} if value == {} else ["poi"]
+
+
+def test_every_input_and_setting_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     adjacency, line, modalities, parameters = arguments()
     poi, people = modalities
     other_values = dataclasses.replace(adjacency, values=adjacency.values * 2)
+    other_indices = dataclasses.replace(adjacency, indices=adjacency.indices.flip(0))
+    other_rows = dataclasses.replace(adjacency, indptr=adjacency.indptr.flip(0))
     changed = [
+        (other_indices, line, modalities, parameters),
+        (other_rows, line, modalities, parameters),
         (other_values, line, modalities, parameters),
         (adjacency, line + 1, modalities, parameters),
         (adjacency, line, [poi], parameters),
         (adjacency, line, [dataclasses.replace(poi, temperature=0.4), people], parameters),
         (adjacency, line, [dataclasses.replace(poi, vectors=poi.vectors * 2), people], parameters),
         (adjacency, line, [dataclasses.replace(poi, present=~poi.present), people], parameters),
-        (adjacency, line, modalities, parameters.model_copy(update={"seed": 1})),
-        (adjacency, line, modalities, parameters.model_copy(update={"temperatures": {"poi": 0.5}})),
     ]
+    for name in AlignmentParameters.model_fields:
+        changes = {name: another(getattr(parameters, name))}
+        changed.append((adjacency, line, modalities, parameters.model_copy(update=changes)))
     keys = [alignment_key(*each) for each in [arguments(), *changed]]
     assert len(set(keys)) == len(keys)
     assert alignment_key(adjacency, line, modalities[::-1], parameters) == keys[0]
 
 
+@pytest.mark.parametrize(
+    ("owner", "name", "other"),
+    [
+        (checkpoint, "code_of_training", "other code"),
+        (checkpoint, "training_device", torch.device("cuda")),
+        (torch, "get_num_threads", torch.get_num_threads() + 1),
+        (torch, "__version__", "0.1"),
+    ],
+)
+def test_other_code_devices_and_threads_have_keys_of_their_own(monkeypatch, owner, name, other) -> None:
+    before = alignment_key(*arguments())
+    monkeypatch.setattr(owner, name, other if isinstance(other, str) and name == "__version__" else lambda *_: other)
+    assert alignment_key(*arguments()) != before
+
+
 def test_a_state_keeps_tensors_facts_and_notes_until_it_is_cleared(tmp_path) -> None:
-    checkpoint = Checkpoint(tmp_path / "states", "abc")
-    assert (checkpoint.load(), checkpoint.notes) == (None, {})
-    checkpoint.notes["run"] = "r1"
+    kept = Checkpoint(tmp_path / "states", "abc")
+    assert (kept.load(), kept.notes) == (None, {})
+    kept.notes["run"] = "r1"
     loss = 0.1 + 0.2
-    checkpoint.save(State({"a": torch.arange(6.0).reshape(2, 3).t()}, {"loss": loss}))
+    kept.save(State({"a": torch.arange(6.0).reshape(2, 3).t()}, {"loss": loss}))
     again = Checkpoint(tmp_path / "states", "abc")
     assert again.notes == {"run": "r1"}
     assert again.load().facts == {"loss": loss}
@@ -92,9 +127,9 @@ def test_a_state_keeps_tensors_facts_and_notes_until_it_is_cleared(tmp_path) -> 
 
 
 def test_a_damaged_state_is_told_and_training_starts_anew(tmp_path, caplog) -> None:
-    checkpoint = Checkpoint(tmp_path, "abc")
-    checkpoint.save(State({"a": torch.ones(3)}, {}))
-    checkpoint.file.write_bytes(checkpoint.file.read_bytes()[:40])
+    kept = Checkpoint(tmp_path, "abc")
+    kept.save(State({"a": torch.ones(3)}, {}))
+    kept.file.write_bytes(kept.file.read_bytes()[:40])
     assert Checkpoint(tmp_path, "abc").load() is None
     assert "cannot be read" in caplog.text
 

@@ -15,7 +15,7 @@ from mora_pipeline.training.learner import Learner, make_optimiser, split_cells
 from mora_pipeline.training.lightgcn import LightGCN
 from mora_pipeline.training.parameters import AlignmentParameters
 from mora_pipeline.training.propagation import Propagation
-from mora_pipeline.training.trainer import Modality, train_alignment
+from mora_pipeline.training.trainer import PRODUCTS, Modality, train_alignment
 
 NUM_CELLS, NUM_GROUPS = 300, 6
 SHORT = AlignmentParameters(maximum_epochs=4, batch_size=100)
@@ -215,7 +215,7 @@ def test_a_subset_of_the_modalities_trains_as_if_there_were_no_others(region):
     chosen = train(region, SHORT.model_copy(update={"modalities": ["poi"]}))
     assert chosen.embeddings.tobytes() == train(region, modalities=[poi]).embeddings.tobytes()
     assert train(region, SHORT.model_copy(update={"modalities": []})).history == []
-    with pytest.raises(UserError, match=r"modalities names 'pois', but region\.yaml has poi, people"):
+    with pytest.raises(UserError, match=r"embeddings.modalities names 'pois', but region\.yaml has poi, people"):
         train(region, SHORT.model_copy(update={"modalities": ["pois"]}))
 
 
@@ -231,8 +231,10 @@ def test_learnt_temperatures_are_trained_told_and_kept(region):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 1e-2), ("bfloat16", 5e-2)])
 def test_a_lower_precision_comes_near_and_is_left_behind(region, precision, tolerance):
-    exact = train(region)
-    near = train(region, SHORT.model_copy(update={"precision": precision}))
+    exact, seen = train(region), []
+    told = SHORT.model_copy(update={"precision": precision})
+    near = train(region, told, on_epoch=lambda entry: seen.append(torch.get_float32_matmul_precision()))
+    assert set(seen) == {PRODUCTS[precision]} != {"highest"}
     np.testing.assert_allclose(near.embeddings, exact.embeddings, atol=tolerance)
     assert near.history[-1]["train_loss"] == pytest.approx(exact.history[-1]["train_loss"], rel=1e-2)
     assert torch.get_float32_matmul_precision() == "highest"
