@@ -15,6 +15,7 @@ from mora_pipeline.defs.resources import Tracking
 from mora_pipeline.defs.step import Step
 from mora_pipeline.training.inductive.parameters import InductiveParameters
 
+MUCH = 0.5  # share of cells far from all units above which a warning is due
 Embedded = tuple[pa.Table, npt.NDArray[np.float32], dict[str, Any], dict[str, Any]]
 
 
@@ -58,10 +59,15 @@ def embedded_by(work: Step, other: str) -> Embedded:
     version = encoder_version(work.lake, other)
     work.inputs[f"encoder of {other}"] = version
     encoder = load_encoder(version.path)
-    cells, vectors = embed_with(work, encoder)
+    cells, found = embed_with(work, encoder)
+    if found.share_far > MUCH:
+        work.context.log.warning(
+            f"{found.share_far:.0%} of the cells of '{work.region}' are unlike all that the encoder of '{other}' has "
+            "seen (no unit answers): their vectors are nearly one and the same. Train an encoder on a region like this."
+        )
     left_out = [name for name in work.config.modalities if name not in encoder.schema.names]
     if left_out:
         work.context.log.warning(f"The encoder of '{other}' does not know {', '.join(left_out)}: not used.")
     details = {"preset": "inductive", "encoder_region": other, "encoder_version": version.version}
-    metadata = {"encoder_region": other, "encoder": version.version, "modalities_left_out": left_out or "none"}
-    return cells, vectors, metadata, details
+    metadata = {"encoder_region": other, "encoder": version.version, "share_far": found.share_far}
+    return cells, found.vectors, {**metadata, "modalities_left_out": left_out or "none"}, details

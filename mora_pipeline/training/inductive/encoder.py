@@ -15,6 +15,7 @@ from mora_pipeline.training.inductive.schema import FORMAT, SETTINGS, WEIGHTS, S
 from mora_pipeline.training.inductive.states import Block, Evidence, StateMap, Vectors
 
 CHUNK = 8192  # cells at a time: with 1,024 units 32 MiB
+FAR = 0.1  # a cell whose largest unit answers less is unlike all that the encoder has seen: its vector nears one point
 
 
 def gaussian_units(states: Tensor, centres: Tensor, sharpness: float) -> Tensor:
@@ -22,6 +23,19 @@ def gaussian_units(states: Tensor, centres: Tensor, sharpness: float) -> Tensor:
     squares = states.square().sum(1, keepdim=True) + centres.square().sum(1)
     squares = torch.addmm(squares, states, centres.T, alpha=-2).clamp_min_(0)
     return squares.mul_(-sharpness).exp_()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What an encoder says of a region.
+
+    Attributes:
+        vectors: float32 [N, dimension], un-normalised.
+        share_far: share of the cells whose largest unit answers less than `FAR`.
+    """
+
+    vectors: Vectors
+    share_far: float
 
 
 @dataclass(frozen=True)
@@ -42,10 +56,16 @@ class GaussianReadout:
 
     def __call__(self, states: Tensor) -> Tensor:
         """Embeddings, un-normalised, [n, dimension]; `CHUNK` states at a time."""
-        return torch.cat([self._answer(chunk) for chunk in states.split(CHUNK)])
+        return self.with_largest(states)[0]
 
-    def _answer(self, states: Tensor) -> Tensor:
-        return gaussian_units(states, self.centres, self.sharpness) @ self.readout - self.offset
+    def with_largest(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings, and each cell's largest answer of a unit, [n], in [0, 1]."""
+        found, largest = [], []
+        for chunk in states.split(CHUNK):
+            answers = gaussian_units(chunk, self.centres, self.sharpness)
+            found.append(answers @ self.readout - self.offset)
+            largest.append(answers.amax(1))
+        return torch.cat(found), torch.cat(largest)
 
     def to(self, device: torch.device | str) -> "GaussianReadout":
         return GaussianReadout(self.centres.to(device), self.readout.to(device), self.offset.to(device), self.sharpness)
@@ -59,9 +79,13 @@ class InductiveEncoder:
     states: StateMap
     readout: GaussianReadout
 
-    @torch.no_grad()
     def embed(self, evidence: Evidence) -> Vectors:
-        """Embed all cells of a region in one forward pass, float32 [N, dimension], un-normalised.
+        """The vectors of `embed_and_judge` alone."""
+        return self.embed_and_judge(evidence).vectors
+
+    @torch.no_grad()
+    def embed_and_judge(self, evidence: Evidence) -> Embedded:
+        """Embed all cells of a region in one forward pass, and say how many of them are unlike all that was seen.
 
         A cell's vector depends on its own evidence and its related cells', not on the order of rows.
 
@@ -71,8 +95,8 @@ class InductiveEncoder:
         names = [one.name for one in evidence.modalities]
         if names != self.schema.names:
             raise ValueError(f"the encoder takes {self.schema.names}, not {names}")
-        vectors: Vectors = self.readout(torch.from_numpy(self.states.apply(evidence))).numpy()
-        return vectors
+        vectors, largest = self.readout.with_largest(torch.from_numpy(self.states.apply(evidence)))
+        return Embedded(vectors.numpy(), float((largest < FAR).double().mean()))
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name, on the CPU, ready for safetensors."""

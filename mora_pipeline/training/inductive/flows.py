@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.sphere import kilometres_between
+from mora_pipeline.training.merging import ENTRIES_AT_A_TIME
 
 Floats = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.integer]
@@ -54,11 +55,14 @@ def flow_features(flows: Flows, internal_flow: Floats, latitude: Floats, longitu
         float32 [N, F], columns as in `flow_feature_names`; zeros where a cell has no flow in a direction.
     """
     count = len(latitude)
-    kilometres = kilometres_between(latitude, longitude, flows.origin, flows.destination)
+    kilometres = np.empty(len(flows.flow))
+    for first in range(0, len(kilometres), ENTRIES_AT_A_TIME):
+        block = slice(first, first + ENTRIES_AT_A_TIME)
+        kilometres[block] = kilometres_between(latitude, longitude, flows.origin[block], flows.destination[block])
     columns: list[Floats] = []
     strengths = []
     for end in (flows.origin, flows.destination):
-        strength: npt.NDArray[np.float64] = np.bincount(end, flows.flow, count)  # type: ignore[assignment]
+        strength: npt.NDArray[np.float64] = np.bincount(end, flows.flow, count).astype(np.float64, copy=False)
         columns += _moments(end, flows.flow, kilometres, strength)
         columns += _bands(end, flows.flow, kilometres, count)
         columns += list(_quantiles(end, flows.flow, count).T)
@@ -71,19 +75,23 @@ def flow_features(flows: Flows, internal_flow: Floats, latitude: Floats, longitu
 def _moments(end: Rows, flow: Floats, kilometres: Floats, strength: Floats) -> list[Floats]:
     """Strength, number of partners, mean distance and entropy of one direction, [N] each."""
     count = len(strength)
-    share = flow / strength[end]
-    return [
-        np.log1p(strength),
-        np.log1p(np.bincount(end, minlength=count)),
-        np.bincount(end, share * np.log1p(kilometres), count),
-        -np.bincount(end, share * np.log(share), count),
-    ]
+    share = strength[end]
+    np.divide(flow, share, out=share)
+    weighted = np.log1p(kilometres)
+    weighted *= share
+    distance = np.bincount(end, weighted, count)
+    np.log(share, out=weighted)
+    weighted *= share
+    entropy = -np.bincount(end, weighted, count)
+    return [np.log1p(strength), np.log1p(np.bincount(end, minlength=count)), distance, entropy]
 
 
 def _bands(end: Rows, flow: Floats, kilometres: Floats, count: int) -> list[Floats]:
     """ln(1 + flow) to partners within each distance band, [N] a band; the last one is beyond all bounds."""
     bands = len(BANDS_KM) + 1
-    slot = end.astype(np.int64) * bands + np.searchsorted(BANDS_KM, kilometres)
+    slot = end.astype(np.int64)
+    slot *= bands
+    slot += np.searchsorted(BANDS_KM, kilometres)
     return list(np.log1p(np.bincount(slot, flow, count * bands)).reshape(count, bands).T)
 
 
@@ -91,7 +99,8 @@ def _quantiles(end: Rows, flow: Floats, count: int) -> Floats:
     """Quantiles of ln(1 + flow) over each cell's partners, [N, 9], interpolated as numpy does."""
     partners = np.bincount(end, minlength=count)
     first = np.cumsum(partners) - partners
-    ordered = np.log1p(flow[np.lexsort((flow, end))])
+    ordered = flow[np.lexsort((flow, end))]
+    np.log1p(ordered, out=ordered)
     found = np.zeros((count, len(QUANTILES)))
     has = partners > 0
     position = QUANTILES * (partners[has, None] - 1)

@@ -25,5 +25,5 @@ class InductiveParameters(Parameters):
     units: int = Field(1024, ge=2, description="Gaussian units, each centred on a cell of the region; at most all.")
     sharpness: float = Field(0.15, gt=0, description="γ of the units exp(-γ |x - centre|²); the mean |x|² is about 1.")
     length: float = Field(3.0, gt=0, description="Root mean square length of an embedding, which is not normalised.")
-    seed: int = Field(0, ge=0, description="Seed of the centres, the split and the order of the cells.")
+    seed: int = Field(0, ge=0, description="Seed that chooses the cells which units are centred on.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")

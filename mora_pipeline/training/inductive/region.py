@@ -11,11 +11,11 @@ from mora_pipeline.reading import RegionReader, edge_rows
 from mora_pipeline.registry import Registry
 from mora_pipeline.schemas import CellVectors
 from mora_pipeline.training.alignment import Modality
-from mora_pipeline.training.inductive.encoder import InductiveEncoder, load_encoder
+from mora_pipeline.training.inductive.encoder import Embedded, InductiveEncoder, load_encoder
 from mora_pipeline.training.inductive.flows import Flows, flow_feature_names, flow_features
 from mora_pipeline.training.inductive.relations import neighbours, partners
 from mora_pipeline.training.inductive.schema import Input, Schema, check_declared, check_made, encoder_version
-from mora_pipeline.training.inductive.states import Evidence, Vectors
+from mora_pipeline.training.inductive.states import Evidence, check_finite
 
 
 def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVectors:
@@ -34,21 +34,22 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
     """
     home = home or mora_home()
     reader = RegionReader(Registry(home).load(region), Lake(home / "lake"))
-    cells, vectors = embed_with(reader, load_encoder(encoder_version(reader.lake, encoder).path))
-    return CellVectors(cells["cell"].to_numpy(), vectors)
+    cells, found = embed_with(reader, load_encoder(encoder_version(reader.lake, encoder).path))
+    return CellVectors(cells["cell"].to_numpy(), found.vectors)
 
 
-def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, Vectors]:
-    """A region's `cells`, and their vectors by an encoder, float32 [N, d].
+def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, Embedded]:
+    """A region's `cells`, and what an encoder says of them.
 
     Raises:
-        UserError: if the encoder does not fit the region.
+        UserError: if the encoder does not fit the region, or a feature is not finite.
     """
     schema = encoder.schema
     check_declared(schema, reader.config)
     check_made(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
     cells, evidence = read_evidence(reader, schema.names, schema.neighbours)
-    return cells, encoder.embed(evidence)
+    check_finite(evidence)
+    return cells, encoder.embed_and_judge(evidence)
 
 
 def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: int) -> tuple[pa.Table, Evidence]:

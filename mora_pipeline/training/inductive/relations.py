@@ -1,5 +1,7 @@
 """Who is related to whom: by movement, and by lying near. Averages over related cells, [N, N], whose rows sum to 1."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -7,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from mora_pipeline.sphere import on_unit_sphere
 from mora_pipeline.training.inductive.flows import Floats, Flows
+from mora_pipeline.training.merging import ENTRIES_AT_A_TIME, Edges, merge_both_directions, row_blocks
 
 
 def partners(flows: Flows, num_cells: int) -> sparse.csr_array:
@@ -17,9 +20,13 @@ def partners(flows: Flows, num_cells: int) -> sparse.csr_array:
     Returns:
         float64 [N, N]; the row of a cell without flow is empty.
     """
-    shape = (num_cells, num_cells)
-    directed = sparse.coo_array((np.log1p(flows.flow), (flows.origin, flows.destination)), shape=shape).tocsr()
-    return _average(sparse.csr_array(directed + directed.T))
+
+    def edges() -> Iterator[Edges]:
+        for first in range(0, len(flows.flow), ENTRIES_AT_A_TIME // 2):  # an edge makes two entries
+            block = slice(first, first + ENTRIES_AT_A_TIME // 2)
+            yield flows.origin[block], flows.destination[block], np.log1p(flows.flow[block])
+
+    return _averages(merge_both_directions(edges, num_cells).to_scipy())
 
 
 def neighbours(latitude: Floats, longitude: Floats, count: int) -> sparse.csr_array:
@@ -40,13 +47,14 @@ def neighbours(latitude: Floats, longitude: Floats, count: int) -> sparse.csr_ar
     _, nearest = cKDTree(points).query(points, count + 1)
     rows, columns = np.repeat(np.arange(num_cells), count + 1), nearest.reshape(-1)
     others = rows != columns  # a cell is its own nearest, though not always the first where two share a point
-    return _average(sparse.csr_array((np.ones(others.sum()), (rows[others], columns[others])), shape=(num_cells,) * 2))
+    return _averages(sparse.csr_array((np.ones(others.sum()), (rows[others], columns[others])), shape=(num_cells,) * 2))
 
 
-def _average(weights: sparse.csr_array) -> sparse.csr_array:
-    """Rows divided by their sums."""
+def _averages(weights: sparse.csr_array) -> sparse.csr_array:
+    """Rows divided by their sums, in place."""
     sums = np.asarray(weights.sum(axis=1)).reshape(-1)
     scale: npt.NDArray[np.float64] = np.divide(1.0, sums, out=np.zeros(len(sums)), where=sums > 0)
-    averaged = sparse.csr_array(weights)
-    averaged.data = averaged.data * np.repeat(scale, np.diff(averaged.indptr))
-    return averaged
+    for first, last in row_blocks(weights.indptr):
+        block = slice(weights.indptr[first], weights.indptr[last])
+        weights.data[block] *= np.repeat(scale[first:last], np.diff(weights.indptr[first : last + 1]))
+    return weights

@@ -100,6 +100,21 @@ def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
     return StateMap(blocks, {name: weight / total for name, weight in weights.items()})
 
 
+def check_finite(evidence: Evidence) -> None:
+    """Refuse features with NaN or infinity: the mean over related cells would carry them on.
+
+    Raises:
+        UserError: naming the modality and the remedy.
+    """
+    for one in evidence.modalities:
+        broken = int((~np.isfinite(one.vectors[one.present]).all(axis=1)).sum())
+        if broken:
+            raise UserError(
+                f"inductive encoder: features of {one.name} hold NaN or infinity in {broken} cells. Look at what "
+                f"region.yaml names for modalities.{one.name}, and make {one.kind}_features again."
+            )
+
+
 def _relations(evidence: Evidence) -> dict[str, sparse.csr_array]:
     return {PARTNERS: evidence.partners, NEIGHBOURS: evidence.neighbours}
 
@@ -112,7 +127,9 @@ def _own_blocks(blocks: Mapping[str, Block], evidence: Evidence) -> dict[str, Ve
 
 def _mean_over(related: sparse.csr_array, own: Vectors) -> tuple[Vectors, Present]:
     """Means over each cell's related cells, and which cells have any."""
-    return np.asarray(related.astype(np.float32) @ own, dtype=np.float32), np.diff(related.indptr) > 0
+    # `astype` would copy the columns too.
+    narrow = sparse.csr_array((related.data.astype(np.float32), related.indices, related.indptr), shape=related.shape)
+    return np.asarray(narrow @ own, dtype=np.float32), np.diff(related.indptr) > 0
 
 
 def _fit_modality(modality: Modality, components: int) -> Block:

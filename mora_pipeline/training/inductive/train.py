@@ -3,14 +3,14 @@
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from mora_pipeline.errors import UserError
+from mora_pipeline.training.device import training_device
 from mora_pipeline.training.inductive.components import kernel_components
 from mora_pipeline.training.inductive.encoder import InductiveEncoder, Schema
 from mora_pipeline.training.inductive.parameters import InductiveParameters
-from mora_pipeline.training.inductive.states import Evidence, Vectors, fit_states
+from mora_pipeline.training.inductive.states import Evidence, Vectors, check_finite, fit_states
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,18 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     started = time.perf_counter()
     _check(evidence)
     states = fit_states(evidence, parameters)
-    inputs = torch.from_numpy(states.apply(evidence)).to(_device(parameters.device))
+    inputs = torch.from_numpy(states.apply(evidence)).to(training_device(parameters.device, "inductive encoder"))
     readout, explained = kernel_components(inputs, states.columns(), parameters)
     encoder = InductiveEncoder(schema, states, readout.to("cpu"))
     scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}
     return InductiveResult(encoder, encoder.embed(evidence), scores, time.perf_counter() - started)
 
 
-def _device(wanted: str) -> torch.device:
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("inductive encoder: device is 'cuda', but torch sees no CUDA device here. Set it to 'auto'.")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def _check(evidence: Evidence) -> None:
     if evidence.num_cells < 4:
         raise UserError(f"inductive encoder: {evidence.num_cells} cells are too few to learn from; 4 are needed.")
+    check_finite(evidence)
     for one in evidence.modalities:
-        if not np.isfinite(one.vectors[one.present]).all():
-            raise UserError(
-                f"inductive encoder: features of {one.name} hold NaN or infinity. Make {one.kind}_features again."
-            )
         if not one.present.any():
             raise UserError(
                 f"inductive encoder: no cell has {one.name}. Remove the modality from region.yaml, or use data that "

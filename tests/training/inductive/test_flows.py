@@ -1,7 +1,13 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from mora_pipeline.training import merging
+from mora_pipeline.training.inductive import flows as flows_module
+from mora_pipeline.training.inductive import relations
 from mora_pipeline.training.inductive.flows import BANDS_KM, QUANTILES, Flows, flow_feature_names, flow_features
+from mora_pipeline.training.inductive.relations import partners
 
 NAMES = flow_feature_names()
 
@@ -63,3 +69,24 @@ def test_the_order_of_edges_does_not_matter(town):
     flows = Flows(*(part[order] for part in (town.flows.origin, town.flows.destination, town.flows.flow)))
     shuffled = flow_features(flows, town.internal, town.latitude, town.longitude)
     np.testing.assert_allclose(shuffled, np.stack(list(described(town).values()), axis=1), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("make", "most"), [("features", 33), ("partners", 27)])
+def test_memory_beside_the_flows_is_what_the_documentation_says(make, most, monkeypatch):
+    """Bytes an edge: 32 for the features, 24 for the partners, and a batch (docs/training.md)."""
+    edges, cells = 3_000_000, 2_000
+    random = np.random.default_rng(0)
+    origin = np.repeat(np.arange(cells, dtype=np.int32), edges // cells)
+    destination = ((origin + np.tile(np.arange(1, edges // cells + 1), cells)) % cells).astype(np.int32)
+    flows = Flows(origin, destination, random.exponential(5, edges))
+    latitude, longitude = random.uniform(47, 48, cells), random.uniform(8, 9, cells)
+    for module in (flows_module, merging, relations):
+        monkeypatch.setattr(module, "ENTRIES_AT_A_TIME", 1 << 16)  # batches cost next to nothing
+    tracemalloc.start()
+    if make == "features":
+        flow_features(flows, np.zeros(cells), latitude, longitude)
+    else:
+        partners(flows, cells)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most * edges

@@ -14,7 +14,7 @@ from mora_pipeline.reading import RegionReader
 from mora_pipeline.registry import Registry
 from mora_pipeline.schemas import CellVectors
 from mora_pipeline.training.inductive.encoder import save_encoder
-from mora_pipeline.training.inductive.region import embed_region, read_evidence, schema_of
+from mora_pipeline.training.inductive.region import embed_region, embed_with, read_evidence, schema_of
 from mora_pipeline.training.inductive.schema import DATASET, Schema, check_declared, encoder_version
 from mora_pipeline.training.inductive.train import train_inductive
 
@@ -45,7 +45,7 @@ class Home:
         self._publish(region, town, modalities, columns)
 
     def _publish(self, region, town, modalities, columns):
-        cells = np.arange(len(town.latitude)) * 10 + 7
+        cells = self.cells(len(town.latitude))
         nothing = np.zeros(len(cells))
         table = [cells, np.arange(len(cells)), town.latitude, town.longitude, town.internal, nothing]
         self.write("cells", region, pa.table(table, schema=schemas.CELLS))
@@ -60,6 +60,9 @@ class Home:
                 known = CellVectors(cells[one.present], one.vectors[one.present])
                 backbone = None if one.kind == "table" else declared.get("encoder", "default")
                 self.write(f"features/{one.name}", region, known.to_table(), {"kind": one.kind, "encoder": backbone})
+
+    def cells(self, count):
+        return np.arange(count) * 10 + 7
 
     def write(self, dataset, region, table, details=None):
         draft = self.lake.begin(dataset, region)
@@ -165,3 +168,28 @@ def test_a_region_without_an_encoder_is_told_how_to_get_one(home, other_town):
     home.write("embeddings", "west", vectors, {"encoder_region": "east"})
     with pytest.raises(UserError, match=r"that of 'east' embedded it. Use --encoder east"):
         encoder_version(home.lake, "west")
+
+
+def test_features_that_are_not_finite_are_refused_by_name(home, other_town):
+    poi = other_town.modalities[1]
+    spoilt = poi.vectors.copy()
+    spoilt[5, 2] = np.nan
+    modalities = (other_town.modalities[0], dataclasses.replace(poi, vectors=spoilt), other_town.modalities[2])
+    home.add("west", dataclasses.replace(other_town, modalities=modalities))
+    with pytest.raises(UserError, match=r"poi hold NaN or infinity in 1 cells.*make text_features again"):
+        embed_region("west", "east", home.path)
+
+
+def test_cells_unlike_all_that_was_seen_are_counted(home, other_town):
+    """A unit answers exp(-γ |x - centre|²): near 1 at home, nothing where all features are far away."""
+    home.add("west", other_town)
+    far = tuple(dataclasses.replace(one, vectors=one.vectors + 1000) for one in other_town.modalities)
+    home.add("mars", dataclasses.replace(other_town, modalities=far))
+    encoder = home.trained.encoder
+    shares = {name: embed_with(home.reader(name), encoder)[1].share_far for name in ("east", "west", "mars")}
+    assert shares["east"] == 0
+    assert shares["mars"] == 1
+    states = encoder.states.apply(other_town.evidence())
+    centres, sharpness = encoder.readout.centres.numpy(), encoder.readout.sharpness
+    largest = np.exp(-sharpness * np.square(states[:, None] - centres[None]).sum(2)).max(1)
+    assert shares["west"] == pytest.approx((largest < 0.1).mean())
