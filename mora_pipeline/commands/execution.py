@@ -211,16 +211,24 @@ def settings(config_file: Path | None, assignments: Sequence[str]) -> dict[str, 
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise UserError(f"--set {assignment}: the value is not YAML ({_first_line(error)})") from error
-        _nested(config, ["ops", asset, "config", *keys[:-1]], assignment)[keys[-1]] = value
+        assign(config, asset, keys, value, f"--set {assignment}")
     return config
 
 
-def _nested(config: dict[str, Any], path: list[str], assignment: str) -> dict[str, Any]:
-    for key in path:
+def assign(config: dict[str, Any], asset: str, keys: Sequence[str], value: object, told: str) -> None:
+    """Put a value into run config, at a path of keys below an asset's.
+
+    Args:
+        told: the option that says so, for the message.
+
+    Raises:
+        UserError: if a key on the way holds something else than a mapping.
+    """
+    for key in ["ops", asset, "config", *keys[:-1]]:
         config = config.setdefault(key, {})
         if not isinstance(config, dict):
-            raise UserError(f"--set {assignment}: '{key}' holds a value in the --config file, not a mapping")
-    return config
+            raise UserError(f"{told}: '{key}' holds a value in the --config file, not a mapping")
+    config[keys[-1]] = value
 
 
 def _setting_error(job: "JobDefinition", problem: "EvaluationError") -> str:

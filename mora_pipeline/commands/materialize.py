@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from mora_pipeline.errors import UserError
+
 MAIN_JOB = "materialize_region"
 
 
@@ -16,7 +18,11 @@ MAIN_JOB = "materialize_region"
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Dagster run config, as YAML."
 )
 @click.option("--set", "assignments", multiple=True, metavar="ASSET.KEY=VALUE", help="One setting; may be repeated.")
-@click.option("--encoder", metavar="OTHER", help="Embed by the inductive encoder of region OTHER; nothing is trained.")
+@click.option(
+    "--encoder",
+    metavar="OTHER",
+    help="Embed by the inductive encoder of region OTHER: the embeddings are not trained.",
+)
 def materialize(
     region: str, select: str | None, config_file: Path | None, assignments: tuple[str, ...], encoder: str | None
 ) -> None:
@@ -34,28 +40,35 @@ def materialize(
       mora materialize us_east --set embeddings.preset=inductive
       mora materialize us_west --encoder us_east           (vectors in the space of us_east)
     """
-    from mora_pipeline.commands.execution import settings
+    from mora_pipeline.commands.execution import assign, settings
 
+    run_config = settings(config_file, assignments)
     if encoder:
-        check_encoder(region, encoder)
-        assignments = (*assignments, f"embeddings.encoder={encoder}")
-    if not run_region(region, select, settings(config_file, assignments)):
+        check_encoder(region, encoder, select)
+        assign(run_config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
+    if not run_region(region, select, run_config):
         sys.exit(1)
     click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
 
 
-def check_encoder(region: str, encoder: str) -> None:
+def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
     """Say before anything long begins that another region's encoder does not fit.
 
     Raises:
-        UserError: if it has none, or region.yaml differs in what the encoder asks for.
+        UserError: if it has none, region.yaml differs in what the encoder asks for, or no embeddings are selected.
     """
+    from mora_pipeline.commands.execution import selected_assets
     from mora_pipeline.lake import Lake, checked_region_name
     from mora_pipeline.registry import Registry
     from mora_pipeline.training.inductive.schema import check_declared, encoder_version, read_settings
 
     version = encoder_version(Lake.at_home(), checked_region_name(encoder))
     check_declared(read_settings(version.path)["schema"], Registry.at_home().load(region))
+    if select and all(key.to_user_string() != "embeddings" for key in selected_assets(select)):
+        raise UserError(
+            f"--encoder {encoder} is about the asset `embeddings`, which --select {select} leaves out. Add it "
+            f"(--select {select},embeddings), or leave --encoder away."
+        )
 
 
 def run_region(region: str, select: str | None, run_config: dict[str, Any], job: str = MAIN_JOB) -> bool:

@@ -3,10 +3,12 @@
 Source: `graph`, `line_vectors` and the features of the modalities that region.yaml has now. Preset `paper`: LightGCN
 over the mobility graph, aligned to each modality (MoRA); a run that was killed goes on where it was, from
 `checkpoints/<region>` in the home, if neither inputs nor settings have changed. Preset `inductive`: a function of each
-cell's features, flows and surroundings, from `edges`; it can be another region's (`encoder`). One MLflow run with
-parameters, loss curves and weights.
+cell's features, flows and surroundings, from `edges`; it can be another region's (`encoder`). Without either in the
+run config, `embeddings` of region.yaml says which, else it is `paper`. One MLflow run with parameters, loss curves and
+weights.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
@@ -22,6 +24,8 @@ from mora_pipeline.defs.metadata import column_schema, picture
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
+from mora_pipeline.errors import UserError
+from mora_pipeline.region import RegionConfig
 from mora_pipeline.schemas import CellVectors
 from mora_pipeline.training.parameters import AlignmentParameters
 
@@ -34,15 +38,50 @@ Vectors = npt.NDArray[np.float32]
 class EmbeddingsConfig(AlignmentParameters, dg.Config):
     """How cells are embedded, as Dagster's run config; the keys beside the first three belong to the preset `paper`."""
 
-    preset: Literal["paper", "inductive"] = Field(
-        "paper",
-        description="paper: MoRA's table of node vectors, trained by alignment; inductive: an encoder of features, "
-        "flows and surroundings, which can embed other regions too.",
+    preset: Literal["declared", "paper", "inductive"] = Field(
+        "declared",
+        description="declared: as `embeddings` of region.yaml says, else paper; paper: MoRA's table of node vectors, "
+        "trained by alignment; inductive: an encoder of features, flows and surroundings, which can embed other "
+        "regions too.",
     )
     encoder: str | None = Field(
-        None, description="Region whose inductive encoder embeds this one, in its vector space; nothing is trained."
+        None,
+        description="Region whose inductive encoder embeds this one, in its vector space; the embeddings are not "
+        "trained then.",
     )
     inductive: InductiveConfig = Field(InductiveConfig(), description="The encoder of the preset inductive.")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What makes the vectors: a preset, the region of an encoder if it is another's, and who said so."""
+
+    preset: str
+    encoder: str | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"preset {self.preset}{f', encoder of {self.encoder}' if self.encoder else ''}: {self.why}"
+
+
+def choice(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
+    """What a run config and a region.yaml come to; the run config wins, as a whole.
+
+    Raises:
+        UserError: if the run config wants preset paper and an encoder.
+    """
+    if preset == "paper" and encoder:
+        raise UserError(
+            f"embeddings.preset is 'paper' and embeddings.encoder is '{encoder}', but an encoder is of preset "
+            "inductive. Set one of the two."
+        )
+    why = "the run config says so"
+    if preset == "declared" and encoder is None:
+        declared = region.embeddings
+        preset, encoder = declared.preset or "paper", declared.encoder
+        said = declared.preset or declared.encoder
+        why = f"{region.file} says so" if said else f"neither the run config nor {region.file} says otherwise"
+    return Choice("inductive" if encoder else preset, encoder, why)
 
 
 @dg.asset(
@@ -59,14 +98,17 @@ def embeddings(
     context: dg.AssetExecutionContext, config: EmbeddingsConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
     with step(context, lake) as work:
-        if config.encoder:
-            return published(work, *embedded_by(work, config.encoder))
-        if config.preset == "inductive":
+        chosen = choice(config.preset, config.encoder, work.config)
+        context.log.info(f"Embeddings by {chosen}.")
+        if chosen.encoder:
+            return published(work, *embedded_by(work, chosen.encoder))
+        if chosen.preset == "inductive":
             return published(work, *trained_here(work, config.inductive, tracking))
         parameters = AlignmentParameters(**config.model_dump(include=set(AlignmentParameters.model_fields)))
         made, checkpoint = aligned(work, parameters, tracking)
         finished = published(work, *made)
-        checkpoint.clear()
+        if work.published:
+            checkpoint.clear()
         return finished
 
 

@@ -1,6 +1,7 @@
 """What a region.yaml may say: raw data described as it lies there, and every mistake as one clear message."""
 
 from mora_pipeline.region.config import RegionConfig
+from mora_pipeline.region.embeddings import Embedding
 from mora_pipeline.region.files import InputFile
 from mora_pipeline.region.mobility import (
     EventColumns,
@@ -25,6 +26,7 @@ from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, Point
 __all__ = [
     "MEAN",
     "CellTask",
+    "Embedding",
     "EventColumns",
     "EventsMobility",
     "GroupTask",

@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 from mora_pipeline.errors import UserError
 from mora_pipeline.lake import checked_region_name
 from mora_pipeline.region import checks, files, jobs
+from mora_pipeline.region.embeddings import Embedding
 from mora_pipeline.region.files import InputFile
 from mora_pipeline.region.messages import parse_yaml, sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
@@ -28,6 +29,7 @@ class RegionConfig(Part):
     places: Places | None = Field(default=None, description="the table of places that place ids refer to")
     mobility: Mobility = Field(description="how people move, the anchor of all else")
     modalities: dict[ModalityName, Modality] = Field(default={}, description="evidence about cells, by name")
+    embeddings: Embedding = Field(default=Embedding(), description="how its cells are embedded")
     tasks: dict[ModalityName, Task] = Field(default={}, description="labels to judge embeddings on, by name")
     blocks: dict[ModalityName, Members] = Field(
         default={}, description="groups of cells, such as states, that folds of the benchmark keep whole, by name"

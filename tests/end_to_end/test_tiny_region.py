@@ -246,6 +246,8 @@ def test_a_failed_check_leaves_the_published_version_and_stops_what_follows(
     assert home.lake.read("embeddings", "tiny").version == before
     assert done.asset_materializations_for_node("distilled_encoder") == []
     assert list(home.lake.root.rglob("draft-2*")) == []
+    # Nothing was published, so what was trained is not thrown away.
+    assert len(list(home.path.glob("checkpoints/tiny/embeddings/*.safetensors"))) == 1
 
 
 def test_a_region_with_mobility_alone_works(alone, home: Home) -> None:
@@ -287,11 +289,28 @@ def test_an_inductive_encoder_is_published_and_embeds_a_region_it_never_saw(alon
     told = metadata(used, "embeddings")
     assert (told["encoder_region"], told["encoder"]) == ("alone", encoder.version)
     assert told["modalities_left_out"] == ["ages", "poi", "sky"]
+    assert 0 <= float(str(told["share_far"])) <= 0.5
     made = home.lake.read("embeddings", "tiny")
     assert made.details == {"preset": "inductive", "encoder_region": "alone", "encoder_version": encoder.version}
     assert made.inputs["encoder of alone"] == encoder.version
     expected = embed_region("tiny", "alone", home.path)
     np.testing.assert_array_equal(home.vectors("embeddings", "tiny").vectors, expected.vectors)
+
+
+def test_all_that_follows_takes_inductive_embeddings_as_it_takes_the_papers(whole, home: Home) -> None:
+    chain = ("embeddings", "distilled_encoder", "benchmark", "champion")
+    done = home.materialize("tiny", *chain, settings={"embeddings": INDUCTIVE})
+    assert failures(done) == []
+    assert all(item.passed for item in done.get_asset_check_evaluations())
+    made = {name: home.lake.read(name, "tiny") for name in chain[:3]}
+    assert made["embeddings"].details["preset"] == "inductive"
+    assert made["distilled_encoder"].inputs["embeddings"] == made["embeddings"].version
+    assert made["benchmark"].inputs["embeddings"] == made["embeddings"].version
+    assert made["benchmark"].inputs["distilled_encoder"] == made["distilled_encoder"].version
+    assert {"mora", "distilled", "inductive"} <= set(made["benchmark"].table()["method"].to_pylist())
+    told = metadata(done, "champion")
+    assert str(told["candidate"]).endswith(f"/{made['distilled_encoder'].details['model_version']}")
+    assert float(str(told["scores_compared"])) > 0
 
 
 def test_an_encoder_of_other_modalities_is_refused(alone, whole, home: Home) -> None:

@@ -8,6 +8,7 @@ import yaml
 
 from mora_pipeline.region import (
     CellTask,
+    Embedding,
     EventsMobility,
     GroupTask,
     ImageModality,
@@ -22,7 +23,7 @@ from mora_pipeline.region import (
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs/region.md").read_text()
 PARTS = [
     RegionConfig, OdMobility, TripsMobility, EventsMobility, TextModality, ImageModality, TableModality, CellTask,
-    GroupTask, PointTask,
+    GroupTask, PointTask, Embedding,
 ]  # fmt: skip
 
 
