@@ -1,6 +1,6 @@
 """Time and peak memory of the alignment loss, forward and backward: tiles against the whole logit matrix.
 
-python -m benchmarks.loss                # the paper's batch, for which the dense way needs 15 GB
+python -m benchmarks.loss                # the paper's batch, for which the dense way takes 12.6 GiB
 python -m benchmarks.loss --batch 4096   # on a smaller machine
 Each way runs in a process of its own, so that its peak is its own. The last line is JSON.
 """

@@ -1,6 +1,6 @@
 """Training's three kernels beside what they replace: every part in turn, their figures in one JSON line at the end.
 
-python -m benchmarks.training                 # the paper's batch: the dense loss needs 15 GB of memory
+python -m benchmarks.training                 # the paper's batch: the dense loss takes 12.6 GiB
 python -m benchmarks.training --batch 8192    # on a smaller machine
 """
 # ruff: noqa: T201 - a command prints
