@@ -16,6 +16,7 @@ from mora_pipeline.evaluation.splits import Rows
 
 Floats = npt.NDArray[np.floating]
 Regressor = Callable[[Rows, Rows], npt.NDArray[np.float64]]
+LEAST_VARIATION = 0.05  # of a feature on the fit rows, as a share of its standard deviation on all rows
 PROBE_ALPHAS = 10.0 ** np.arange(-2, 6)  # penalties that the linear probe chooses from
 LIGHTGBM = "lightgbm"  # as published
 BOOSTING = "short_boosting"  # the same with fewer, larger steps: about a tenth of the time
@@ -109,14 +110,18 @@ def linear_probe(features: Floats, target: npt.NDArray[np.float64]) -> Regressor
 
     In the eigenvectors V of XᵀX = V diag(λ) Vᵀ, with Z = X V: the fit is ŷ = ȳ + Z (Zᵀy / (λ + α)), the leverage of a
     row is h = 1/n + Σ z² / (λ + α), and its leave-one-out residual (y − ŷ) / (1 − h). One decomposition serves all
-    penalties, where scikit-learn's RidgeCV takes a singular value decomposition of X.
+    penalties, where scikit-learn's RidgeCV takes a singular value decomposition of X. A feature that hardly varies on
+    the fit rows, beside how it varies on all, counts as constant: singular vectors of flows live on one county each,
+    and a county that is left out would be hundreds of standard deviations away.
     """
     features = features.astype(np.float64)
+    least = LEAST_VARIATION * features.std(axis=0)
 
     def predict(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
         fitted, mean = features[train], target[train].mean()
         centre, scale = fitted.mean(axis=0), fitted.std(axis=0)
-        scale[scale <= 1e-12 * np.abs(centre)] = 1.0  # constant up to rounding
+        # Constant up to rounding, or as good as.
+        scale[scale <= np.maximum(1e-12 * np.abs(centre), least)] = np.inf
         standard = (fitted - centre) / scale
         values, vectors = np.linalg.eigh(standard.T @ standard)
         rotated, labels = standard @ vectors, target[train] - mean

@@ -70,6 +70,15 @@ def test_the_linear_probe_is_ridge_with_leave_one_out_penalty(num_rows: int, wid
     assert np.allclose(linear_probe(features, target)(train, test), oracle.predict(exact[test]))
 
 
+def test_what_the_fit_rows_hardly_show_does_not_upset_the_linear_probe() -> None:
+    """A singular vector of the flows of one county, whose cells are all in the tested block."""
+    features, target = _data(300, 4)
+    train, test = np.arange(240), np.arange(240, 300)
+    of_one_county = np.where(np.arange(300) < 240, 1e-9 * np.random.default_rng(1).normal(size=300), 0.13)
+    upset = np.column_stack([features, of_one_county])
+    assert np.allclose(linear_probe(upset, target)(train, test), linear_probe(features, target)(train, test))
+
+
 def test_short_boosting_has_its_own_trees_steps_and_bins() -> None:
     features, target = _data(400, 3)
     features = np.sign(features) + np.round(np.tanh(features), 0)
