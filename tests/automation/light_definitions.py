@@ -1,4 +1,4 @@
-"""The project's own job, schedule and sensor over one asset that takes no time: a daemon that needs no Spark."""
+"""The project's own job, schedule and sensor over assets that take no time: a daemon that needs no Spark."""
 
 import dagster as dg
 
@@ -12,8 +12,14 @@ def embeddings(context: dg.AssetExecutionContext) -> None:
     context.log.info(f"embeddings of {context.partition_key}")
 
 
+@dg.asset(partitions_def=regions)
+def ablations() -> None:
+    """What the main job leaves out, by this name."""
+    raise AssertionError("no nightly run makes ablations")
+
+
 defs = dg.Definitions(
-    assets=[embeddings],
+    assets=[embeddings, ablations],
     jobs=[materialize_region],
     schedules=[nightly],
     sensors=[new_regions],
