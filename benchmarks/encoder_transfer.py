@@ -20,7 +20,8 @@ from mora_pipeline.evaluation.tasks import load_tasks
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.reading import RegionReader, edge_rows
 from mora_pipeline.registry import Registry
-from mora_pipeline.training.inductive.flows import Flows, flow_features
+from mora_pipeline.schemas import Edges
+from mora_pipeline.training.inductive.flows import flow_features
 from mora_pipeline.training.inductive.parameters import InductiveParameters
 from mora_pipeline.training.inductive.region import read_evidence, schema_of
 from mora_pipeline.training.inductive.relations import neighbours, partners
@@ -30,12 +31,12 @@ from mora_pipeline.training.inductive.train import train_inductive
 Rows = npt.NDArray[np.int64]
 
 
-def half(cells: pa.Table, flows: Flows, whole: Evidence, rows: Rows) -> Evidence:
+def half(cells: pa.Table, flows: Edges, whole: Evidence, rows: Rows) -> Evidence:
     """The evidence of some cells as if they were a region of their own."""
     position = np.full(len(cells), -1)
     position[rows] = np.arange(len(rows))
     inside = (position[flows.origin] >= 0) & (position[flows.destination] >= 0)
-    own = Flows(position[flows.origin[inside]], position[flows.destination[inside]], flows.flow[inside])
+    own = Edges(position[flows.origin[inside]], position[flows.destination[inside]], flows.flow[inside])
     table = cells.take(rows)
     latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
     return Evidence(
@@ -58,7 +59,7 @@ def main() -> None:
     reader = RegionReader(Registry(home).load(arguments.region), Lake(home / "lake"))
     names, parameters = list(reader.config.modalities), InductiveParameters()
     cells, whole = read_evidence(reader, names, parameters.neighbours)
-    flows = Flows(*edge_rows(reader.read("edges"), cells["cell"].to_numpy()))
+    flows = edge_rows(reader.read("edges"), cells["cell"].to_numpy())
     tasks = [task for task in load_tasks(reader.config, cells) if task.level == "cell"]
     schema, longitude = schema_of(reader, names, parameters.neighbours), cells["longitude"].to_numpy()
     west, east = (

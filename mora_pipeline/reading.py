@@ -6,10 +6,9 @@ import numpy.typing as npt
 from mora_pipeline.errors import UserError
 from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.schemas import CellVectors
+from mora_pipeline.schemas import CellVectors, Edges
 
 Cells = npt.NDArray[np.int64]
-Rows = npt.NDArray[np.int32]
 
 
 class RegionReader:
@@ -58,7 +57,7 @@ class RegionReader:
         return CellVectors.from_table(made.table())
 
 
-def edge_rows(edges: Version, cells: Cells) -> tuple[Rows, Rows, npt.NDArray[np.float64]]:
+def edge_rows(edges: Version, cells: Cells) -> Edges:
     """Edges as rows of the cells, read as a stream.
 
     Args:
@@ -66,7 +65,7 @@ def edge_rows(edges: Version, cells: Cells) -> tuple[Rows, Rows, npt.NDArray[np.
         cells: int64 [N], ascending.
 
     Returns:
-        Origin rows and destination rows, int32 [m] each, and flow, float64 [m].
+        The rows are int32.
 
     Raises:
         UserError: if the edges name a cell that `cells` lacks, or a file of them is lost or damaged.
@@ -79,6 +78,6 @@ def edge_rows(edges: Version, cells: Cells) -> tuple[Rows, Rows, npt.NDArray[np.
         destination = rows_of(cells, batch["destination"].to_numpy(), edges.dataset).astype(np.int32)
         parts.append((origin, destination, batch["flow"].to_numpy()))
     if not parts:
-        return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float64)
+        return Edges(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float64))
     origins, destinations, flows = zip(*parts, strict=True)
-    return np.concatenate(origins), np.concatenate(destinations), np.concatenate(flows)
+    return Edges(np.concatenate(origins), np.concatenate(destinations), np.concatenate(flows))

@@ -129,6 +129,15 @@ def embeddings(dimension: int) -> pa.Schema:
 
 
 @dataclass(frozen=True)
+class Edges:
+    """Flows between cells: rows of the cells, integer [m] each, and flow, float64 [m], > 0."""
+
+    origin: npt.NDArray[np.integer]
+    destination: npt.NDArray[np.integer]
+    flow: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class CellVectors:
     """Vectors of cells: ``cells`` int64 [n], ascending, and ``vectors`` float32 [n, d]."""
 

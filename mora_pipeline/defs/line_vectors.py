@@ -41,7 +41,7 @@ def line_vectors(
 
     with step(context, lake) as work:
         cells = work.cells()
-        origins, destinations, flow = edge_rows(work.read("edges"), cells)
+        edges = edge_rows(work.read("edges"), cells)
         target = work.begin("line_vectors")
         log, history = log_progress(context, "edges drawn"), list[dict[str, float]]()
 
@@ -51,11 +51,13 @@ def line_vectors(
             run.epoch(history[-1])
 
         with tracking.run(work, config.model_dump()) as run:
-            vectors = CellVectors(cells, train_line(origins, destinations, flow, len(cells), config, tell))
+            vectors = CellVectors(
+                cells, train_line(edges.origin, edges.destination, edges.flow, len(cells), config, tell)
+            )
         target.write(vectors.to_table())
         results = by_name(one_row_per_cell(vectors, cells), no_nan({"line": vectors.vectors}))
         metadata = {
-            "edges": len(flow),
+            "edges": len(edges.flow),
             "last_loss": history[-1]["loss"] if history else "none",
             "mlflow": dg.MetadataValue.md(run.link()),
         }

@@ -4,7 +4,6 @@ import h3ronpy
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 from scipy import sparse
 
 from mora_pipeline.evaluation.labels import UNKNOWN, Rows
@@ -38,12 +37,6 @@ def group_of_cells(members: pd.DataFrame, num_cells: int) -> Rows:
     first = ordered.drop_duplicates("row")
     found[first["row"].to_numpy(dtype=np.int64)] = first["group"].to_numpy(dtype=np.int64)
     return found
-
-
-def on_sphere(cells: pa.Table) -> npt.NDArray[np.float64]:
-    """The cells' centres as points of the unit sphere, float64 [N, 3]."""
-    north, east = np.radians(cells["latitude"].to_numpy()), np.radians(cells["longitude"].to_numpy())
-    return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=1)
 
 
 def middles(membership: sparse.csr_matrix, sphere: npt.NDArray[np.float64]) -> Rows:

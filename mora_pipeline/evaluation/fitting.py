@@ -7,11 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.kept_scores import KeptArrays, digest, key_of
+from mora_pipeline.evaluation.kept_scores import KeptArrays, key_of
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.regressors import BOOSTED, Floats, make_regressor
 from mora_pipeline.evaluation.tasks import Task
 from mora_pipeline.evaluation.trials import Trial
+from mora_pipeline.training.digest import digest
 
 Predictions = npt.NDArray[np.float32]
 Tell = Callable[[int, str], None]
@@ -54,7 +55,7 @@ class Fitter:
     def _keys(self, features: Floats, task: Task, trials: Sequence[Trial]) -> list[str]:
         if not self.kept:
             return [""] * len(trials)
-        data = [digest([features]), digest([task.target])]
+        data = [digest({}, {"features": features}), digest({}, {"labels": task.target})]
         return [key_of(data, trial, self.parameters) for trial in trials]
 
     def _find(self, key: str, trial: Trial) -> Predictions | None:

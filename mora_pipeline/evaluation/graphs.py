@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from mora_pipeline.evaluation.methods.interface import Edges
+from mora_pipeline.schemas import Edges
 
 REPAIRS = 100  # passes over the moves from a cell to itself and the repeated pairs that chance makes
 

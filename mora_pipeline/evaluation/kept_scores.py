@@ -1,13 +1,13 @@
 """What was computed before: a benchmark goes on where it was stopped, and a new one fits only what is new."""
 
 import hashlib
-import json
 import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.trials import Trial
+from mora_pipeline.training.digest import digest
 
 DAYS_KEPT = 90  # that nobody asked for them
 # What changes the trials but not a fit, beside what reaches a fit as data: seeds, shares and folds as rows, PCA as
@@ -63,15 +64,6 @@ class KeptArrays:
         return len(old)
 
 
-def digest(arrays: Iterable[npt.NDArray[Any]]) -> str:
-    """A name for the content of arrays."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(f"{array.dtype.str}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
-
-
 def key_of(data: Iterable[str], trial: Trial, parameters: BenchmarkParameters) -> str:
     """A name for what a trial's predictions depend on: data, folds, model, settings, versions of code and libraries.
 
@@ -81,13 +73,13 @@ def key_of(data: Iterable[str], trial: Trial, parameters: BenchmarkParameters) -
     told: Mapping[str, Any] = {
         "code": code_of_regressors(),
         "data": list(data),
-        "folds": digest(rows for fold in trial.folds for rows in fold),
+        "folds": digest({}, {str(number): rows for number, rows in enumerate(chain.from_iterable(trial.folds))}),
         "level": trial.task.level,
         "model": trial.model,
         "settings": parameters.model_dump(mode="json", include=set(OF_A_FIT)),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return digest(told, {})
 
 
 @cache

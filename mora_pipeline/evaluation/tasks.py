@@ -11,10 +11,11 @@ import pyarrow as pa
 from scipy import sparse
 
 from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.blocks import group_of_cells, middles, on_sphere, parents
+from mora_pipeline.evaluation.blocks import group_of_cells, middles, parents
 from mora_pipeline.evaluation.labels import UNKNOWN, Rows, cell_rows, match_ids, read_roles
 from mora_pipeline.region import CellTask, GroupTask, Members, Places, PointTask, RegionConfig
 from mora_pipeline.region.files import read_header
+from mora_pipeline.sphere import on_unit_sphere
 
 Labels = tuple[npt.NDArray[np.float64], sparse.csr_matrix, Rows]  # target, membership, order
 logger = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class _Loader:
 
     def __init__(self, config: RegionConfig, cells: pa.Table) -> None:
         self.config, self.cells = config, cells["cell"].to_numpy()
-        self.sphere, self.parents = on_sphere(cells), parents(self.cells, config.resolution)
+        self.sphere = on_unit_sphere(cells["latitude"].to_numpy(), cells["longitude"].to_numpy())
+        self.parents = parents(self.cells, config.resolution)
         self.places: dict[str | None, pd.DataFrame] = {}
         self.groupings = {
             name: group_of_cells(self._members(f"blocks.{name}", members), len(self.cells))

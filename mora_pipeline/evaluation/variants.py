@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.evaluation.kept_vectors import kept_or_trained
-from mora_pipeline.evaluation.methods.interface import Edges, Inputs
+from mora_pipeline.evaluation.methods.interface import Inputs
 from mora_pipeline.reading import edge_rows
-from mora_pipeline.schemas import DIMENSION
+from mora_pipeline.schemas import DIMENSION, Edges
 from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def train_variant(
     alignment = (alignment or AlignmentParameters()).model_copy(update=variant.alignment)
     line = (line or LineParameters()).model_copy(update={"dimension": variant.dimension})
     cells = inputs.cells
-    graph = variant.graph or Edges(*edge_rows(inputs.reader.read("graph"), cells))
+    graph = variant.graph or edge_rows(inputs.reader.read("graph"), cells)
     initial = _initial(inputs, variant, line)
     modalities = _modalities(inputs, variant, alignment.seed)
     arrays: dict[str, npt.NDArray[Any]] = {"origin": graph.origin, "destination": graph.destination, "flow": graph.flow}

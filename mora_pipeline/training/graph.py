@@ -11,7 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from mora_pipeline.errors import UserError
-from mora_pipeline.training.merging import ENTRIES_AT_A_TIME, Csr, Edges, merge_both_directions, row_blocks
+from mora_pipeline.training.merging import ENTRIES_AT_A_TIME, Csr, EdgeBatch, merge_both_directions, row_blocks
 
 INT32_LIMIT = np.iinfo(np.int32).max
 
@@ -140,7 +140,7 @@ def load_adjacency(read: Callable[[], Iterable[pa.RecordBatch]], cells: npt.NDAr
         UserError: if the graph names a cell that `cells` lacks, or a flow that is not positive.
     """
 
-    def edges() -> Iterator[Edges]:
+    def edges() -> Iterator[EdgeBatch]:
         for batch in read():
             flow = batch["flow"].to_numpy()
             try:

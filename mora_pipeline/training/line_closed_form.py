@@ -27,9 +27,8 @@ from mora_pipeline.training.parameters import LineParameters
 from mora_pipeline.training.propagation import csr_tensor
 
 OVERSAMPLING, POWER_ITERATIONS = 32, 6
-DENSE_CELLS = (
-    600  # a part of so many cells is factorised densely, which takes less time than the passes over a sparse one
-)
+# A part of so many cells is factorised densely, which takes less time than the passes over a sparse one.
+DENSE_CELLS = 600
 
 
 def factorise_line(

@@ -11,7 +11,7 @@ from mora_pipeline.errors import UserError
 
 Rows = npt.NDArray[np.integer]
 Flows = npt.NDArray[np.floating]
-Edges = tuple[Rows, Rows, Flows]
+EdgeBatch = tuple[Rows, Rows, Flows]
 
 ENTRIES_AT_A_TIME = 1 << 21  # what is sorted or scaled at once; temporaries take about 50 bytes an entry
 
@@ -30,7 +30,7 @@ class Csr:
         return sparse.csr_array((self.values, self.indices, self.indptr), shape=(size, size))
 
 
-def merge_both_directions(read: Callable[[], Iterable[Edges]], num_cells: int) -> Csr:
+def merge_both_directions(read: Callable[[], Iterable[EdgeBatch]], num_cells: int) -> Csr:
     """Add up all edges and their reverses; moves inside one cell are left out.
 
     The first pass counts each row's entries, the second puts them there; then every row is sorted and its repeated
@@ -71,7 +71,7 @@ def row_blocks(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _both_ways(batch: Edges) -> Edges:
+def _both_ways(batch: EdgeBatch) -> EdgeBatch:
     origin, destination, flow = batch
     between = origin != destination
     origin, destination, flow = origin[between], destination[between], flow[between]
@@ -83,7 +83,7 @@ def _changed() -> UserError:
 
 
 def _put(
-    batch: Edges,
+    batch: EdgeBatch,
     free: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
     indices: npt.NDArray[np.int32],
@@ -127,9 +127,8 @@ def _added_up(rows: Rows, columns: Rows, flow: Flows, num_cells: int) -> tuple[R
     order = np.argsort(pairs)
     pairs, flow = pairs[order], flow[order]
     firsts = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]])) if len(pairs) else np.empty(0, np.int64)
-    if (
-        len(firsts) and np.diff(firsts, append=len(pairs)).max() > 2
-    ):  # two numbers add up alike either way, three do not
+    # Two numbers add up alike either way, three do not.
+    if len(firsts) and np.diff(firsts, append=len(pairs)).max() > 2:
         flow = flow[np.lexsort((flow, pairs))]
     unique = pairs[firsts]
     return unique // num_cells, unique % num_cells, np.add.reduceat(flow, firsts) if len(firsts) else flow

@@ -5,8 +5,9 @@ import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
-from mora_pipeline.evaluation.blocks import group_of_cells, middles, on_sphere
+from mora_pipeline.evaluation.blocks import group_of_cells, middles
 from mora_pipeline.evaluation.labels import UNKNOWN
+from mora_pipeline.sphere import on_unit_sphere
 
 
 def test_a_cell_is_in_the_group_of_most_of_its_places_and_the_smaller_id_wins_a_tie() -> None:
@@ -22,7 +23,8 @@ def test_no_members_are_no_groups() -> None:
 
 
 def test_the_middle_of_a_group_is_its_cell_nearest_the_mean(cells: pa.Table) -> None:
-    sphere, random = on_sphere(cells), np.random.default_rng(0)
+    sphere = on_unit_sphere(cells["latitude"].to_numpy(), cells["longitude"].to_numpy())
+    random = np.random.default_rng(0)
     assert np.allclose(np.linalg.norm(sphere, axis=1), 1)
     groups = [np.sort(random.choice(len(cells), size, replace=False)) for size in (1, 5, 40)]
     indptr = np.concatenate([[0], np.cumsum([len(group) for group in groups])])

@@ -17,7 +17,7 @@ from mora_pipeline.evaluation.graphs import (
     rewired,
     top_share,
 )
-from mora_pipeline.evaluation.methods.interface import Edges
+from mora_pipeline.schemas import Edges
 
 SIZE = 12
 

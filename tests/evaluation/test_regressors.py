@@ -39,14 +39,16 @@ def test_lightgbm_is_the_published_one(level: str, leaves: int, child: int) -> N
     assert abs(np.mean((ours - target[test]) ** 2) / np.mean((theirs - target[test]) ** 2) - 1) < 0.03
 
 
-def test_lightgbm_on_equal_bins_is_exactly_the_published_one() -> None:
+@pytest.mark.parametrize(("short", "trees", "step"), [(False, 50, 0.05), (True, 200, 0.1)])
+def test_lightgbm_on_equal_bins_is_exactly_that_of_the_library(short: bool, trees: int, step: float) -> None:
+    """Published with fewer trees, and short boosting with its own trees and steps."""
     features, target = _data(400, 3)
     features = np.sign(features) + np.round(np.tanh(features), 0)
     ((train, test),) = random_split(400, 0.2, 42)
     plain = LGBMRegressor(
-        learning_rate=0.05, max_depth=7, n_estimators=50, num_leaves=63, min_child_samples=30, n_jobs=1, verbosity=-1
+        learning_rate=step, max_depth=7, n_estimators=trees, num_leaves=63, min_child_samples=30, n_jobs=1, verbosity=-1
     ).fit(features[train], target[train])
-    ours = lightgbm_regressor(features, target, "cell", BenchmarkParameters(trees=50))(train, test)
+    ours = lightgbm_regressor(features, target, "cell", BenchmarkParameters(trees=50), short=short)(train, test)
     assert np.allclose(ours, np.asarray(plain.predict(features[test])), atol=1e-6)
 
 
@@ -77,17 +79,6 @@ def test_what_the_fit_rows_hardly_show_does_not_upset_the_linear_probe() -> None
     of_one_county = np.where(np.arange(300) < 240, 1e-9 * np.random.default_rng(1).normal(size=300), 0.13)
     upset = np.column_stack([features, of_one_county])
     assert np.allclose(linear_probe(upset, target)(train, test), linear_probe(features, target)(train, test))
-
-
-def test_short_boosting_has_its_own_trees_steps_and_bins() -> None:
-    features, target = _data(400, 3)
-    features = np.sign(features) + np.round(np.tanh(features), 0)
-    ((train, test),) = random_split(400, 0.2, 42)
-    plain = LGBMRegressor(
-        learning_rate=0.1, max_depth=7, n_estimators=200, num_leaves=63, min_child_samples=30, n_jobs=1, verbosity=-1
-    ).fit(features[train], target[train])
-    ours = lightgbm_regressor(features, target, "cell", BenchmarkParameters(), short=True)(train, test)
-    assert np.allclose(ours, np.asarray(plain.predict(features[test])), atol=1e-6)
 
 
 def test_the_ridge_of_region_papers_is_scikit_learns_clipped_at_zero() -> None:

@@ -10,18 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mora_pipeline.reading import RegionReader, edge_rows
-from mora_pipeline.schemas import CellVectors
+from mora_pipeline.schemas import CellVectors, Edges
 
 Floats = npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Edges:
-    """Flows between cells: rows of the cells, integer [m] each, and flow, float64 [m], > 0."""
-
-    origin: npt.NDArray[np.integer]
-    destination: npt.NDArray[np.integer]
-    flow: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -68,7 +59,7 @@ class Inputs:
     @cached_property
     def edges(self) -> Edges:
         """All flows between cells, not only the sampled ones."""
-        return Edges(*edge_rows(self.reader.read("edges"), self.cells))
+        return edge_rows(self.reader.read("edges"), self.cells)
 
     def features(self, modality: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """A modality's frozen vectors, float32 [N, d], and which cells have one, bool [N]."""

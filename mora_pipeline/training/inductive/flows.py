@@ -1,10 +1,9 @@
 """What a cell's flows say about it in numbers that mean the same in every region: no ids, no factors of one graph."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.schemas import Edges
 from mora_pipeline.sphere import kilometres_between
 from mora_pipeline.training.merging import ENTRIES_AT_A_TIME
 
@@ -14,20 +13,6 @@ Rows = npt.NDArray[np.integer]
 BANDS_KM = 2.0 ** np.arange(10)  # 1, 2, 4, … 512: from a step inside a city to a trip between states
 QUANTILES = np.linspace(0, 1, 9)
 SHARES = ("internal_share_out", "internal_share_in")
-
-
-@dataclass(frozen=True)
-class Flows:
-    """Directed flows between different cells.
-
-    Attributes:
-        origin, destination: rows of the cells, [edges]; a pair occurs once.
-        flow: positive, float64 [edges].
-    """
-
-    origin: Rows
-    destination: Rows
-    flow: npt.NDArray[np.float64]
 
 
 def flow_feature_names() -> list[str]:
@@ -40,7 +25,7 @@ def flow_feature_names() -> list[str]:
     return [*names, "internal", *SHARES]
 
 
-def flow_features(flows: Flows, internal_flow: Floats, latitude: Floats, longitude: Floats) -> npt.NDArray[np.float32]:
+def flow_features(flows: Edges, internal_flow: Floats, latitude: Floats, longitude: Floats) -> npt.NDArray[np.float32]:
     """Describe each cell by its flows, out and in alike.
 
     Strength, number of partners, internal flow and the flow by distance band are ln(1 + ·); then the flow-weighted mean

@@ -12,7 +12,7 @@ from mora_pipeline.registry import Registry
 from mora_pipeline.schemas import CellVectors
 from mora_pipeline.training.alignment import Modality
 from mora_pipeline.training.inductive.encoder import Embedded, InductiveEncoder, load_encoder
-from mora_pipeline.training.inductive.flows import Flows, flow_feature_names, flow_features
+from mora_pipeline.training.inductive.flows import flow_feature_names, flow_features
 from mora_pipeline.training.inductive.relations import neighbours, partners
 from mora_pipeline.training.inductive.schema import Input, Schema, check_declared, check_made, encoder_version
 from mora_pipeline.training.inductive.states import Evidence, check_finite
@@ -64,7 +64,7 @@ def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: 
     """
     table = reader.read("cells").table()
     cells = table["cell"].to_numpy()
-    flows = Flows(*edge_rows(reader.read("edges"), cells))
+    flows = edge_rows(reader.read("edges"), cells)
     latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
     declared = reader.config.modalities
     modalities = tuple(

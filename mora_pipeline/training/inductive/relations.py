@@ -7,12 +7,13 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from mora_pipeline.schemas import Edges
 from mora_pipeline.sphere import on_unit_sphere
-from mora_pipeline.training.inductive.flows import Floats, Flows
-from mora_pipeline.training.merging import ENTRIES_AT_A_TIME, Edges, merge_both_directions, row_blocks
+from mora_pipeline.training.inductive.flows import Floats
+from mora_pipeline.training.merging import ENTRIES_AT_A_TIME, EdgeBatch, merge_both_directions, row_blocks
 
 
-def partners(flows: Flows, num_cells: int) -> sparse.csr_array:
+def partners(flows: Edges, num_cells: int) -> sparse.csr_array:
     """Averages over the cells that people go to and come from, weighted by ln(1 + flow).
 
     The logarithm keeps one strong link from standing for a cell's whole surroundings; both directions count alike.
@@ -21,7 +22,7 @@ def partners(flows: Flows, num_cells: int) -> sparse.csr_array:
         float64 [N, N]; the row of a cell without flow is empty.
     """
 
-    def edges() -> Iterator[Edges]:
+    def edges() -> Iterator[EdgeBatch]:
         for first in range(0, len(flows.flow), ENTRIES_AT_A_TIME // 2):  # an edge makes two entries
             block = slice(first, first + ENTRIES_AT_A_TIME // 2)
             yield flows.origin[block], flows.destination[block], np.log1p(flows.flow[block])

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mora_pipeline.schemas import Edges
 from mora_pipeline.training.alignment import Modality
-from mora_pipeline.training.inductive.flows import Flows, flow_feature_names, flow_features
+from mora_pipeline.training.inductive.flows import flow_feature_names, flow_features
 from mora_pipeline.training.inductive.parameters import InductiveParameters
 from mora_pipeline.training.inductive.relations import neighbours, partners
 from mora_pipeline.training.inductive.schema import Input, Schema
@@ -22,7 +23,7 @@ class Town:
     latitude: np.ndarray
     longitude: np.ndarray
     internal: np.ndarray
-    flows: Flows
+    flows: Edges
     modalities: tuple[Modality, ...]
 
     def evidence(self, count: int = 5) -> Evidence:
@@ -36,7 +37,7 @@ class Town:
     def reordered(self, order: np.ndarray) -> "Town":
         """The same cells in another order of rows: row i of the result is row order[i] of this."""
         position = np.argsort(order)
-        flows = Flows(position[self.flows.origin], position[self.flows.destination], self.flows.flow)
+        flows = Edges(position[self.flows.origin], position[self.flows.destination], self.flows.flow)
         modalities = tuple(
             dataclasses.replace(one, vectors=one.vectors[order], present=one.present[order]) for one in self.modalities
         )
@@ -48,7 +49,7 @@ def make_town(seed: int, num_cells: int = NUM_CELLS) -> Town:
     latitude, longitude = 47 + random.uniform(0, 0.3, num_cells), 8 + random.uniform(0, 0.4, num_cells)
     origin, destination = np.divmod(np.arange(num_cells**2), num_cells)
     kept = (origin != destination) & (random.random(num_cells**2) < 0.3) & (origin != 3) & (destination != 3)
-    flows = Flows(origin[kept], destination[kept], random.exponential(20, kept.sum()) + 0.1)
+    flows = Edges(origin[kept], destination[kept], random.exponential(20, kept.sum()) + 0.1)
     share = random.dirichlet(np.ones(5), num_cells).astype(np.float32)
     modalities = (
         Modality("ages", "table", share, np.arange(num_cells) % 7 != 0, 0.7),

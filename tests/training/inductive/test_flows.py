@@ -3,10 +3,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from mora_pipeline.schemas import Edges
 from mora_pipeline.training import merging
 from mora_pipeline.training.inductive import flows as flows_module
 from mora_pipeline.training.inductive import relations
-from mora_pipeline.training.inductive.flows import BANDS_KM, QUANTILES, Flows, flow_feature_names, flow_features
+from mora_pipeline.training.inductive.flows import BANDS_KM, QUANTILES, flow_feature_names, flow_features
 from mora_pipeline.training.inductive.relations import partners
 
 NAMES = flow_feature_names()
@@ -59,14 +60,14 @@ def test_a_cell_without_flow_has_zeros(town):
 
 def test_a_region_without_flow_is_described_all_the_same():
     nothing = np.empty(0, np.int32)
-    found = flow_features(Flows(nothing, nothing, np.empty(0)), np.ones(4), np.arange(4.0), np.arange(4.0))
+    found = flow_features(Edges(nothing, nothing, np.empty(0)), np.ones(4), np.arange(4.0), np.arange(4.0))
     assert found.shape == (4, len(NAMES))
     assert np.isfinite(found).all()
 
 
 def test_the_order_of_edges_does_not_matter(town):
     order = np.random.default_rng(0).permutation(len(town.flows.flow))
-    flows = Flows(*(part[order] for part in (town.flows.origin, town.flows.destination, town.flows.flow)))
+    flows = Edges(*(part[order] for part in (town.flows.origin, town.flows.destination, town.flows.flow)))
     shuffled = flow_features(flows, town.internal, town.latitude, town.longitude)
     np.testing.assert_allclose(shuffled, np.stack(list(described(town).values()), axis=1), rtol=1e-6, atol=1e-6)
 
@@ -78,7 +79,7 @@ def test_memory_beside_the_flows_is_what_the_documentation_says(make, most, monk
     random = np.random.default_rng(0)
     origin = np.repeat(np.arange(cells, dtype=np.int32), edges // cells)
     destination = ((origin + np.tile(np.arange(1, edges // cells + 1), cells)) % cells).astype(np.int32)
-    flows = Flows(origin, destination, random.exponential(5, edges))
+    flows = Edges(origin, destination, random.exponential(5, edges))
     latitude, longitude = random.uniform(47, 48, cells), random.uniform(8, 9, cells)
     for module in (flows_module, merging, relations):
         monkeypatch.setattr(module, "ENTRIES_AT_A_TIME", 1 << 16)  # batches cost next to nothing
