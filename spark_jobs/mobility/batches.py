@@ -30,13 +30,19 @@ def movement_of(spark: SparkSession, params: Mapping[str, Any], files: Sequence[
 
 
 def keep_missing(
-    spark: SparkSession, kept: Kept, params: Mapping[str, Any], days: Mapping[str, int] | None, buckets: int
+    spark: SparkSession,
+    kept: Kept,
+    params: Mapping[str, Any],
+    days: Mapping[str, int] | None,
+    buckets: int,
+    ready: Movement,
 ) -> tuple[list[KeptFile], int]:
     """Grid the raw files whose sums are not kept.
 
     Args:
         params: of the job.
         days: of the files; None where the rows tell theirs.
+        ready: the moves of some files, taken where just these are gridded at once: od reads its places only once.
 
     Returns:
         What is kept of each file, and how many of them were read.
@@ -50,8 +56,9 @@ def keep_missing(
     for files in batches(missing):
         logger.info("gridding %d of %d new files", len(files), len(missing))
         with kept.made("batch-" + name_of(*(keys[file] for file in files)), buckets) as (draft, record):
+            movement = ready if ready.source.files == tuple(files) else movement_of(spark, params, files)
             with written_by_tasks(draft):
-                told = grid(movement_of(spark, params, files), files, days, draft, buckets)
+                told = grid(movement, files, days, draft, buckets)
             record["files"] = [{"key": keys[file], **each} for file, each in zip(files, told, strict=True)]
             now = keys_of({**params, "source": {**params["source"], "files": files}})
             changed = [file for file in files if now[file] != keys[file]]

@@ -43,7 +43,7 @@ def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written
         raw = Source.parse(params["source"], set())
         rows = sum(known[key].rows if key in known else rows_in(file, raw.format) for file, key in keys.items())
         buckets = steady(number_of_partitions(spark, params, raw, rows), kept.buckets(), params.get("partitions"))
-        files, made = keep_missing(spark, kept, params, days, buckets)
+        files, made = keep_missing(spark, kept, params, days, buckets, movement)
         written = write_window(spark, kept, files, weeks, buckets, least, params["output"])
     wanted = window_of(files, weeks)
     files = counted(files, wanted)
