@@ -42,7 +42,7 @@ def mean_scores(vectors: Vectors, tasks: Sequence[Task], protocol: BenchmarkPara
         }
         for model, regressor in _regressors(vectors, task, protocol).items():
             for split, folds in splits.items():
-                found.setdefault(f"{model}, {split}", []).append(_pooled(regressor, task.target, folds))
+                found.setdefault(f"{model}, {split}", []).append(pooled_score(regressor, task.target, folds))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
@@ -55,7 +55,7 @@ def scores_elsewhere(
     for task in tasks:
         fold = tuple(np.flatnonzero(np.isin(task.membership.indices, rows)) for rows in (fit, test))
         for model, regressor in _regressors(vectors, task, protocol).items():
-            found.setdefault(model, []).append(_pooled(regressor, task.target, [(fold[0], fold[1])]))
+            found.setdefault(model, []).append(pooled_score(regressor, task.target, [(fold[0], fold[1])]))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
@@ -67,6 +67,7 @@ def _regressors(vectors: Vectors, task: Task, protocol: BenchmarkParameters) -> 
     }
 
 
-def _pooled(regressor: Regressor, target: npt.NDArray[np.float64], folds: Sequence[Fold]) -> float:
+def pooled_score(regressor: Regressor, target: npt.NDArray[np.float64], folds: Sequence[Fold]) -> float:
+    """R² of the tested rows of all folds together; 0 where labels are all alike."""
     predicted = np.concatenate([regressor(train, test) for train, test in folds])
     return r_squared(target[np.concatenate([test for _, test in folds])], predicted) or 0.0

@@ -1,6 +1,7 @@
 """LINE by sampling and in closed form: time, memory, AUC of held-out flows, and R² of a region's cell tasks.
 
 python -m benchmarks.line us_east us_counties nyc_regions   # of examples/, whose files lie in ../shared/data
+python -m benchmarks.line us_east --program LINE/linux/line  # beside LINE's authors' C++ program, see line_original.py
 Vectors are learned twice: from nine tenths of the pairs for the AUC, from all for the R². The last line is JSON.
 """
 # ruff: noqa: T201 - a command prints
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.line_original import learn_originally
 from benchmarks.link_prediction import hold_out
 from benchmarks.measure import REPORTS, ROOT, held_bytes, machine, peak_bytes, run_alone, save_report
 from benchmarks.regions import Flows, load_flows
@@ -23,28 +25,41 @@ from mora_pipeline.evaluation.tasks import load_tasks
 from mora_pipeline.training.line import num_samples, train_line
 from mora_pipeline.training.parameters import LineParameters
 
-METHODS = ("sampled", "closed_form")
+ORIGINAL = "original_program"
+METHODS = ("sampled", "closed_form", ORIGINAL)
 # Few and coarse trees: it is the ways that are compared, not the tasks.
 PROTOCOL = BenchmarkParameters(trees=100, bins=63)
 
 
-def learn(flows: Flows, kept: npt.NDArray[np.bool_] | slice, parameters: LineParameters) -> npt.NDArray[np.float32]:
-    edges = (flows.origin[kept], flows.destination[kept], flows.flow[kept])
-    return train_line(*edges, len(flows.cells), parameters)
+class Learner:
+    """One way to learn vectors from flows."""
+
+    def __init__(self, method: str, program: Path | None) -> None:
+        self.method, self.program = method, program
+        self.parameters = LineParameters() if program else LineParameters.model_validate({"method": method})
+
+    def learn(self, flows: Flows, kept: npt.NDArray[np.bool_] | slice) -> tuple[npt.NDArray[np.float32], float]:
+        """Vectors [N, d], and the seconds that they took."""
+        edges, num_cells = (flows.origin[kept], flows.destination[kept], flows.flow[kept]), len(flows.cells)
+        if self.program:
+            return learn_originally(self.program, edges, num_cells, self.parameters)
+        started = time.perf_counter()
+        vectors = train_line(*edges, num_cells, self.parameters)
+        return vectors, time.perf_counter() - started
 
 
-def measure(region: str, method: str, with_tasks: bool) -> dict[str, Any]:
+def measure(region: str, learner: Learner, with_tasks: bool) -> dict[str, Any]:
     """One way on one region: seconds and peak of learning from all flows, AUC, mean R² by split and model."""
-    flows, parameters = load_flows(region), LineParameters.model_validate({"method": method})
-    before, started = held_bytes(), time.perf_counter()
-    vectors = learn(flows, slice(None), parameters)
-    row: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 2)}
-    row["peak_gib"] = round((peak_bytes() - before) / 2**30, 2)
-    if method == "sampled":
-        samples = num_samples(len(flows.flow), len(flows.cells), parameters)
-        row["msamples_per_s"] = round(samples / row["seconds"] / 1e6, 2)
+    flows, before = load_flows(region), held_bytes()
+    vectors, seconds = learner.learn(flows, slice(None))
+    row: dict[str, Any] = {"seconds": round(seconds, 2)}
+    if not learner.program:
+        row["peak_gib"] = round((peak_bytes() - before) / 2**30, 2)
+    if learner.method != "closed_form":
+        samples = num_samples(len(flows.flow), len(flows.cells), learner.parameters)
+        row["msamples_per_s"] = round(samples / seconds / 1e6, 2)
     held = hold_out(flows)
-    row |= {name: round(area, 4) for name, area in held.scores(learn(flows, held.kept, parameters)).items()}
+    row |= {name: round(area, 4) for name, area in held.scores(learner.learn(flows, held.kept)[0]).items()}
     if with_tasks:
         row |= mean_r2(flows, vectors)
     return row
@@ -57,12 +72,16 @@ def mean_r2(flows: Flows, vectors: npt.NDArray[np.float32]) -> dict[str, float]:
     return {f"r2_{split}_{model}": round(float(value), 3) for (split, model), value in means.items()}
 
 
-def compare(regions: list[str], with_tasks: bool, reports: Path, name: str) -> dict[str, Any]:
+def compare(regions: list[str], with_tasks: bool, program: Path | None, reports: Path, name: str) -> dict[str, Any]:
     """Every way on every region, each in a process of its own; the table goes to the folder of reports."""
     rows = []
+    shared = [] if with_tasks else ["--without-tasks"]
     for region in regions:
         for method in METHODS:
-            told = ["--region", region, "--method", method] + (["--without-tasks"] if not with_tasks else [])
+            if method == ORIGINAL and not program:
+                continue
+            told = ["--region", region, "--method", method, *shared]
+            told += ["--program", str(program)] if method == ORIGINAL else []
             rows.append({"region": region, "method": method, **run_alone("benchmarks.line", told)})
             print(json.dumps(rows[-1]), flush=True)
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -70,12 +89,15 @@ def compare(regions: list[str], with_tasks: bool, reports: Path, name: str) -> d
     facts = {"held out": "a tenth of the pairs", "trees": PROTOCOL.trees, **machine("torch", "numpy", "scipy")}
     print(save_report(reports, name, "LINE, sampled and in closed form", table, facts))
     sampled = next(row for row in rows if row["method"] == "sampled")
-    return {"line_msamples_per_s": sampled["msamples_per_s"]}
+    figures = {"line_msamples_per_s": sampled["msamples_per_s"]}
+    original = next((row for row in rows if row["method"] == ORIGINAL), None)
+    return figures | ({"original_line_msamples_per_s": original["msamples_per_s"]} if original else {})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("regions", nargs="*", default=["us_east"], help=f"folders of {ROOT / 'examples'}, kind od")
+    parser.add_argument("--program", type=Path, metavar="FILE", help="LINE's authors' program, built from its source")
     parser.add_argument("--without-tasks", action="store_true", help="leave out R²")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the saved table")
     parser.add_argument("--name", default="line", help="of the saved table")
@@ -83,9 +105,11 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, help="and one way")
     options = parser.parse_args()
     if options.region and options.method:
-        print(json.dumps(measure(options.region, options.method, not options.without_tasks)))
+        learner = Learner(options.method, options.program)
+        print(json.dumps(measure(options.region, learner, not options.without_tasks)))
         return
-    print(json.dumps(compare(options.regions, not options.without_tasks, options.reports, options.name)))
+    with_tasks = not options.without_tasks
+    print(json.dumps(compare(options.regions, with_tasks, options.program, options.reports, options.name)))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
-from mora_pipeline.evaluation.protocol import r_squared
+from benchmarks.encoder_scores import pooled_score
+from mora_pipeline.evaluation.regressors import clipped_ridge
 
 LABELS = ["check_ins", "crimes", "service_calls"]
 REPEATS = 10
@@ -44,8 +44,4 @@ def manhattan_scores(
 
 
 def _scores(features: npt.NDArray[np.floating], truth: npt.NDArray[np.float64], folds: KFold) -> list[float]:
-    predicted = np.zeros_like(truth)
-    for fit, test in folds.split(features):
-        predicted[test] = Ridge(alpha=1.0).fit(features[fit], truth[fit]).predict(features[test])
-    predicted = np.maximum(predicted, 0)
-    return [r_squared(truth[:, column], predicted[:, column]) or 0.0 for column in range(truth.shape[1])]
+    return [pooled_score(clipped_ridge(features, target, 1.0), target, list(folds.split(features))) for target in truth.T]

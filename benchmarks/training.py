@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=50_000, help="cells of the graph that is propagated over")
     parser.add_argument("--edges", type=int, default=1_000_000, help="its edges; both directions make twice as many")
     parser.add_argument("--region", default="us_east", help="region of examples/ that LINE learns from")
+    parser.add_argument("--program", metavar="FILE", help="LINE's authors' C++ program, to run beside ours")
     parser.add_argument("--repeats", type=int, default=2, help="steps of the loss, the fastest of which counts")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the saved tables")
     options = parser.parse_args()
@@ -27,6 +28,8 @@ def main() -> None:
         "benchmarks.propagation": ["--cells", options.cells, "--edges", options.edges],
         "benchmarks.line": [options.region, "--without-tasks", "--name", "line_speed"],
     }
+    if options.program:
+        parts["benchmarks.line"] += ["--program", options.program]
     figures: dict[str, float] = {}
     for module, told in parts.items():
         figures |= run_shown(module, [*map(str, told), *shared])
