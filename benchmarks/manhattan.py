@@ -44,4 +44,6 @@ def manhattan_scores(
 
 
 def _scores(features: npt.NDArray[np.floating], truth: npt.NDArray[np.float64], folds: KFold) -> list[float]:
-    return [pooled_score(clipped_ridge(features, target, 1.0), target, list(folds.split(features))) for target in truth.T]
+    return [
+        pooled_score(clipped_ridge(features, target, 1.0), target, list(folds.split(features))) for target in truth.T
+    ]

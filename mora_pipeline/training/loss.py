@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# A tile of float32 fits the cache of a core pair (4 MiB: fastest of those in benchmarks/loss.py) or fills a GPU.
-CPU_TILE, CUDA_TILE = 1024, 8192
+# A tile of float32 fits the cache of a core pair (6 MiB, and 16 tiles make a side of the paper's batch) or fills a GPU.
+CPU_TILE, CUDA_TILE = 1280, 8192
 # Logits are cosines / temperature, so |logit| ≤ 1 / temperature: up to here exp cannot leave float32, nor can its sums.
 SAFE_LOGIT = 60.0
+# exp S is computed as 2^(S log₂ e): torch's exp2 takes a quarter of the time of its exp on a CPU.
+LOG2_E = math.log2(math.e)
 
 
 def contrastive_loss(anchor: Tensor, other: Tensor, temperature: float | Tensor, tile: int | None = None) -> Tensor:
@@ -66,12 +68,18 @@ class _TiledLoss(torch.autograd.Function):
         # a transposed tile takes a fifth longer.
         left_gradient, transposed = right * -2, left.t().contiguous()
         right_gradient = transposed * -2
-        for rows, columns, logits in _tiles(left, right, context.side):
-            weights = _weights(logits, row_log_sum[rows, None], column_log_sum[columns], context.is_safe)
+        softmaxes = _Softmaxes(row_log_sum, column_log_sum, context.side, context.is_safe)
+        for rows, columns, logits in _tiles(_ready(left, context.is_safe), right, context.side):
+            weights = softmaxes.of(logits, rows, columns)
             left_gradient[rows].addmm_(weights, right[columns])
             right_gradient[:, columns].addmm_(transposed[:, rows], weights)
         share = gradients[0] / (2 * len(left))
         return left_gradient.mul_(share), right_gradient.mul_(share).t(), None, None
+
+
+def _ready(left: Tensor, is_safe: bool) -> Tensor:
+    """What tiles are made of: to the base 2 where logits are safe, as they are where their largest must be known."""
+    return left * LOG2_E if is_safe else left
 
 
 def _tiles(left: Tensor, right: Tensor, side: int) -> Iterator[tuple[slice, slice, Tensor]]:
@@ -91,8 +99,8 @@ def _log_sums(left: Tensor, right: Tensor, side: int, is_safe: bool) -> tuple[Te
     """logsumexp of each row and of each column of left rightᵀ: two vectors [B]."""
     if is_safe:
         row_sum, column_sum = left.new_zeros(len(left)), left.new_zeros(len(left))
-        for rows, columns, logits in _tiles(left, right, side):
-            exponentials = logits.exp_()
+        for rows, columns, logits in _tiles(_ready(left, is_safe), right, side):
+            exponentials = logits.exp2_()
             row_sum[rows] += exponentials.sum(1)
             column_sum[columns] += exponentials.sum(0)
         return row_sum.log_(), column_sum.log_()
@@ -103,8 +111,24 @@ def _log_sums(left: Tensor, right: Tensor, side: int, is_safe: bool) -> tuple[Te
     return row_log_sum, column_log_sum
 
 
-def _weights(logits: Tensor, row_log_sum: Tensor, column_log_sum: Tensor, is_safe: bool) -> Tensor:
-    """softmax of the rows + softmax of the columns, for one tile; overwrites `logits`."""
-    if is_safe:
-        return logits.exp_().mul_((-row_log_sum).exp() + (-column_log_sum).exp())
-    return (logits - row_log_sum).exp_().add_(logits.sub_(column_log_sum).exp_())
+class _Softmaxes:
+    """softmax of the rows + softmax of the columns of S = left rightᵀ, tile by tile.
+
+    Args:
+        row_log_sum, column_log_sum: [B], logsumexp of each row and column.
+        side: of a tile. 1/R + 1/C of a tile has a buffer: fresh memory for each costs a tenth of the time.
+    """
+
+    def __init__(self, row_log_sum: Tensor, column_log_sum: Tensor, side: int, is_safe: bool) -> None:
+        self.rows, self.columns, self.is_safe = row_log_sum[:, None], column_log_sum, is_safe
+        if is_safe:
+            self.rows, self.columns = (-self.rows).exp_(), (-self.columns).exp_()
+            self.buffer = row_log_sum.new_empty(min(side, len(row_log_sum)) ** 2)
+
+    def of(self, logits: Tensor, rows: slice, columns: slice) -> Tensor:
+        """For one tile as `_ready` makes it, which is overwritten."""
+        row, column = self.rows[rows], self.columns[columns]
+        if self.is_safe:
+            inverse = self.buffer[: logits.numel()].view_as(logits)
+            return logits.exp2_().mul_(torch.add(row, column, out=inverse))
+        return (logits - row).exp_().add_(logits.sub_(column).exp_())

@@ -1,12 +1,14 @@
-"""One weighted sum over neighbours, Ã H, on either of two backends that agree: torch's CSR product and DGL."""
+"""One weighted sum over neighbours, Ã H, on either of two backends that agree: torch from CSR parts, and DGL."""
 
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mora_pipeline.errors import UserError
 from mora_pipeline.training.graph import Adjacency
@@ -39,13 +41,13 @@ class _SymmetricProduct(torch.autograd.Function):
     """Ã H; since Ã = Ãᵀ the gradient is Ã G, from the same CSR parts: autograd's own builds a transposed copy."""
 
     @staticmethod
-    def forward(context: Any, matrix: Tensor, vectors: Tensor) -> Tensor:
-        context.matrix = matrix
-        return matrix @ vectors
+    def forward(context: Any, multiply: Callable[[Tensor], Tensor], vectors: Tensor) -> Tensor:
+        context.multiply = multiply
+        return multiply(vectors)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        return None, context.matrix @ gradients[0].contiguous()
+        return None, context.multiply(gradients[0].contiguous())
 
 
 def csr_tensor(indptr: Tensor, indices: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -56,9 +58,20 @@ def csr_tensor(indptr: Tensor, indices: Tensor, values: Tensor, size: tuple[int,
 
 
 def _with_torch(adjacency: Adjacency) -> Callable[[Tensor], Tensor]:
-    size = (adjacency.num_cells, adjacency.num_cells)
-    matrix = csr_tensor(adjacency.indptr, adjacency.indices, adjacency.values, size)
-    return lambda vectors: _SymmetricProduct.apply(matrix, vectors)
+    if adjacency.values.is_cuda:
+        size = (adjacency.num_cells, adjacency.num_cells)
+        multiply = csr_tensor(adjacency.indptr, adjacency.indices, adjacency.values, size).matmul
+    else:
+        multiply = partial(_sum_of_bags, adjacency)
+    return lambda vectors: _SymmetricProduct.apply(multiply, vectors)
+
+
+def _sum_of_bags(adjacency: Adjacency, vectors: Tensor) -> Tensor:
+    """Ã H on the CPU: a cell's neighbours are a bag of embeddings, and torch sums bags fastest."""
+    indices, indptr, values = adjacency.indices, adjacency.indptr, adjacency.values
+    return functional.embedding_bag(
+        indices, vectors, indptr, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
 
 
 def _with_dgl(adjacency: Adjacency) -> Callable[[Tensor], Tensor]:
