@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from benchmarks.line_original import learn_originally
 from benchmarks.link_prediction import hold_out
@@ -27,8 +28,8 @@ from mora_pipeline.training.parameters import LineParameters
 
 ORIGINAL = "original_program"
 METHODS = ("sampled", "closed_form", ORIGINAL)
-# Few and coarse trees: it is the ways that are compared, not the tasks.
-PROTOCOL = BenchmarkParameters(trees=100, bins=63)
+# The short protocols and one seed: it is the ways that are compared, not the tasks.
+PROTOCOL = BenchmarkParameters(protocols=["random", "blocked", "linear"], seeds=[42])
 
 
 class Learner:
@@ -67,7 +68,8 @@ def measure(region: str, learner: Learner, with_tasks: bool) -> dict[str, Any]:
 
 def mean_r2(flows: Flows, vectors: npt.NDArray[np.float32]) -> dict[str, float]:
     tasks = [task for task in load_tasks(flows.config, flows.cells) if task.level == "cell"]
-    scores = run_benchmark({"line": vectors}, tasks, PROTOCOL).to_pandas().dropna(subset="r2")
+    records = run_benchmark({"line": vectors}, tasks, PROTOCOL)
+    scores = pd.DataFrame([record.row() for record in records]).dropna(subset="r2")
     means = scores.groupby(["split", "model"])["r2"].mean()
     return {f"r2_{split}_{model}": round(float(value), 3) for (split, model), value in means.items()}
 
@@ -86,7 +88,7 @@ def compare(regions: list[str], with_tasks: bool, program: Path | None, reports:
             print(json.dumps(rows[-1]), flush=True)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = [{name: row.get(name, "") for name in columns} for row in rows]
-    facts = {"held out": "a tenth of the pairs", "trees": PROTOCOL.trees, **machine("torch", "numpy", "scipy")}
+    facts = {"held out": "a tenth of the pairs", **machine("torch", "numpy", "scipy")}
     print(save_report(reports, name, "LINE, sampled and in closed form", table, facts))
     sampled = next(row for row in rows if row["method"] == "sampled")
     figures = {"line_msamples_per_s": sampled["msamples_per_s"]}

@@ -28,7 +28,7 @@ def learn_originally(
         program: the executable.
         edges: origin and destination as rows in [0, N), flow; given to it in both directions, as it asks for.
         num_cells: N; cells without a flow get zeros.
-        parameters: dimension, order, negatives, learning rate and what the number of samples follows from.
+        parameters: dimension, order, negatives and what the number of samples follows from.
 
     Returns:
         The vectors, and the seconds that drawing took: those of the whole run less those of one that draws nothing.
