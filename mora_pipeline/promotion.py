@@ -78,6 +78,8 @@ def promote(
     """
     from mlflow import MlflowException
 
+    if not scores:  # such a tag would leave nothing to compare the next candidate with
+        return Verdict(False, "The benchmark did not judge the distilled encoder, so the champion stays.")
     try:
         client.set_model_version_tag(model, version, SCORES, json.dumps(scores))
     except MlflowException as error:

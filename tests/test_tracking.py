@@ -161,6 +161,18 @@ def test_the_alias_moves_only_to_a_model_that_is_not_worse(settings) -> None:
         assert str(client.get_model_version_by_alias("mora_tiny", CHAMPION).version) == expected
         assert verdict.promoted is (str(version) == expected)
     with pytest.raises(UserError, match="version 9 of the model mora_tiny"):
-        promote(client, "mora_tiny", "9", {})
+        promote(client, "mora_tiny", "9", {"a|random|ridge": 0.7})
     again = promote(client, "mora_tiny", "3", {"a|random|ridge": 0.6})
     assert again.promoted
+
+
+def test_a_benchmark_without_the_model_leaves_the_champions_scores_to_compare_with(settings) -> None:
+    client = connect(settings)
+    client.create_registered_model("mora_tiny")
+    for score in (0.5, 0.6):
+        version = str(client.create_model_version("mora_tiny", "file:///nowhere").version)
+        promote(client, "mora_tiny", version, {"a|random|ridge": score})
+        unjudged = promote(client, "mora_tiny", version, {})
+        assert not unjudged.promoted
+        assert "did not judge" in unjudged.reason
+    assert str(client.get_model_version_by_alias("mora_tiny", CHAMPION).version) == "2"

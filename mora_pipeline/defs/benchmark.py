@@ -5,6 +5,7 @@ names. Written as `benchmark` (rows), `intervals` (how sure), `predictions` and 
 Predictions are kept under $MORA_HOME/cache: a run that was stopped goes on, and one of the same data costs no fit.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ class BenchmarkConfig(BenchmarkParameters, dg.Config):
         *("line_vectors", "embeddings", "distilled_encoder"),
     ],
     group_name="evaluation",
+    pool="gpu",
     kinds={"lightgbm", "mlflow"},
     description=__doc__,
     metadata=column_schema(schemas.BENCHMARK),
@@ -148,10 +150,12 @@ def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "
 
 
 def every_method_scored(table: pa.Table) -> dg.AssetCheckResult:
-    """All methods have a score for the same trials within the region: none is favoured by what it was not asked."""
+    """All methods have a finite score for the same trials within the region: none is favoured by being asked less."""
     scored = scored_trials(table, "method")
     numbers = {f"{name}_scores": len(trials) for name, trials in scored.items()}
-    return result("every_method_scored", len({frozenset(trials) for trials in scored.values()}) <= 1, **numbers)
+    finite = all(map(math.isfinite, table["r2"].drop_null().to_pylist()))
+    alike = len({frozenset(trials) for trials in scored.values()}) <= 1
+    return result("every_method_scored", alike and finite, **numbers)
 
 
 def scored_trials(table: pa.Table, column: str) -> dict[str, set[tuple[Any, ...]]]:

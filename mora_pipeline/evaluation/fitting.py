@@ -1,8 +1,9 @@
 """Fits of one method on one task, several at a time; what an earlier run kept is not fitted again."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,18 @@ class Fitter:
         keys = self._keys(features, task, trials)
         found = [self._find(key, trial) for key, trial in zip(keys, trials, strict=True)]
         missing = [trial for trial, have in zip(trials, found, strict=True) if have is None]
-        pending = iter(self._submit(features, task, missing))
+        submitted = self._submit(features, task, missing)
+        try:
+            return self._collect(task, trials, keys, found, iter(submitted), tell)
+        except BaseException:  # a run that is stopped waits for the fits at work, not for those that have not begun
+            for fit in chain.from_iterable(submitted):
+                fit.cancel()
+            raise
+
+    def _collect(
+        self, task: Task, trials: Sequence[Trial], keys: list[str], found: list[Predictions | None],
+        pending: Iterator[Pending], tell: Tell,
+    ) -> list[Predictions]:  # fmt: skip
         results = []
         for trial, key, have in zip(trials, keys, found, strict=True):
             if have is not None:

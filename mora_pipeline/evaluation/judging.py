@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
 from mora_pipeline import schemas
 from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.blocks import parents
 from mora_pipeline.evaluation.intervals import interval_table
 from mora_pipeline.evaluation.kept_scores import KeptArrays
 from mora_pipeline.evaluation.leaks import InputColumns, refuse_leaks
@@ -73,6 +74,11 @@ def judge(
             raise UserError(f"benchmark: transfer_from names '{region}', which is not another region of this home.")
         both, left_out[region] = _shared(methods, inputs.reader.region, source, parameters)
         records += run_trials(both, _transfer_trials(tasks, source, inputs, parameters), parameters, progress, kept)
+    if tasks and not records:
+        raise UserError(
+            f"benchmark: {', '.join(parameters.protocols)} tries nothing in '{inputs.reader.region}'. The protocol "
+            "grouped needs groups under `blocks` in its region.yaml; ask for another protocol beside it."
+        )
     intervals, predictions = interval_table(records, parameters.resamples), predictions_table(records, inputs.cells)
     return Judged(parameters, tasks, methods, scores_table(records), intervals, predictions, left_out)
 
@@ -112,13 +118,35 @@ def _shared(
 def _transfer_trials(
     tasks: Sequence[Task], source: Inputs, inputs: Inputs, parameters: BenchmarkParameters
 ) -> list[list[Trial]]:
-    trials = transfer_trials(tasks, checked_tasks(source, parameters), source.reader.region, parameters)
+    known = {task.name: task for task in checked_tasks(source, parameters)}
+    there = [
+        replace(known[task.name], refused=_differently(task.name, inputs, source) or known[task.name].refused)
+        for task in tasks
+        if task.name in known
+    ]
+    resolution = min(one.reader.config.resolution for one in (inputs, source))
+    ground = (parents(inputs.cells, resolution), parents(source.cells, resolution))
+    trials = transfer_trials(tasks, there, ground, source.reader.region, parameters)
     if not trials:
         raise UserError(
             f"benchmark: '{source.reader.region}' and '{inputs.reader.region}' share no task: they need one of the "
             "same name."
         )
     return trials
+
+
+def _differently(name: str, inputs: Inputs, source: Inputs) -> str | None:
+    """Why a label of this name is another number in the other region; None if it is the same."""
+    here, there = (one.reader.config for one in (inputs, source))
+    ways = [getattr(config.tasks[name], "aggregate", "mean") for config in (here, there)]
+    scales = [config.tasks[name].transform for config in (here, there)]
+    if scales[0] != scales[1]:
+        return f"transform is {scales[1]}, and {scales[0]} here"
+    if ways[0] != ways[1]:
+        return f"aggregate is {ways[1]}, and {ways[0]} here"
+    if ways[0] == "sum" and here.resolution != there.resolution:
+        return f"it is a sum over cells of resolution {there.resolution}, and of {here.resolution} here"
+    return None
 
 
 def main_split(records: Sequence[Record]) -> str:

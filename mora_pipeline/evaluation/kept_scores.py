@@ -5,6 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from itertools import chain
@@ -58,10 +59,13 @@ class KeptArrays:
         Returns:
             How many files went.
         """
-        old = [file for file in self.folder.glob("*") if file.stat().st_mtime < time.time() - days * 86_400]
-        for file in old:
-            file.unlink(missing_ok=True)
-        return len(old)
+        gone = 0
+        for file in self.folder.glob("*"):
+            with suppress(FileNotFoundError):  # another run renamed or deleted it meanwhile
+                if file.stat().st_mtime < time.time() - days * 86_400:
+                    file.unlink()
+                    gone += 1
+        return gone
 
 
 def key_of(data: Iterable[str], trial: Trial, parameters: BenchmarkParameters) -> str:

@@ -1,8 +1,9 @@
 """What the benchmark may be told: a pydantic model without torch, so that Dagster's configuration can reuse it."""
 
 import re
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 PROTOCOLS = {
     "paper": "the published one: LightGBM on a random split, ridge in pooled folds for few groups",
@@ -101,7 +102,17 @@ class BenchmarkParameters(BaseModel):
                 )
         return files
 
+    @model_validator(mode="after")
+    def _transfer_from_somewhere(self) -> Self:
+        if ("transfer" in self.protocols) != bool(self.transfer_from):
+            raise ValueError(
+                'the protocol transfer and transfer_from go together: --set "protocols=[transfer]" --set '
+                '"transfer_from=[REGION]"'
+            )
+        return self
+
     def full(self) -> "BenchmarkParameters":
         """Every method that needs no further package, every protocol within the region, and five seeds."""
         seeds = {"seeds": list(FULL_SEEDS), "paper_seeds": list(FULL_SEEDS)}
-        return self.model_copy(update={"methods": list(FULL_METHODS), "protocols": list(FULL_PROTOCOLS), **seeds})
+        protocols = [*FULL_PROTOCOLS, *(["transfer"] if self.transfer_from else [])]
+        return self.model_copy(update={"methods": list(FULL_METHODS), "protocols": protocols, **seeds})

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
+from mora_pipeline.evaluation.labels import Rows
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.regressors import BOOSTING, PROBE, Floats
 from mora_pipeline.evaluation.tasks import Task
@@ -13,18 +14,21 @@ from mora_pipeline.evaluation.trials import FROM, Trial, no_tree
 
 
 def transfer_trials(
-    here: Sequence[Task], there: Sequence[Task], region: str, parameters: BenchmarkParameters
+    here: Sequence[Task], there: Sequence[Task], ground: tuple[Rows, Rows], region: str, parameters: BenchmarkParameters
 ) -> list[list[Trial]]:
-    """For each task that both regions have by name: fit on all labels there, test on all here.
+    """For each task that both regions have by name: fit on the labels there, test on all here.
 
-    The trials' tasks hold the labels of both regions, here first, over the cells of both, as `stacked` has them.
+    Labels there that lie in a block with a tested label are not fitted: where regions overlap, a model would only
+    look up what it is asked. The trials' tasks hold the labels of both regions, here first, over the cells of both,
+    as `stacked` has them.
 
     Args:
+        ground: the block of each cell, int64 [N] here and [M] there, of one size in both regions.
         region: name of the region that is fitted.
     """
     known = {task.name: task for task in there}
     return [
-        [_trial(task, known[task.name], f"{FROM}{region}", model, parameters) for model in (BOOSTING, PROBE)]
+        [_trial(task, known[task.name], ground, f"{FROM}{region}", model, parameters) for model in (BOOSTING, PROBE)]
         for task in here
         if task.name in known
     ]
@@ -35,12 +39,17 @@ def stacked(here: Floats, there: Floats) -> Floats:
     return np.concatenate([here, there.astype(here.dtype)])
 
 
-def _trial(here: Task, there: Task, split: str, model: str, parameters: BenchmarkParameters) -> Trial:
-    tested, fitted = np.arange(len(here.target)), len(here.target) + np.arange(len(there.target))
+def _trial(
+    here: Task, there: Task, ground: tuple[Rows, Rows], split: str, model: str, parameters: BenchmarkParameters
+) -> Trial:
+    apart = ~np.isin(ground[1][there.middle], ground[0][here.middle])
+    tested, fitted = np.arange(len(here.target)), len(here.target) + np.flatnonzero(apart)
     reason = here.refused or (there.refused and f"in {split.removeprefix(FROM)}, {there.refused}")
     if not reason and min(len(tested), len(fitted)) < parameters.minimum_rows:
         reason = f"{len(fitted)} labels to fit and {len(tested)} to test, at least {parameters.minimum_rows} needed"
-    if not reason and (np.ptp(here.target) == 0 or np.ptp(there.target) == 0):
+        if lost := len(there.target) - len(fitted):
+            reason += f" ({lost} more lie where labels are tested)"
+    if not reason and (np.ptp(here.target) == 0 or np.ptp(there.target[apart]) == 0):
         reason = "every label is the same"
     reason = reason or no_tree(here.level, model, len(fitted), parameters)
     both = replace(
@@ -49,7 +58,7 @@ def _trial(here: Task, there: Task, split: str, model: str, parameters: Benchmar
         membership=sparse.block_diag([here.membership, there.membership], format="csr"),
         middle=np.concatenate([here.middle, there.middle + here.membership.shape[1]]),
         blocks=np.concatenate([here.blocks, there.blocks]),
-        order=np.arange(len(tested) + len(fitted)),
+        order=np.arange(len(here.target) + len(there.target)),
         groupings={},
     )
     return Trial(both, split, parameters.seeds[0], model, [] if reason else [(fitted, tested)], reason)

@@ -1,8 +1,13 @@
 """The checks of vectors against cases whose answer is plain."""
 
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from mora_pipeline import schemas
+from mora_pipeline.defs.benchmark import every_method_scored
 from mora_pipeline.defs.checks import cells_known, no_nan, not_collapsed, one_row_per_cell, spread_and_directions
 from mora_pipeline.schemas import CellVectors
 
@@ -60,3 +65,21 @@ def test_collapsed_vectors_are_found() -> None:
     assert not not_collapsed(100 + 1e-3 * healthy).passed, "nearly equal"
     assert not not_collapsed(np.full((200, 16), np.nan, np.float32)).passed
     assert not_collapsed(np.ones((2, 16), np.float32)).passed, "two cells cannot show a collapse"
+
+
+@pytest.mark.parametrize(
+    ("of_raw", "passes"),
+    [({"r2": 0.3}, True), ({"r2": float("nan")}, False), ({"r2": None}, False), ({"task": "rent"}, False),
+     ({"split": "from_other", "r2": 0.3}, False)],
+)  # fmt: skip
+def test_methods_of_a_benchmark_are_asked_the_same(of_raw: dict[str, Any], passes: bool) -> None:
+    trial = {"task": "income", "split": "blocked", "seed": 42, "model": "ridge", "n": 9, "r2": 0.4, "rmse": 1.0}
+    rows = [{**trial, "method": "mora"}, {**trial, "r2": 0.3, "method": "raw", **of_raw}]
+    assert every_method_scored(pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)).passed is passes
+
+
+def test_a_method_that_cannot_be_transferred_is_no_failure() -> None:
+    trial = {"task": "income", "split": "from_other", "seed": 42, "model": "ridge", "n": 9, "r2": 0.4, "rmse": 1.0}
+    here = {**trial, "split": "blocked"}
+    rows = [{**here, "method": "mora"}, {**here, "method": "raw"}, {**trial, "method": "raw"}]
+    assert every_method_scored(pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)).passed

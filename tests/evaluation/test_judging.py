@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from mora_pipeline import schemas
 from mora_pipeline.errors import UserError
@@ -127,8 +128,32 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
     probe = {row["method"]: row["r2"] for row in rows if row["model"] == "ridge"}
     assert probe["coordinates"] > 0.9
     assert probe["dataset:shared"] > 0.9
+    logged = region({"income": {**INCOME, "transform": "log1p"}}, modalities={"ages": AGES})
+    refused = judge(make_inputs(logged, lake, 0), parameters, sources)
+    assert "transform is none, and log1p here" in skipped_trials(refused.scores)[0]["reason"]
     with pytest.raises(UserError, match="is not another region of this home"):
         judge(make_inputs(config, lake), parameters, {})
     alone = parameters.model_copy(update={"methods": ["mora"]})
     with pytest.raises(UserError, match="share no method"):
         judge(make_inputs(config, lake), alone, sources)
+
+
+def test_a_protocol_that_tries_nothing_is_no_empty_benchmark(
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs],
+    labels: pd.DataFrame,
+) -> None:  # fmt: skip
+    config = region({"income": INCOME}, modalities={"ages": AGES})
+    parameters = QUICK.model_copy(update={"protocols": ["grouped"]})
+    with pytest.raises(UserError, match="grouped tries nothing in 'test_city'"):
+        judge(make_inputs(config, write_lake(config)), parameters)
+
+
+@pytest.mark.parametrize("asked", [{"protocols": ["transfer"]}, {"transfer_from": ["other_city"]}])
+def test_transfer_needs_the_protocol_and_a_region(asked: dict[str, list[str]]) -> None:
+    with pytest.raises(ValidationError, match="go together"):
+        BenchmarkParameters.model_validate(asked)
+
+
+def test_the_full_benchmark_keeps_the_transfer_that_was_asked_for() -> None:
+    asked = BenchmarkParameters(protocols=["transfer"], transfer_from=["other_city"])
+    assert "transfer" in asked.full().protocols

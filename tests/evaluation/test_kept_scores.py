@@ -1,6 +1,7 @@
 """A benchmark computes what is new, and nothing else; what it takes over is what it would have computed."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,26 @@ def test_arrays_that_nobody_asks_for_are_forgotten(tmp_path: Path) -> None:
     assert kept.forget() == 1
     assert kept.find("asked") is not None
     assert kept.find("forgotten") is None
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_fits_that_have_not_begun(
+    task: Callable[[str, int], Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[str] = []
+
+    def slow(*_: Any) -> Callable[..., np.ndarray]:
+        def predict(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+            fitted.append("fit")
+            time.sleep(0.2)
+            return np.zeros(len(test))
+
+        return predict
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "make_regressor", slow)
+    methods, parameters = {"mora": np.ones((200, 4))}, QUICK.model_copy(update={"threads": 1})
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(methods, [task("crime", 1)], parameters, stop)
+    assert len(fitted) <= 3  # of more than ten

@@ -19,6 +19,7 @@ from mora_pipeline.evaluation.transfer import stacked, transfer_trials
 
 Make = Callable[..., Task]
 QUICK = BenchmarkParameters(seeds=[0])
+APART = (np.zeros(150, np.int64), np.ones(400, np.int64))  # a block for each region
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def regions(make_task: Make) -> tuple[np.ndarray, np.ndarray, Task, Task]:
 
 def test_it_is_what_a_model_fitted_there_predicts_here(regions: tuple[np.ndarray, np.ndarray, Task, Task]) -> None:
     here, there, task, source = regions
-    trials = transfer_trials([task], [source], "other", QUICK)
+    trials = transfer_trials([task], [source], APART, "other", QUICK)
     scores = scores_table(run_trials({"m": stacked(here, there)}, trials, QUICK)).to_pylist()
     assert {(row["split"], row["n"]) for row in scores} == {("from_other", 150)}
     plain = LGBMRegressor(
@@ -49,11 +50,25 @@ def test_tasks_pair_by_name_and_what_cannot_be_fitted_says_why(
     make_task: Make, regions: tuple[np.ndarray, np.ndarray, Task, Task]
 ) -> None:
     _, __, task, source = regions
-    assert transfer_trials([task], [make_task(source.target, name="rent")], "other", QUICK) == []
+    assert transfer_trials([task], [make_task(source.target, name="rent")], APART, "other", QUICK) == []
     few = make_task(np.arange(30.0), name="income")
     refused = replace(source, refused="the label leaks")
     for there, reason in ((few, "30 rows to fit"), (refused, "in other, the label leaks")):
-        boosted, _ = transfer_trials([task], [there], "other", QUICK)[0]
+        boosted, _ = transfer_trials([task], [there], APART, "other", QUICK)[0]
         assert boosted.skipped is not None
         assert reason in boosted.skipped
         assert boosted.folds == []
+
+
+def test_no_label_is_fitted_where_one_is_tested(regions: tuple[np.ndarray, np.ndarray, Task, Task]) -> None:
+    """Regions may overlap: there the answer could be looked up."""
+    _, __, task, source = regions
+    blocks = np.arange(400) // 100
+    boosted, probe = transfer_trials([task], [source], (np.full(150, 2), blocks), "other", QUICK)[0]
+    for trial in (boosted, probe):
+        ((fitted, tested),) = trial.folds
+        assert sorted(blocks[fitted - 150]) == [0] * 100 + [1] * 100 + [3] * 100
+        assert len(tested) == 150
+    everywhere = transfer_trials([task], [source], (np.arange(150) % 4, blocks), "other", QUICK)[0][0]
+    assert everywhere.skipped is not None
+    assert "400 more lie where labels are tested" in everywhere.skipped
