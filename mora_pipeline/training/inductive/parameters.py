@@ -1,7 +1,7 @@
 """What the inductive encoder may be told; without torch, so that Dagster's configuration can reuse it.
 
-One configuration serves all regions: the defaults were chosen by folds that no published score uses
-(docs/training_inductive.md tells how).
+One configuration serves all regions. The defaults were chosen on other folds than published scores have, but on some of
+the same labels; docs/training_inductive.md tells which.
 """
 
 from typing import Literal
