@@ -8,12 +8,15 @@ protocol has (its own: --trees 1000 --leaves 63 --rate 0.05). Markdown; the last
 # ruff: noqa: T201 - a command prints
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from benchmarks.aligned_encoder import aligned_vectors
 from benchmarks.encoder_scores import mean_scores, raw_vectors
@@ -21,14 +24,18 @@ from benchmarks.manhattan import manhattan_scores
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.tasks import Task, load_tasks
 from mora_pipeline.lake import Lake, mora_home
-from mora_pipeline.reading import RegionReader
+from mora_pipeline.reading import RegionReader, edge_rows
 from mora_pipeline.registry import Registry
-from mora_pipeline.schemas import CellVectors
+from mora_pipeline.schemas import CellVectors, Edges
+from mora_pipeline.sphere import kilometres_between
+from mora_pipeline.training.inductive.flows import Floats
 from mora_pipeline.training.inductive.parameters import InductiveParameters
 from mora_pipeline.training.inductive.region import read_evidence, schema_of
+from mora_pipeline.training.inductive.relations import partners
 from mora_pipeline.training.inductive.states import Evidence, Vectors, fit_states
 from mora_pipeline.training.inductive.train import train_inductive
 
+Rows = npt.NDArray[np.int64]
 NOTHING = {"flow_weight": 0.0, "partner_weight": 0.0, "neighbour_weight": 0.0}
 VARIANTS: dict[str, dict[str, float]] = {
     "own features": NOTHING,
@@ -43,6 +50,34 @@ VARIANTS: dict[str, dict[str, float]] = {
     "all, sharpness .4": {"sharpness": 0.4},
     "all, 6 neighbours": {"neighbours": 6},
 }
+# What in place of all flows the mean over partners may be made of: movement that distance does not foretell.
+PARTNERS: dict[str, Callable[[Edges, pa.Table], Edges]] = {
+    "the farther half of the flows": lambda flows, cells: _kept(flows, _is_far(flows, cells)),
+    "flows above what distance and strength foretell": lambda flows, cells: _kept(flows, _is_surplus(flows, cells)),
+}
+
+
+def _kept(flows: Edges, chosen: Rows) -> Edges:
+    return Edges(flows.origin[chosen], flows.destination[chosen], flows.flow[chosen])
+
+
+def _log_kilometres(flows: Edges, cells: pa.Table) -> Floats:
+    latitude, longitude = cells["latitude"].to_numpy(), cells["longitude"].to_numpy()
+    return np.log(kilometres_between(latitude, longitude, flows.origin, flows.destination))
+
+
+def _is_far(flows: Edges, cells: pa.Table) -> Rows:
+    """Edges longer than the region's median edge."""
+    kilometres = _log_kilometres(flows, cells)
+    return np.flatnonzero(kilometres > np.median(kilometres))
+
+
+def _is_surplus(flows: Edges, cells: pa.Table) -> Rows:
+    """Edges above a gravity model: ln flow by least squares on ln strength out, ln strength in and ln distance."""
+    sums = [np.bincount(end, flows.flow, len(cells))[end] for end in (flows.origin, flows.destination)]
+    columns = np.stack([np.ones(len(flows.flow)), *map(np.log, sums), _log_kilometres(flows, cells)], axis=1)
+    observed = np.log(flows.flow)
+    return np.flatnonzero(observed > columns @ np.linalg.lstsq(columns, observed)[0])
 
 
 class Ladder:
@@ -75,6 +110,7 @@ class Ladder:
             if published.details.get("preset", "paper") == "paper":
                 makers["preset `paper`, as published"] = lambda: CellVectors.from_table(published.table()).vectors
         makers |= {name: partial(self._trained, changes) for name, changes in VARIANTS.items()}
+        makers |= {f"all, partners by {name}": partial(self._with_partners, name) for name in PARTNERS}
         makers["all, not turned"] = lambda: principal_axes(self._trained({}))
         makers["all, principal components in place of units"] = lambda: principal_axes(self._states())
         if self.names:
@@ -83,9 +119,13 @@ class Ladder:
             )
         return makers
 
-    def _trained(self, changes: dict[str, float]) -> Vectors:
+    def _with_partners(self, name: str) -> Vectors:
+        flows = PARTNERS[name](edge_rows(self.reader.read("edges"), self.cells["cell"].to_numpy()), self.cells)
+        return self._trained({}, dataclasses.replace(self.evidence, partners=partners(flows, len(self.cells))))
+
+    def _trained(self, changes: dict[str, float], evidence: Evidence | None = None) -> Vectors:
         parameters = InductiveParameters.model_validate({**InductiveParameters().model_dump(), **changes})
-        evidence = self._evidence(parameters.neighbours)
+        evidence = evidence or self._evidence(parameters.neighbours)
         schema = schema_of(self.reader, self.names, parameters.neighbours)
         return train_inductive(evidence, schema, parameters).embeddings
 

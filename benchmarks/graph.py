@@ -64,8 +64,8 @@ def main() -> None:
     files = sorted(edges.glob("*.parquet"))
     np.save(cells_file, cells_of(files))
     stored, edge_count = read_once(edges), sum(pq.ParquetFile(file).metadata.num_rows for file in files)
-    found = run_alone("benchmarks.graph", ["--size", options.size, "--data", str(options.data), "--measure"])
     facts = {"stored_gib": round(stored / 2**30, 2), **machine("torch", "pyarrow", "numpy", "scipy")}
+    found = run_alone("benchmarks.graph", ["--size", options.size, "--data", str(options.data), "--measure"])
     row = {"edges": edge_count, **found}
     print(
         save_report(options.reports, f"graph-{options.size}", "From Parquet to the normalised CSR matrix", [row], facts)

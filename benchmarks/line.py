@@ -33,19 +33,33 @@ PROTOCOL = BenchmarkParameters(protocols=["random", "blocked", "linear"], seeds=
 
 
 class Learner:
-    """One way to learn vectors from flows."""
+    """One way to learn vectors from flows.
 
-    def __init__(self, method: str, program: Path | None) -> None:
-        self.method, self.program = method, program
-        self.parameters = LineParameters() if program else LineParameters.model_validate({"method": method})
+    Args:
+        program: LINE's authors' program, if that is the way.
+        rate: LINE's learning rate.
+        whole_millions: draw as many edges as the program does, which counts in millions.
+    """
+
+    def __init__(self, method: str, program: Path | None, rate: float, whole_millions: bool) -> None:
+        self.method, self.program, self.whole_millions = method, program, whole_millions
+        told = {"learning_rate": rate, **({} if program else {"method": method})}
+        self.parameters = LineParameters.model_validate(told)
+
+    def parameters_for(self, num_edges: int, num_cells: int) -> LineParameters:
+        if not self.whole_millions:
+            return self.parameters
+        samples = max(round(num_samples(num_edges, num_cells, self.parameters) / 1e6), 1) * 1_000_000
+        return self.parameters.model_copy(update={"samples_per_edge": samples, "maximum_samples": samples})
 
     def learn(self, flows: Flows, kept: npt.NDArray[np.bool_] | slice) -> tuple[npt.NDArray[np.float32], float]:
         """Vectors [N, d], and the seconds that they took."""
         edges, num_cells = (flows.origin[kept], flows.destination[kept], flows.flow[kept]), len(flows.cells)
+        parameters = self.parameters_for(len(edges[0]), num_cells)
         if self.program:
-            return learn_originally(self.program, edges, num_cells, self.parameters)
+            return learn_originally(self.program, edges, num_cells, parameters)
         started = time.perf_counter()
-        vectors = train_line(*edges, num_cells, self.parameters)
+        vectors = train_line(*edges, num_cells, parameters)
         return vectors, time.perf_counter() - started
 
 
@@ -57,7 +71,8 @@ def measure(region: str, learner: Learner, with_tasks: bool) -> dict[str, Any]:
     if not learner.program:
         row["peak_gib"] = round((peak_bytes() - before) / 2**30, 2)
     if learner.method != "closed_form":
-        samples = num_samples(len(flows.flow), len(flows.cells), learner.parameters)
+        parameters = learner.parameters_for(len(flows.flow), len(flows.cells))
+        samples = num_samples(len(flows.flow), len(flows.cells), parameters)
         row["msamples_per_s"] = round(samples / seconds / 1e6, 2)
     held = hold_out(flows)
     row |= {name: round(area, 4) for name, area in held.scores(learner.learn(flows, held.kept)[0]).items()}
@@ -74,10 +89,13 @@ def mean_r2(flows: Flows, vectors: npt.NDArray[np.float32]) -> dict[str, float]:
     return {f"r2_{split}_{model}": round(float(value), 3) for (split, model), value in means.items()}
 
 
-def compare(regions: list[str], with_tasks: bool, program: Path | None, reports: Path, name: str) -> dict[str, Any]:
+def compare(
+    regions: list[str], with_tasks: bool, program: Path | None, rate: float, reports: Path, name: str
+) -> dict[str, Any]:
     """Every way on every region, each in a process of its own; the table goes to the folder of reports."""
-    rows = []
-    shared = [] if with_tasks else ["--without-tasks"]
+    rows, facts = list[dict[str, Any]](), {"held out": "a tenth of the pairs", **machine("torch", "numpy", "scipy")}
+    shared = ["--learning-rate", str(rate), *([] if with_tasks else ["--without-tasks"])]
+    shared += ["--whole-millions"] if program else []
     for region in regions:
         for method in METHODS:
             if method == ORIGINAL and not program:
@@ -88,7 +106,6 @@ def compare(regions: list[str], with_tasks: bool, program: Path | None, reports:
             print(json.dumps(rows[-1]), flush=True)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = [{name: row.get(name, "") for name in columns} for row in rows]
-    facts = {"held out": "a tenth of the pairs", **machine("torch", "numpy", "scipy")}
     print(save_report(reports, name, "LINE, sampled and in closed form", table, facts))
     sampled = next(row for row in rows if row["method"] == "sampled")
     figures = {"line_msamples_per_s": sampled["msamples_per_s"]}
@@ -100,6 +117,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("regions", nargs="*", default=["us_east"], help=f"folders of {ROOT / 'examples'}, kind od")
     parser.add_argument("--program", type=Path, metavar="FILE", help="LINE's authors' program, built from its source")
+    rate = LineParameters().learning_rate
+    parser.add_argument("--learning-rate", type=float, default=rate, help=f"of all ways, {rate} by default")
+    parser.add_argument("--whole-millions", action="store_true", help="draw as many edges as the program would")
     parser.add_argument("--without-tasks", action="store_true", help="leave out R²")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the saved table")
     parser.add_argument("--name", default="line", help="of the saved table")
@@ -107,11 +127,12 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, help="and one way")
     options = parser.parse_args()
     if options.region and options.method:
-        learner = Learner(options.method, options.program)
+        learner = Learner(options.method, options.program, options.learning_rate, options.whole_millions)
         print(json.dumps(measure(options.region, learner, not options.without_tasks)))
         return
     with_tasks = not options.without_tasks
-    print(json.dumps(compare(options.regions, with_tasks, options.program, options.reports, options.name)))
+    told = (options.regions, with_tasks, options.program, options.learning_rate, options.reports, options.name)
+    print(json.dumps(compare(*told)))
 
 
 if __name__ == "__main__":

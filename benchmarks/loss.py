@@ -48,9 +48,9 @@ def measure(way: str, batch: int, dimension: int, repeats: int) -> dict[str, flo
 def compare(batch: int, dimension: int, repeats: int, reports: Path) -> dict[str, float]:
     """Both ways, each in a process of its own; the table goes to the folder of reports."""
     told = ["--batch", str(batch), "--dimension", str(dimension), "--repeats", str(repeats)]
+    facts = {"batch": batch, "modalities": len(TEMPERATURES), "dimension": dimension, **machine("torch")}
     results = {way: run_alone("benchmarks.loss", [*told, "--way", way]) for way in WAYS}
     rows = [{"way": way, **{name: round(value, 3) for name, value in found.items()}} for way, found in results.items()]
-    facts = {"batch": batch, "modalities": len(TEMPERATURES), "dimension": dimension, **machine("torch")}
     print(save_report(reports, "loss", "Alignment loss, forward and backward", rows, facts))
     speedup = results["dense"]["seconds"] / results["tiled"]["seconds"]
     return {"loss_speedup": round(speedup, 2), "loss_peak_gib": round(results["tiled"]["peak_gib"], 3)}

@@ -65,9 +65,18 @@ def embedded_by(work: Step, other: str) -> Embedded:
             f"{found.share_far:.0%} of the cells of '{work.region}' are unlike all that the encoder of '{other}' has "
             "seen (no unit answers): their vectors are nearly one and the same. Train an encoder on a region like this."
         )
+    theirs = work.lake.read("embeddings", other).details if work.lake.has("embeddings", other) else {}
+    is_shared = theirs.get("encoder_version") == version.version
+    if not is_shared:
+        work.context.log.warning(
+            f"The embeddings of '{other}' are not those of its encoder any more: the vectors of '{work.region}' will "
+            f"not lie in their space. Write embeddings: {{preset: inductive}} into the region.yaml of '{other}', so "
+            "that every rebuild makes both, and materialise it first."
+        )
     left_out = [name for name in work.config.modalities if name not in encoder.schema.names]
     if left_out:
         work.context.log.warning(f"The encoder of '{other}' does not know {', '.join(left_out)}: not used.")
     details = {"preset": "inductive", "encoder_region": other, "encoder_version": version.version}
     metadata = {"encoder_region": other, "encoder": version.version, "share_far": found.share_far}
+    metadata[f"same space as the embeddings of {other}"] = is_shared
     return cells, found.vectors, {**metadata, "modalities_left_out": left_out or "none"}, details

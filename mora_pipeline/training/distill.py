@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mora_pipeline.errors import UserError
 from mora_pipeline.training.coordinate_encoder import CoordinateEncoder, load_encoder, save_encoder
 from mora_pipeline.training.harmonics import Floats, spherical_harmonics
 from mora_pipeline.training.parameters import DistillParameters
@@ -70,7 +71,8 @@ def train_distilled(
         The encoder of the last epoch: the held-out cells choose nothing, so that their scores stay honest.
 
     Raises:
-        ValueError: if there are fewer than 4 cells, the arrays differ in length, or a value is not finite.
+        UserError: if there are fewer than 4 cells.
+        ValueError: if the arrays differ in length, or a value is not finite.
     """
     latitude, longitude = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
     _check(latitude, longitude, embeddings)
@@ -194,6 +196,9 @@ def _check(latitude: Floats, longitude: Floats, embeddings: Vectors) -> None:
     if not len(latitude) == len(longitude) == len(embeddings):
         raise ValueError(f"{len(latitude)} latitudes, {len(longitude)} longitudes and {len(embeddings)} embeddings")
     if len(embeddings) < 4:
-        raise ValueError(f"{len(embeddings)} cells are too few to distil: 4 at least")
+        raise UserError(
+            f"distilled_encoder: {len(embeddings)} cells are too few to distil, 4 at least are needed. Use a finer "
+            "resolution or data of a larger region; the embeddings are published and serve without it."
+        )
     if not (np.isfinite(latitude).all() and np.isfinite(longitude).all() and np.isfinite(embeddings).all()):
         raise ValueError("coordinates and embeddings must be finite")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mora_pipeline.training.device import training_device
 from mora_pipeline.training.line_closed_form import factorise_line
 from mora_pipeline.training.parameters import LineParameters
 from mora_pipeline.training.sampling import EdgeSampler, Flows, Rows, WeightedSampler, noise_weights
@@ -37,6 +38,9 @@ class Draw:
     source: Tensor
     target: Tensor
     noise: Tensor
+
+    def to(self, device: torch.device) -> "Draw":
+        return Draw(*(rows.to(device, non_blocking=True) for rows in (self.source, self.target, self.noise)))
 
 
 def train_line(
@@ -75,12 +79,14 @@ def train_line(
     vertex = (torch.rand(shape, generator=generator) - 0.5) / parameters.dimension
     if len(flow) == 0:
         logger.warning("The mobility graph has no edge: LINE returns its small random initial vectors.")
-        return vertex.numpy()
+        return _finished(vertex, parameters)
     if parameters.method == "closed_form":
         factors = factorise_line(origin_rows, destination_rows, flow, num_cells, parameters)
         vertex = torch.where((factors != 0).any(1, keepdim=True), factors, vertex)
         return _finished(vertex, parameters)
-    context = vertex if parameters.order == 1 else torch.zeros(shape)
+    device = training_device(parameters.device, "line")
+    vertex = vertex.to(device)
+    context = vertex if parameters.order == 1 else torch.zeros(shape, device=device)
     both = not parameters.directed
     edges = EdgeSampler(origin_rows, destination_rows, flow, both, generator)
     weights = noise_weights(origin_rows, destination_rows, flow, num_cells, parameters.noise_power, both)
@@ -90,7 +96,7 @@ def train_line(
     report_every = max(1, steps // 100)
     for step in range(steps):
         pool = noise.draw(batch // GROUP * POOL_FACTOR * parameters.negatives)
-        draw = Draw(*edges.draw(batch), pool.view(batch // GROUP, -1))
+        draw = Draw(*edges.draw(batch), pool.view(batch // GROUP, -1)).to(device)
         # The original stops falling at 1e-4 of the first step.
         learning_rate = parameters.learning_rate * max(1 - step / steps, 1e-4)
         if progress is not None and ((step + 1) % report_every == 0 or step + 1 == steps):
@@ -100,7 +106,7 @@ def train_line(
 
 
 def _finished(vertex: Tensor, parameters: LineParameters) -> npt.NDArray[np.float32]:
-    return (functional.normalize(vertex, dim=1) if parameters.normalise else vertex).numpy()
+    return (functional.normalize(vertex, dim=1) if parameters.normalise else vertex).cpu().numpy()
 
 
 def num_samples(num_edges: int, num_cells: int, parameters: LineParameters) -> int:
@@ -170,6 +176,9 @@ def _descend(vertex: Tensor, context: Tensor, draw: Draw, negatives: int, learni
 def _subtract(table: Tensor, rows: Tensor, gradient: Tensor, step: Tensor) -> None:
     """``table[rows] -= step[rows] * gradient``, summed over equal rows in a fixed order."""
     gradient.mul_(step.neg().index_select(0, rows)[:, None])
+    if table.is_cuda:  # sorts the rows, where scatter_add_ and index_add_ would add in any order
+        table.index_put_((rows,), gradient, accumulate=True)
+        return
     # An expanded index takes torch's sorted, parallel path: four times as fast as index_add_, and deterministic.
     table.scatter_add_(0, rows[:, None].expand_as(gradient), gradient)
 

@@ -6,8 +6,8 @@ NIPS 2014). Pairs without flow would be −∞; as NetMF does, every entry below
 sparse as the graph: M = log max(vol / b · D⁻¹ A D⁻¹, 1). b is `shift` and not k: LINE fits the entries below 0 too,
 where the maximum forgets them, so that b = 5 would leave only flows of five times what chance gives. NetMF's b is 1.
 
-M ≈ U Σ Vᵀ gives the vectors U Σ^½. So u · v has the scale of M, which is what the sampled form's vectors approach too:
-both are of one magnitude as the start of a node table.
+M ≈ U Σ Vᵀ gives the vectors U Σ^½; their products with the contexts V Σ^½, which are not kept, are the entries of M, as
+in the sampled form. Both are of one magnitude as the start of a node table.
 
 Where the graph falls into parts, M does too, and its first singular vectors all belong to the largest parts: other
 cells would get nothing. So each part is factorised by itself and then turned by a random rotation: within a part

@@ -47,6 +47,9 @@ class LineParameters(Parameters):
     directed: bool = Field(False, description="Read edges from origin to destination only, not in both directions.")
     normalise: bool = Field(False, description="Give every vector the length 1; the original leaves them as they are.")
     seed: int = Field(0, ge=0, description="Seed of initial vectors, drawn edges and noise.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where `sampled` takes its steps; edges are drawn on the CPU. auto takes CUDA when there."
+    )
 
     @model_validator(mode="after")
     def _closed_form_is_of_second_order(self) -> Self:
@@ -70,11 +73,13 @@ class AlignmentParameters(Parameters):
     seed: int = Field(0, ge=0, description="Seed of the split, the heads' weights and the order of the cells.")
     anchor: str = Field(MOBILITY, description="Modality that all others are aligned to; mobility is the method's.")
     backend: Literal["auto", "dgl", "torch"] = Field(
-        "auto", description="What multiplies graph and vectors: auto is the faster of the two, torch's CSR product."
+        "auto", description="What multiplies graph and vectors: auto is the faster of the two, torch."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
-        "float32", description="What matrix products are computed in; the method's is float32, the others are faster."
+        "float32",
+        description="What matrix products are computed in; the method's is float32. Lower ones are faster where the "
+        "hardware has them: bfloat16 on CPUs with such units; on CUDA torch computes it as tf32.",
     )
     temperatures: dict[str, PositiveFloat] = Field(
         default={}, description="Temperatures by modality name, instead of those in region.yaml."

@@ -86,6 +86,8 @@ def train_alignment(
         if checkpoint and (state := checkpoint.load()):
             course.restore(state, learner)
             logger.info("Training goes on after epoch %d, from %s", len(course.history), checkpoint.file)
+        elif checkpoint:  # killed before the first epoch is over, it still goes on under the same notes
+            checkpoint.save(course.state(learner))
         for entry in course.history:
             if on_epoch:
                 on_epoch(entry)
@@ -121,7 +123,7 @@ class _Course:
         entry = {"epoch": float(epoch)} | learner.train_epoch() | learner.validate()
         entry["seconds"] = time.perf_counter() - started
         self.history.append(entry)
-        watched = _watched_loss(entry, parameters)
+        watched = _watched_loss(self.history, parameters)
         if watched < self.best_loss:
             self.best_loss, self.best_epoch, self.best_weights = watched, epoch, learner.weights()
         best = f"best {self.best_loss:.4f} in epoch {self.best_epoch}"
@@ -146,13 +148,20 @@ class _Course:
         self.best_epoch, self.best_loss = state.facts["best_epoch"], state.facts["best_loss"]
 
 
-def _watched_loss(entry: dict[str, float], parameters: AlignmentParameters) -> float:
-    """The loss that decides on the best epoch and on stopping."""
-    if "train_loss" not in entry:
+def _watched_loss(history: list[dict[str, float]], parameters: AlignmentParameters) -> float:
+    """The loss of the last epoch that decides on the best one and on stopping.
+
+    Of a sparse modality an epoch's batches may hold no two cells; that epoch is never the best. If no epoch had any,
+    there is nothing to train.
+    """
+    entry = history[-1]
+    if not any("train_loss" in one for one in history):
         raise UserError(
             f"alignment: no two cells of one batch have both the anchor ({parameters.anchor}) and another modality. "
             "Set anchor to 'mobility', or use a larger batch_size or data that cover the region."
         )
+    if "train_loss" not in entry:
+        return math.inf
     watched = entry.get("validation_loss", entry["train_loss"])
     if not math.isfinite(watched):
         raise UserError(

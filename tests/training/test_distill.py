@@ -140,7 +140,7 @@ def test_four_cells_and_a_constant_target_are_enough() -> None:
 
 
 def test_three_cells_are_refused() -> None:
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(UserError, match="3 cells are too few to distil, 4 at least"):
         train_distilled([1, 2, 3], [1, 2, 3], np.zeros((3, 8), np.float32), SMALL)
 
 

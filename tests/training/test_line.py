@@ -11,6 +11,7 @@ from scipy.stats import chisquare
 from sklearn.metrics import roc_auc_score
 from torch.nn.functional import logsigmoid
 
+from mora_pipeline.errors import UserError
 from mora_pipeline.training.line import GROUP, Draw, batch_size, line_gradients, line_loss, num_samples, train_line
 from mora_pipeline.training.parameters import LineParameters
 from mora_pipeline.training.sampling import EdgeSampler, WeightedSampler, noise_weights
@@ -188,6 +189,26 @@ def test_normalised_vectors_have_length_one() -> None:
     graph, block = block_graph(size=20)
     vectors = train_line(*graph, len(block), QUICK.model_copy(update={"normalise": True, "samples_per_cell": 100}))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    none = np.array([], dtype=np.int64)
+    vectors = train_line(none, none, np.array([]), 3, QUICK.model_copy(update={"normalise": True}))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_gpu_draws_the_same_edges_and_comes_to_the_same_vectors(order: int) -> None:
+    graph, block = block_graph()
+    told = [QUICK.model_copy(update={"device": device, "order": order}) for device in ("cpu", "cuda", "cuda")]
+    on_cpu, *on_gpu = (train_line(*graph, len(block), one) for one in told)
+    np.testing.assert_array_equal(*on_gpu)
+    assert np.abs(unit(on_cpu) @ unit(on_cpu).T - unit(on_gpu[0]) @ unit(on_gpu[0]).T).max() < 0.05
+
+
+def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    graph, block = block_graph(size=20)
+    with pytest.raises(UserError, match="line: device is 'cuda'"):
+        train_line(*graph, len(block), QUICK.model_copy(update={"device": "cuda"}))
 
 
 def test_progress_tells_of_every_sample() -> None:

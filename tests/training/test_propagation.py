@@ -68,7 +68,7 @@ def test_a_graph_without_edges_gives_zeros(vectors):
         assert not gradient.any()
 
 
-def test_auto_takes_the_csr_product(matrix):
+def test_auto_takes_torch(matrix):
     assert Propagation(Adjacency.from_matrix(matrix), "auto").backend == "torch"
 
 

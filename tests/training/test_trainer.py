@@ -319,6 +319,16 @@ def test_an_anchor_that_shares_no_cells_with_anything_is_told(region):
         train(region, AlignmentParameters(anchor="poi", batch_size=2, seed=3), modalities=apart)
 
 
+def test_an_epoch_whose_batches_hold_no_pair_of_a_sparse_modality_ends_nothing(region):
+    people = dataclasses.replace(region.modalities[1], present=np.arange(NUM_CELLS) < 6)
+    told = AlignmentParameters(maximum_epochs=12, patience=12, batch_size=45, validation_share=0.01)
+    result = train(region, told, modalities=[people])
+    trained = ["train_loss" in entry for entry in result.history]
+    assert len(trained) == 12
+    assert 0 < sum(trained) < 12
+    assert trained[result.best_epoch - 1]
+
+
 def test_cuda_is_asked_for_in_vain_where_there_is_none(region, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="device is 'cuda', but torch sees no CUDA"):

@@ -1,0 +1,72 @@
+"""The benchmarks of the inductive encoder run as commands on a small region, and end with their figures."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h3
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tests.training.inductive.conftest import make_town
+from tests.training.inductive.test_region import Home
+
+CELLS = 300
+LABELS = {"level": "cell", "path": "labels.csv", "latitude": "lat", "longitude": "lon"}
+
+
+class LabelledHome(Home):
+    """A home with one region whose cells have labels."""
+
+    def cells(self, count: int) -> np.ndarray:
+        disk = h3.grid_disk(h3.latlng_to_cell(47.1, 8.2, 8), 12)
+        return np.array(sorted(h3.str_to_int(cell) for cell in disk)[:count])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Region `west`, one of whose labels follows its flows and the other nothing."""
+    path, town = tmp_path_factory.mktemp("home"), make_town(1, CELLS)
+    made = LabelledHome(path)
+    made.add("west", town)
+    centres = np.array([h3.cell_to_latlng(h3.int_to_str(int(cell))) for cell in made.cells(CELLS)])
+    frame = pd.DataFrame(centres, columns=["lat", "lon"])
+    frame["trade"] = np.log(np.bincount(town.flows.destination, town.flows.flow, CELLS) + 1)
+    frame["noise"] = np.random.default_rng(0).normal(size=CELLS)
+    frame.to_csv(path / "west" / "labels.csv", index=False)
+    file = path / "west" / "region.yaml"
+    tasks = {name: {**LABELS, "column": name} for name in ("trade", "noise")}
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "tasks": tasks}))
+    return path
+
+
+def figures(home: Path, *command: str) -> dict[str, dict[str, float]]:
+    ended = subprocess.run(
+        [sys.executable, "-m", *command], env={**os.environ, "MORA_HOME": str(home)}, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, dict[str, float]] = json.loads(ended.stdout.splitlines()[-1])
+    return found
+
+
+def test_the_ladder_tells_what_each_part_is_worth(home: Path) -> None:
+    found = figures(home, "benchmarks.encoder_ladder", "west", "--trees", "20", "--leaves", "7")
+    assert {"raw features", "flows", "all: the preset `inductive`", "all, not turned"} <= found.keys()
+    assert {"all, partners by the farther half of the flows"} <= found.keys()
+    for columns in found.values():
+        assert columns.keys() == {
+            f"{model}, {split}" for model in ("LightGBM", "ridge") for split in ("random", "blocked")
+        }
+        assert np.isfinite(list(columns.values())).all()
+    assert found["flows"]["ridge, random"] > found["raw features"]["ridge, random"] + 0.1
+
+
+def test_an_encoder_of_one_half_is_asked_on_the_other(home: Path) -> None:
+    found = figures(home, "benchmarks.encoder_transfer", "west", "--trees", "20")
+    ways = ("raw features", "encoder of the fitted half", "own encoder")
+    assert found.keys() == {f"{way}, {pair}" for way in ways for pair in ("west to east", "east to west")}
+    assert np.isfinite([score for scores in found.values() for score in scores.values()]).all()
