@@ -128,9 +128,9 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
     probe = {row["method"]: row["r2"] for row in rows if row["model"] == "ridge"}
     assert probe["coordinates"] > 0.9
     assert probe["dataset:shared"] > 0.9
-    logged = region({"income": {**INCOME, "transform": "log1p"}}, modalities={"ages": AGES})
-    refused = judge(make_inputs(logged, lake, 0), parameters, sources)
-    assert "transform is none, and log1p here" in skipped_trials(refused.scores)[0]["reason"]
+    summed = region({"income": {**INCOME, "aggregate": "sum"}}, modalities={"ages": AGES})
+    refused = judge(make_inputs(summed, lake, 0), parameters, sources)
+    assert "aggregate is mean, and sum here" in skipped_trials(refused.scores)[0]["reason"]
     with pytest.raises(UserError, match="is not another region of this home"):
         judge(make_inputs(config, lake), parameters, {})
     alone = parameters.model_copy(update={"methods": ["mora"]})

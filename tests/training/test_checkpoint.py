@@ -13,7 +13,9 @@ from safetensors.torch import save
 
 from mora_pipeline.training import checkpoint
 from mora_pipeline.training.checkpoint import Checkpoint, State, alignment_key
+from mora_pipeline.training.learner import Learner
 from mora_pipeline.training.parameters import AlignmentParameters
+from mora_pipeline.training.trainer import train_alignment
 from tests.training import train_and_die
 from tests.training.train_and_die import arguments, checkpoint_in, train
 
@@ -33,6 +35,16 @@ def losses(history: list[dict[str, float]]) -> list[dict[str, float]]:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("whole")
     return train(folder), checkpoint_in(folder).load()
+
+
+def test_a_training_that_ends_in_its_first_epoch_has_left_its_notes(tmp_path, monkeypatch) -> None:
+    """They name the MLflow run, which the next attempt goes on with."""
+    kept = checkpoint_in(tmp_path)
+    kept.notes["mlflow_run"] = "a run"
+    monkeypatch.setattr(Learner, "train_epoch", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train_alignment(*arguments(), checkpoint=kept)
+    assert checkpoint_in(tmp_path).notes == {"mlflow_run": "a run"}
 
 
 @pytest.mark.parametrize(("where", "kept"), [("training", 2), ("writing", 2), ("telling", 3)])
