@@ -95,6 +95,19 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["report.html"]
 
 
+def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
+    home: Path, region: Callable[..., RegionConfig]
+) -> None:
+    lake = Lake(home / "lake")
+    draft = lake.begin("benchmark", "test_city")
+    draft.write(schemas.BENCHMARK.empty_table())
+    draft.publish({"parameters": {"protocols": ["grouped"], "methods": ["mora"]}})
+    with pytest.raises(UserError, match=r"has tasks, but `benchmark` holds no trial: .* protocols \(grouped\)"):
+        from_lake(lake, Registry(home).load("test_city"))
+    with pytest.raises(UserError, match="has no tasks, so there is no benchmark"):
+        from_lake(lake, region({}))
+
+
 def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path) -> None:
     assert materialized(home, ablations).success
     found = Lake(home / "lake").read("ablations", "test_city").table().to_pandas()

@@ -51,12 +51,19 @@ def published_scores(lake: Lake, config: RegionConfig) -> tuple[Version, Version
     """`benchmark` and `intervals` of a region as published, of one run, and what that run was told.
 
     Raises:
-        UserError: if there is no benchmark, it is of an earlier form, or region.yaml names no task.
+        UserError: if there is no benchmark, it is of an earlier form, or it holds no trial.
     """
     region = config.region
     benchmark = lake.read("benchmark", region)
-    if not benchmark.rows:
+    if not benchmark.rows and not config.tasks:
         raise UserError(f"region.yaml of '{region}' has no tasks, so there is no benchmark: add some under 'tasks'.")
+    if not benchmark.rows:
+        told = benchmark.details.get("parameters", {})
+        raise UserError(
+            f"region.yaml of '{region}' has tasks, but `benchmark` holds no trial: they were added later, or its "
+            f"protocols ({', '.join(told.get('protocols', []))}) or methods ({', '.join(told.get('methods', []))}) "
+            f"have nothing to judge here. Judge again, with others if need be: mora benchmark {region} --run"
+        )
     try:
         parameters = BenchmarkParameters.model_validate(benchmark.details["parameters"])
     except (KeyError, ValidationError) as error:
