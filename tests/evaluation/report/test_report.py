@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h3.api.basic_int as h3
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -89,6 +90,31 @@ def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: Report
     (found,) = comparisons(pa.Table.from_pandas(alone, schema=schemas.INTERVALS))
     assert found.sentence().startswith("Blocked folds (H3 parents), short boosting: mora is ahead of the best baseline")
     assert any(text.startswith("Short boosting stands in") for text in texts)
+
+
+def test_the_summary_is_of_blocked_folds_and_boosting_whichever_task_comes_first(data: ReportData) -> None:
+    frame = data.intervals.to_pandas()
+    others = (("blocked", "ridge"), ("random", "lightgbm"), ("blocked", "pooled_ridge"))
+    odd = pd.concat([*(frame.assign(split=split, model=model) for split, model in others), frame])
+    found = comparisons(pa.Table.from_pandas(odd, schema=schemas.INTERVALS, preserve_index=False))
+    judged = [(item.split, item.model) for item in found]
+    assert judged == [("blocked", "short_boosting"), ("blocked", "pooled_ridge"), *others[:2]]
+
+
+def test_intervals_of_single_cells_are_marked_and_many_comparisons_told(data: ReportData) -> None:
+    texts = Page(report_html(data)).texts
+    assert not any("drawn singly" in text for text in texts)
+    assert any("about 5 % of the 3 differences compared here" in text for text in texts)
+    frame = data.intervals.to_pandas().assign(by_cells=True)
+    singly = replace(data, intervals=pa.Table.from_pandas(frame, schema=schemas.INTERVALS))
+    texts = Page(report_html(singly)).texts
+    assert "0.500 (0.300 to 0.700) §" in texts
+    assert "+0.000 (−0.100 to +0.100) §" in texts
+    assert {"income §", "crime|rate §", "mean §"} <= set(texts)  # of the forest
+    assert any("(−0.100 to +0.100; cells drawn singly: too narrow): the two" in text for text in texts)
+    assert any(text.startswith("§ cells drawn singly: too narrow.") for text in texts)
+    (alone,) = comparisons(pa.Table.from_pandas(frame[frame["task"] == "income"], schema=schemas.INTERVALS))
+    assert alone.sentence().endswith("undecided in 0 (cells drawn singly: too narrow).")
 
 
 def test_every_part_is_drawn(whole: ReportData) -> None:
