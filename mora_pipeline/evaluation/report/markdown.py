@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from mora_pipeline.evaluation.protocol import skipped_trials
+from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.summary import caveats, comparisons
 from mora_pipeline.evaluation.report.tables import ScoreTable, score_tables
@@ -17,7 +18,9 @@ def markdown_report(data: ReportData) -> str:
     if not tables:
         return "No task was judged: region.yaml declares none, or no method was given.\n"
     found = comparisons(data.intervals, data.leaks)
+    claims = claim_sentences(data.intervals, data.details, data.leaks)
     parts = [_bullets([item.sentence() for item in found]), *caveats(found)]
+    parts += [f"**{CLAIMS}**", _bullets(claims)] if claims else []
     parts += [f"**{escaped(table.title)}**\n\n{_markdown(table)}" for table in tables]
     parts += map(_lines_escaped, notes(data.scores, tables))
     return "\n\n".join(filter(None, parts)) + "\n"

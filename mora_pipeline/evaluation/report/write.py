@@ -9,6 +9,7 @@ from mora_pipeline.evaluation.protocol import skipped_trials
 from mora_pipeline.evaluation.regressors import PROBE
 from mora_pipeline.evaluation.report.ablation_part import ablation_figures, ablation_note
 from mora_pipeline.evaluation.report.charts import forest, predicted_against_true
+from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.heat_map import heat_map
 from mora_pipeline.evaluation.report.markdown import escaped, markdown_report, notes, plain_markdown
@@ -70,6 +71,7 @@ def report_html(data: ReportData) -> str:
             plain_table(*summary_table(found)),
             *map(paragraph, caveats(found)),
         ),
+        section(CLAIMS, listed(claim_sentences(data.intervals, data.details, data.leaks))),
         section(
             "How far from the best baseline",
             figures({_title(item): forest(item) for item in drawn}),
