@@ -73,7 +73,8 @@ BENCHMARK = pa.schema(
 INTERVALS = pa.schema(
     [
         pa.field("method", pa.string(), nullable=False),
-        pa.field("task", pa.string(), nullable=False),  # "mean": over the tasks that every method has a score for
+        # "mean": over the tasks that every method has a score for and whose label may not leak.
+        pa.field("task", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
         pa.field("model", pa.string(), nullable=False),
         pa.field("r2", pa.float64(), nullable=False),  # the mean over seeds, and 95 % of its resamples
@@ -84,6 +85,11 @@ INTERVALS = pa.schema(
         pa.field("difference", pa.float64()),
         pa.field("difference_low", pa.float64()),
         pa.field("difference_high", pa.float64()),
+        # Of all methods but `mora`: how far `mora` is above.
+        pa.field("mora_ahead", pa.float64()),
+        pa.field("mora_ahead_low", pa.float64()),
+        pa.field("mora_ahead_high", pa.float64()),
+        pa.field("by_cells", pa.bool_()),  # whether single cells were drawn, of a mean: in one of its tasks
     ]
 )
 PREDICTIONS = pa.schema(

@@ -85,11 +85,9 @@ def benchmark_table(region: str) -> str:
         UserError: if there is none.
     """
     from mora_pipeline.evaluation.report import markdown_report
-    from mora_pipeline.evaluation.report.data import published_scores
+    from mora_pipeline.evaluation.report.data import tables_from_lake
 
-    lake, config = _published(region)
-    benchmark, intervals, _ = published_scores(lake, config)
-    return markdown_report(benchmark.table(), intervals.table(), config.published)
+    return markdown_report(tables_from_lake(*_published(region)))
 
 
 def benchmark_page(region: str) -> str:

@@ -7,7 +7,6 @@ Predictions are kept under $MORA_HOME/cache: a run that was stopped goes on, and
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -26,6 +25,7 @@ from mora_pipeline.lake import Version
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.judging import Judged
     from mora_pipeline.evaluation.methods import Inputs
+    from mora_pipeline.evaluation.report import ReportData
     from mora_pipeline.tracking import TrackedRun
 
 
@@ -51,7 +51,7 @@ def benchmark(
 ) -> dg.MaterializeResult:
     from mora_pipeline.evaluation.judging import judge
     from mora_pipeline.evaluation.kept_scores import KeptArrays
-    from mora_pipeline.evaluation.report import markdown_report
+    from mora_pipeline.evaluation.report import markdown_report, write_report
 
     with step(context, lake) as work:
         inputs = inputs_of(work, config.raw_components)
@@ -66,14 +66,14 @@ def benchmark(
             drafts[name].write(table)
         drafts["benchmark"].write(found.scores)
         told = found.parameters.model_dump(mode="json")
-        facts = facts_of(work, inputs, found, sources)
+        data = report_data(work, found, facts_of(work, inputs, found, sources), embeddings)
         with tracking.run(work, told) as run:
-            page = write_page(work, found, facts, embeddings, drafts["report"].path)
+            page = write_report(drafts["report"].path, data)
             log_scores(run, found.scores)
             run.file(page)
         report = drafts["report"]
         metadata = {
-            "table": dg.MetadataValue.md(markdown_report(found.scores, found.intervals, work.config.published)),
+            "table": dg.MetadataValue.md(markdown_report(data)),
             "tasks": len(found.tasks),
             "labels": {task.name: len(task.target) for task in found.tasks},
             "labels_dropped": {task.name: dict(task.reasons) for task in found.tasks if task.dropped},
@@ -82,7 +82,7 @@ def benchmark(
             "mlflow": dg.MetadataValue.md(run.link()),
         }
         checks = by_name(every_method_scored(found.scores))
-        details = {"mlflow_run": run.run_id, "parameters": told, "facts": facts}
+        details = {"mlflow_run": run.run_id, "parameters": told, "facts": data.details, "tasks": data.tasks}
         return work.finish(checks, metadata, details)
 
 
@@ -106,23 +106,24 @@ def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
     return Inputs(reader, 0, work.home / "cache" / "vectors")
 
 
-def write_page(work: Step, found: "Judged", facts: Mapping[str, Any], embeddings: Version, folder: Path) -> Path:
-    """The report: tables, pictures, and what it was made from; returns the path of its page."""
-    from mora_pipeline.evaluation.report import ReportData, write_report
+def report_data(work: Step, found: "Judged", facts: Mapping[str, Any], embeddings: Version) -> "ReportData":
+    """What the report shows: tables, pictures, and what it was made from."""
+    from mora_pipeline.evaluation.report import ReportData
     from mora_pipeline.evaluation.report.data import ablations_of, map_of
+    from mora_pipeline.evaluation.report.task_part import task_facts
 
-    data = ReportData(
+    return ReportData(
         region=work.region,
         scores=found.scores,
         intervals=found.intervals,
         predictions=found.predictions,
+        tasks=task_facts(work.config, found.tasks),
         parameters=found.parameters,
         published=work.config.published,
         details=facts,
         pictures=map_of(embeddings),
         **ablations_of(work.lake, work.region),
     )
-    return write_report(folder, data)
 
 
 def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"]) -> dict[str, Any]:
@@ -138,6 +139,7 @@ def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "
         for name, version in inputs.items()
     }
     return {
+        "preset": work.inputs["embeddings"].details.get("preset"),
         "resolution": work.config.resolution,
         "cells": len(own.cells),
         "flows": {"unconnected pieces": count, "share of cells in the largest": largest},

@@ -22,17 +22,19 @@ from mora_pipeline.evaluation.trials import BY, Trial, units_of
 from mora_pipeline.region import MEAN
 
 LEVEL = 95.0  # per cent
+MORA = "mora"  # the method that all others are compared with
 FEWEST_BLOCKS = 20  # with fewer, cells are resampled: an interval from a handful of blocks means little
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, str]  # split, model
 
 
 def interval_table(records: Sequence[Record], resamples: int, seed: int = 0) -> pa.Table:
-    """Scores with intervals, and the difference of our methods to the best baseline.
+    """Scores with intervals, the difference of our methods to the best baseline, and of `mora` to every other method.
 
     The best baseline of a task is the one with the highest R² over all seeds, chosen on the tested rows themselves:
-    that favours the baseline. ``task`` is "mean" for the mean over the tasks that every method has a score for; where
-    some of them are resampled by cells and others by blocks, these two kinds are drawn independently.
+    that favours the baseline. ``task`` is "mean" for the mean over the tasks that every method has a score for, less
+    those whose label is allowed to leak; where some of them are resampled by cells and others by blocks, these two
+    kinds are drawn independently.
 
     Args:
         records: of one benchmark.
@@ -41,13 +43,19 @@ def interval_table(records: Sequence[Record], resamples: int, seed: int = 0) -> 
     Returns:
         `schemas.INTERVALS`.
     """
-    replicates = _replicates(records, resamples, seed)
+    drawn = Resamples([record.trial for record in records], resamples, seed)
+    leaking = {record.trial.task.name for record in records if record.trial.task.leaks_allowed}
     rows: list[dict[str, Any]] = []
-    for (split, model), by_task in replicates.items():
-        common = [found for found in by_task.values() if len(found) == max(map(len, by_task.values()))]
-        tasks = {**by_task, MEAN: _mean(common)} if common else by_task
-        for task, found in tasks.items():
-            rows += [{"task": task, "split": split, "model": model, **row} for row in _rows(found)]
+    for (split, model), by_task in _replicates(records, drawn).items():
+        by_cells = {task: (task, split) in drawn.in_few_blocks for task in by_task}
+        counted = {task: found for task, found in by_task.items() if task not in leaking}
+        every = max(map(len, counted.values()), default=0)
+        if common := {task: found for task, found in counted.items() if len(found) == every}:
+            by_task[MEAN] = _mean(list(common.values()))
+            by_cells[MEAN] = any(by_cells[task] for task in common)
+        for task, found in by_task.items():
+            told = {"task": task, "split": split, "model": model, "by_cells": by_cells[task]}
+            rows += [{**told, **row} for row in _rows(found)]
     return pa.Table.from_pylist(rows, schema=schemas.INTERVALS)
 
 
@@ -60,11 +68,17 @@ def _rows(found: Mapping[str, Floats]) -> list[dict[str, Any]]:
         low, high = _interval(values[1:])
         row: dict[str, Any] = {"method": name, "r2": values[0], "low": low, "high": high}
         if best is not None and is_ours(name):
-            difference = values - found[best]
-            low, high = _interval(difference[1:])
-            row |= {"baseline": best, "difference": difference[0], "difference_low": low, "difference_high": high}
+            row |= {"baseline": best, **_difference("difference", values - found[best])}
+        if MORA in found and name != MORA:
+            row |= _difference("mora_ahead", found[MORA] - values)
         rows.append(row)
     return rows
+
+
+def _difference(name: str, values: Floats) -> dict[str, float]:
+    """A difference as measured (first) and its interval, by column."""
+    low, high = _interval(values[1:])
+    return {name: float(values[0]), f"{name}_low": low, f"{name}_high": high}
 
 
 def _interval(values: Floats) -> tuple[float, float]:
@@ -76,9 +90,8 @@ def _mean(found: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
     return {name: np.mean([each[name] for each in found], axis=0) for name in found[0]}
 
 
-def _replicates(records: Sequence[Record], resamples: int, seed: int) -> dict[Key, dict[str, dict[str, Floats]]]:
+def _replicates(records: Sequence[Record], drawn: "Resamples") -> dict[Key, dict[str, dict[str, Floats]]]:
     """R² of each method by split and model, then task: as measured, then of each resample, averaged over seeds."""
-    drawn = Resamples([record.trial for record in records], resamples, seed)
     found: dict[Key, dict[str, dict[str, list[Floats]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for record in records:
         trial = record.trial

@@ -84,6 +84,8 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert details["parameters"]["folds"] == 3
     assert {"published", "blocked"} <= set(details["parameters"]["protocols"])  # region.yaml has published scores
     assert details["facts"]["libraries"]["lightgbm"]
+    assert details["tasks"]["income"].items() >= {"labels": 217, "dropped": {}, "leaks_allowed": False}.items()
+    assert details["tasks"]["income"]["blocks"] > 1
     assert details["facts"]["versions"]["embeddings"] == made["benchmark"].inputs["embeddings"]
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
@@ -93,6 +95,42 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     page = report_html(from_lake(lake, Registry(home).load("test_city")))
     assert page == (made["report"].path / "report.html").read_text()
     assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["report.html"]
+
+
+def test_a_benchmark_of_before_is_shown_too(home: Path) -> None:
+    """It told neither the tasks nor the preset, and its intervals had fewer columns."""
+    assert materialized(home, benchmark).success
+    lake, config = Lake(home / "lake"), Registry(home).load("test_city")
+    whole = from_lake(lake, config)
+    draft = lake.begin("embeddings", "test_city")
+    draft.write(lake.read("embeddings", "test_city").table())
+    draft.publish({"preset": "paper"})
+    for name in ("intervals", "benchmark"):
+        found = lake.read(name, "test_city")
+        draft = lake.begin(name, "test_city", {"embeddings": lake.read("embeddings", "test_city")})
+        draft.write(found.table().select(schemas.INTERVALS.names[:11]) if name == "intervals" else found.table())
+        facts = {key: value for key, value in found.details["facts"].items() if key != "preset"}
+        draft.publish({key: found.details[key] for key in ("mlflow_run", "parameters")} | {"facts": facts})
+    before = from_lake(lake, config)
+    assert before.intervals.schema.equals(schemas.INTERVALS)
+    assert before.tasks["income"].items() < whole.tasks["income"].items()
+    assert before.details == {**whole.details, "preset": "paper"}
+    assert "labels.csv" in report_html(before)
+    config.tasks["income"] = config.tasks["income"].model_copy(update={"leaks": "allowed"})
+    assert "mean" not in set(from_lake(lake, config).intervals["task"].to_pylist())  # that mean held the label
+
+
+def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
+    home: Path, region: Callable[..., RegionConfig]
+) -> None:
+    lake = Lake(home / "lake")
+    draft = lake.begin("benchmark", "test_city")
+    draft.write(schemas.BENCHMARK.empty_table())
+    draft.publish({"parameters": {"protocols": ["grouped"], "methods": ["mora"]}})
+    with pytest.raises(UserError, match=r"has tasks, but `benchmark` holds no trial: .* protocols \(grouped\)"):
+        from_lake(lake, Registry(home).load("test_city"))
+    with pytest.raises(UserError, match="has no tasks, so there is no benchmark"):
+        from_lake(lake, region({}))
 
 
 def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path) -> None:

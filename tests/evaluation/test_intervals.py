@@ -114,6 +114,36 @@ def test_ours_is_compared_with_the_best_baseline_and_the_interval_covers_the_dif
     assert rows["mora", "mean"]["r2"] == pytest.approx(mora["r2"])
 
 
+def test_every_method_has_the_paired_difference_to_mora(make_task: Make) -> None:
+    trial = trial_of(make_task(RANDOM.normal(size=600), num_blocks=60))
+    noises = {"mora": 0.5, "raw": 0.6, "line": 0.3, "distilled": 0.7}
+    records = [record(name, trial, noise, 1) for name, noise in noises.items()]
+    rows = {row["method"]: row for row in interval_table(records, 200).to_pylist() if row["task"] == "mean"}
+    for name in ("raw", "line", "distilled"):
+        assert rows[name]["mora_ahead"] == pytest.approx(rows["mora"]["r2"] - rows[name]["r2"])
+        assert rows[name]["mora_ahead_low"] < rows[name]["mora_ahead"] < rows[name]["mora_ahead_high"]
+    assert rows["line"]["mora_ahead_high"] < 0 < rows["raw"]["mora_ahead_low"]
+    assert rows["line"]["mora_ahead_low"] == pytest.approx(rows["mora"]["difference_low"])  # LINE is the best baseline
+    assert rows["mora"]["mora_ahead"] is None
+
+
+def test_a_label_that_may_leak_has_intervals_and_is_in_no_mean(make_task: Make) -> None:
+    tasks = [
+        make_task(RANDOM.normal(size=300), name=name, num_blocks=30, leaks_allowed=name == "b") for name in ("a", "b")
+    ]
+    records = [record("mora", trial_of(task), noise, 1) for task, noise in zip(tasks, (0.3, 0.9), strict=True)]
+    rows = {row["task"]: row["r2"] for row in interval_table(records, 100).to_pylist()}
+    assert rows["mean"] == rows["a"] != rows["b"]
+    assert {row["task"] for row in interval_table(records[1:], 100).to_pylist()} == {"b"}
+
+
+def test_the_table_says_where_cells_were_drawn_in_place_of_blocks(make_task: Make) -> None:
+    tasks = [make_task(RANDOM.normal(size=300), name=str(blocks), num_blocks=blocks) for blocks in (19, 20)]
+    records = [record("mora", trial_of(task), 0.3, 1) for task in tasks]
+    rows = {row["task"]: row["by_cells"] for row in interval_table(records, 100).to_pylist()}
+    assert rows == {"19": True, "20": False, "mean": True}
+
+
 def test_two_equally_good_methods_are_not_told_apart_and_pairing_narrows_the_interval(make_task: Make) -> None:
     trial = trial_of(make_task(RANDOM.normal(size=600), num_blocks=60))
     raw = record("raw", trial, 0.5, 1)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.report.summary import AHEAD, BEHIND, Comparison, signed, verdict_of
-from mora_pipeline.evaluation.report.tables import MISSING
+from mora_pipeline.evaluation.report.summary import AHEAD, BEHIND, Comparison, marked, signed, verdict_of
+from mora_pipeline.evaluation.report.tables import MISSING, compact
 
 WIDTH = 340
 COLOURS = {AHEAD: "#1b7837", BEHIND: "#b2182b", "undecided": "#666"}
@@ -31,7 +31,7 @@ def forest(comparison: Comparison) -> str:
         y, colour = _ROW * at + 16, COLOURS[verdict_of(row)]
         ends = scale(row["difference_low"]), scale(row["difference_high"])
         parts += [
-            _text(0, y + 4, _short(name)),
+            _text(0, y + 4, marked(_short(name), row)),
             _line(ends[0], y, ends[1], y, colour, width=2),
             f'<circle cx="{scale(row["difference"]):.1f}" cy="{y}" r="4" fill="{colour}"><title>{html.escape(name)}: '
             f"{signed(row['difference'])} against {html.escape(row['baseline'])}</title></circle>",
@@ -119,11 +119,6 @@ class _Scale:
         step = next(step * times for times in (1, 2, 5, 10) if (self.high - self.low) / (step * times) <= count)
         first, last = np.ceil(self.low / step), np.floor(self.high / step)
         return [(float(tick * step), self(tick * step)) for tick in np.arange(first, last + 1)]
-
-
-def compact(value: float) -> str:
-    """A number in few characters: 1,420 or 0.318."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _svg(height: float, parts: Sequence[str], label: str) -> str:

@@ -1,25 +1,29 @@
 """A benchmark as Markdown: what the terminal, Dagster and docs/ show."""
 
 import re
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from mora_pipeline.evaluation.protocol import skipped_trials
+from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
+from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.summary import caveats, comparisons
 from mora_pipeline.evaluation.report.tables import ScoreTable, score_tables
-from mora_pipeline.region import Published
 
 
-def markdown_report(benchmark: pa.Table, intervals: pa.Table | None = None, published: Published | None = None) -> str:
+def markdown_report(data: ReportData) -> str:
     """What the benchmark says in sentences, then methods × tasks, R², a table for each split and model."""
-    tables = score_tables(benchmark, published)
+    tables = score_tables(data.scores, data.published, data.leaks)
     if not tables:
         return "No task was judged: region.yaml declares none, or no method was given.\n"
-    found = comparisons(intervals) if intervals else []
-    sentences = [f"- {escaped(item.sentence())}" for item in found]
-    parts = ["\n".join(sentences)] if sentences else []
-    parts += [*caveats(found), *(f"**{escaped(table.title)}**\n\n{_markdown(table)}" for table in tables)]
-    return "\n\n".join([*parts, *map(_lines_escaped, notes(benchmark, tables))]) + "\n"
+    found = comparisons(data.intervals, data.leaks)
+    claims = claim_sentences(data.intervals, data.details, data.leaks)
+    parts = [_bullets([item.sentence() for item in found]), *caveats(found)]
+    parts += [f"**{CLAIMS}**", _bullets(claims)] if claims else []
+    parts += [f"**{escaped(table.title)}**\n\n{_markdown(table)}" for table in tables]
+    parts += map(_lines_escaped, notes(data.scores, tables))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def notes(benchmark: pa.Table, tables: list[ScoreTable]) -> list[str]:
@@ -38,6 +42,16 @@ def _markdown(table: ScoreTable) -> str:
         scores = [f"**{text}**" if at in best else text for at, text in enumerate(row[1:])]
         lines.append("| " + " | ".join([escaped(row[0]), *scores]) + " |")
     return "\n".join(lines)
+
+
+def plain_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts; nothing without rows."""
+    lines = ["| " + " | ".join(map(escaped, row)) + " |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]]) if rows else ""
+
+
+def _bullets(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {escaped(sentence)}" for sentence in sentences)
 
 
 def escaped(text: str) -> str:

@@ -55,6 +55,11 @@ def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide"><table class="words"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def folded(title: str, *parts: str) -> str:
+    """What is shown only when its title is pressed; empty without parts."""
+    return f"<details><summary>{html.escape(title)}</summary>{''.join(parts)}</details>" if any(parts) else ""
+
+
 def facts_table(facts: Mapping[str, str]) -> str:
     """Texts by label."""
     rows = "".join(
@@ -97,6 +102,7 @@ h3 {{ font-size: 1rem; margin: 1.2rem 0 .4rem; }}
 li {{ margin: .3rem 0; }}
 ul {{ padding-left: 1.2rem; }}
 .wide {{ overflow-x: auto; }}
+summary {{ cursor: pointer; margin: 1rem 0 .4rem; }}
 table {{ border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }}
 th, td {{ padding: .3rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #ddd; }}
 tr > th:first-child {{ text-align: left; position: sticky; left: 0; background: #fff; }}

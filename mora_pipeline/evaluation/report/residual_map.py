@@ -7,7 +7,8 @@ import h3ronpy
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.report.charts import WIDTH, compact
+from mora_pipeline.evaluation.report.charts import WIDTH
+from mora_pipeline.evaluation.report.tables import compact
 
 MOST_HEXAGONS = 1500  # more cannot be told apart on a phone; coarser parents take their place
 TALLEST = 1.3  # height of a map, in widths

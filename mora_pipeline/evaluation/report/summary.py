@@ -1,14 +1,15 @@
 """What a benchmark says, in sentences: how sure, compared with which baseline, and where it does not hold."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.intervals import LEVEL
-from mora_pipeline.evaluation.regressors import BOOSTING, PROBE
+from mora_pipeline.evaluation.intervals import FEWEST_BLOCKS, LEVEL
+from mora_pipeline.evaluation.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
 from mora_pipeline.evaluation.report.tables import MODELS, split_title
-from mora_pipeline.evaluation.trials import BLOCKED
+from mora_pipeline.evaluation.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
 from mora_pipeline.region import MEAN
 
 # Measured on us_east, seed 42, three tasks: docs/benchmark.md has the table.
@@ -17,7 +18,12 @@ SHORT_BOOSTING = (
     "us_east it took .007 to .015 of R² from the raw features and at most .001 from the embeddings. A lead of that "
     "size over raw features says nothing."
 )
+TOO_NARROW = "cells drawn singly: too narrow"
+SINGLY = f"§ {TOO_NARROW}. The labels are tested in fewer than {FEWEST_BLOCKS} blocks, too few to draw whole ones."
 AHEAD, BEHIND, UNDECIDED = "ahead", "behind", "undecided"
+# Which split and model stand for the benchmark where one must: the first of these.
+SPLITS = (BLOCKED, BY, RANDOM, FEW_SHOT, PUBLISHED, FROM)
+JUDGES = (BOOSTING, LIGHTGBM, POOLED_RIDGE, PUBLISHED_RIDGE, PROBE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Comparison:
 
     Attributes:
         split, model: what was judged how.
-        mean: the row of `schemas.INTERVALS` over all tasks.
+        mean: the row of `schemas.INTERVALS` over the tasks.
         tasks: its rows by task, with a column ``verdict``.
     """
 
@@ -41,6 +47,11 @@ class Comparison:
         return int((self.tasks["verdict"] == verdict).sum())
 
     @property
+    def by_cells(self) -> bool:
+        """Whether single cells were drawn for one of its intervals."""
+        return bool(self.tasks["by_cells"].any())
+
+    @property
     def title(self) -> str:
         """Split and model in words."""
         words = split_title(self.split)
@@ -50,27 +61,43 @@ class Comparison:
         """The comparison in words."""
         tasks = (
             f"is ahead of the best baseline in {self.count(AHEAD)} of {len(self.tasks)} tasks, behind it in "
-            f"{self.count(BEHIND)}, undecided in {self.count(UNDECIDED)}."
+            f"{self.count(BEHIND)}, undecided in {self.count(UNDECIDED)}"
         )
         if self.mean is None:
-            return f"{self.title}: {self.method} {tasks}"
+            return f"{self.title}: {self.method} {tasks}{f' ({TOO_NARROW})' if self.by_cells else ''}."
         row = self.mean
         verdict = {AHEAD: "better", BEHIND: "worse", UNDECIDED: "the two cannot be told apart"}[verdict_of(row)]
         return (
             f"{self.title}: {self.method} has a mean R² of {row['r2']:.3f} ({row['low']:.3f} to {row['high']:.3f}) "
             f"over the tasks of this model, the best baseline, {row['baseline']}, "
             f"{row['r2'] - row['difference']:.3f}. The difference is {signed(row['difference'])} "
-            f"({signed(row['difference_low'])} to {signed(row['difference_high'])}): "
-            f"{verdict}. It {tasks}"
+            f"({signed(row['difference_low'])} to {signed(row['difference_high'])}"
+            f"{f'; {TOO_NARROW}' if row['by_cells'] else ''}): {verdict}. It {tasks}."
         )
 
 
-def comparisons(intervals: pa.Table) -> list[Comparison]:
-    """Each of our methods against the best baseline: blocked folds first, the linear probe last.
+def interval_rows(intervals: pa.Table, leaks: Collection[str] = ()) -> pd.DataFrame:
+    """`schemas.INTERVALS` less the tasks whose label may leak; ``by_cells`` is false where it is not known."""
+    frame = intervals.to_pandas()
+    frame["by_cells"] = frame["by_cells"].eq(True)
+    return frame[~frame["task"].isin(leaks)]
+
+
+def rank(split: str, model: str) -> tuple[int, int]:
+    """Where a split and model stand: blocked folds first, then boosting before pooled ridge before the probe."""
+    return next(at for at, start in enumerate(SPLITS) if split.startswith(start)), JUDGES.index(model)
+
+
+def comparisons(intervals: pa.Table, leaks: Collection[str] = ()) -> list[Comparison]:
+    """Each of our methods against the best baseline, in the order of `rank`.
 
     A difference without an interval (no resample's labels varied) is left out.
+
+    Args:
+        intervals: `schemas.INTERVALS`.
+        leaks: tasks whose label may leak; they are left out.
     """
-    frame = intervals.to_pandas()
+    frame = interval_rows(intervals, leaks)
     frame = frame[frame["baseline"].notna() & frame["difference_low"].notna()]
     found = []
     for (method, split, model), rows in frame.groupby(["method", "split", "model"], sort=False):
@@ -78,8 +105,8 @@ def comparisons(intervals: pa.Table) -> list[Comparison]:
         tasks["verdict"] = [verdict_of(row) for _, row in tasks.iterrows()]
         means = rows[rows["task"] == MEAN]
         mean = means.iloc[0] if len(means) and len(tasks) > 1 else None
-        found.append(Comparison(split, model, method, mean, tasks))
-    return sorted(found, key=lambda item: (item.model == PROBE, item.split != BLOCKED))
+        found.append(Comparison(str(split), str(model), str(method), mean, tasks))
+    return sorted(found, key=lambda item: rank(item.split, item.model))
 
 
 def summary_table(found: list[Comparison]) -> tuple[list[str], list[list[str]]]:
@@ -89,17 +116,32 @@ def summary_table(found: list[Comparison]) -> tuple[list[str], list[list[str]]]:
     rows = []
     for item in found:
         row = item.tasks.iloc[0] if item.mean is None else item.mean
-        score = f"{row['r2']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        score = marked(f"{row['r2']:.3f} ({row['low']:.3f} to {row['high']:.3f})", row)
         ends = f"{signed(row['difference_low'])} to {signed(row['difference_high'])}"
         counts = [str(item.count(verdict)) for verdict in (AHEAD, BEHIND, UNDECIDED)]
-        difference = f"{signed(row['difference'])} ({ends})"
+        difference = marked(f"{signed(row['difference'])} ({ends})", row)
         rows.append([item.method, item.title, score, str(row["baseline"]), difference, *counts])
     return head, rows
 
 
 def caveats(found: list[Comparison]) -> list[str]:
     """What a reader of comparisons must be told."""
-    return [SHORT_BOOSTING] if any(item.model == BOOSTING for item in found) else []
+    count = sum(len(item.tasks) + (item.mean is not None) for item in found)
+    many = (
+        f"Each interval holds {LEVEL:g} % by itself: were no method better than another, about {100 - LEVEL:g} % of "
+        f"the {count} differences compared here would still look decided."
+    )
+    told = {
+        SHORT_BOOSTING: any(item.model == BOOSTING for item in found),
+        many: count > 1,
+        SINGLY: any(item.by_cells for item in found),
+    }
+    return [text for text, applies in told.items() if applies]
+
+
+def marked(text: str, row: pd.Series) -> str:
+    """A text, with a mark where single cells were drawn for its interval."""
+    return f"{text} §" if row["by_cells"] else text
 
 
 def verdict_of(row: pd.Series) -> str:

@@ -30,8 +30,8 @@ def protocol_words(parameters: BenchmarkParameters) -> list[str]:
         f"A label whose correlation with an input column reaches {parameters.leak_bound:g} (values or ranks) is "
         "refused unless region.yaml allows it.",
         "Bold is the best of a column. The mean of a table is over the tasks that every method has a score for, ridge "
-        "on few groups included; the summary and the intervals take each model's tasks by themselves. "
-        f"{MISSING} is a task that could not be judged.",
+        "on few groups included and labels that may leak left out; the summary and the intervals take each model's "
+        f"tasks by themselves. {MISSING} is a task that could not be judged.",
     ]
 
 

@@ -9,12 +9,14 @@ from mora_pipeline.evaluation.protocol import skipped_trials
 from mora_pipeline.evaluation.regressors import PROBE
 from mora_pipeline.evaluation.report.ablation_part import ablation_figures, ablation_note
 from mora_pipeline.evaluation.report.charts import forest, predicted_against_true
+from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.heat_map import heat_map
-from mora_pipeline.evaluation.report.markdown import escaped, markdown_report, notes
+from mora_pipeline.evaluation.report.markdown import escaped, markdown_report, notes, plain_markdown
 from mora_pipeline.evaluation.report.page import (
     facts_table,
     figures,
+    folded,
     listed,
     page,
     paragraph,
@@ -24,8 +26,9 @@ from mora_pipeline.evaluation.report.page import (
     section,
 )
 from mora_pipeline.evaluation.report.residual_map import residual_map
-from mora_pipeline.evaluation.report.summary import Comparison, caveats, comparisons, summary_table
-from mora_pipeline.evaluation.report.tables import MODELS, score_tables, sections, split_title
+from mora_pipeline.evaluation.report.summary import SINGLY, Comparison, caveats, comparisons, summary_table
+from mora_pipeline.evaluation.report.tables import MODELS, RMSE, score_tables, sections, split_title
+from mora_pipeline.evaluation.report.task_part import task_notes, task_table
 from mora_pipeline.evaluation.report.words import flat_facts, protocol_words
 from mora_pipeline.evaluation.trials import BLOCKED
 from mora_pipeline.files import replace_file
@@ -42,7 +45,9 @@ def write_report(folder: Path, data: ReportData) -> Path:
     lines = [f"- {escaped(label)}: {escaped(value)}" for label, value in _facts(data).items()]
     parts = [
         f"# {data.region}",
-        markdown_report(data.scores, data.intervals, data.published),
+        markdown_report(data),
+        *(["## Tasks", plain_markdown(*task_table(data.tasks, data.scores))] if data.tasks else []),
+        *task_notes(data.tasks),
         f"## Protocol\n\n{protocol}",
         "## Details\n\n" + "\n".join(lines),
     ]
@@ -53,8 +58,9 @@ def write_report(folder: Path, data: ReportData) -> Path:
 
 def report_html(data: ReportData) -> str:
     """The page, self-contained."""
-    tables = score_tables(data.scores, data.published)
-    found = comparisons(data.intervals)
+    tables = score_tables(data.scores, data.published, data.leaks)
+    errors = score_tables(data.scores, leaks=data.leaks, measure=RMSE)
+    found = comparisons(data.intervals, data.leaks)
     main = [item for item in found if (item.split, item.model) == (found[0].split, found[0].model)]
     drawn = [item for item in found if item.model != PROBE] or found
     parts = [
@@ -65,9 +71,20 @@ def report_html(data: ReportData) -> str:
             plain_table(*summary_table(found)),
             *map(paragraph, caveats(found)),
         ),
-        section("How far from the best baseline", figures({_title(item): forest(item) for item in drawn})),
+        section(CLAIMS, listed(claim_sentences(data.intervals, data.details, data.leaks))),
+        section(
+            "How far from the best baseline",
+            figures({_title(item): forest(item) for item in drawn}),
+            paragraph(SINGLY) if any(item.by_cells for item in drawn) else "",
+        ),
+        section("Tasks", plain_table(*task_table(data.tasks, data.scores)), *map(paragraph, task_notes(data.tasks))),
         section("R², task by method", *_heat_maps(data)),
-        section("All scores", *map(score_table, tables), *map(paragraph, notes(data.scores, tables))),
+        section(
+            "All scores",
+            *map(score_table, tables),
+            *map(paragraph, notes(data.scores, tables)),
+            folded("RMSE, in the unit of each label as transformed; the lowest is bold", *map(score_table, errors)),
+        ),
         section(
             "Ablations",
             paragraph(ablation_note(data.ablations)),
@@ -95,7 +112,7 @@ def _heat_maps(data: ReportData) -> list[str]:
     for split, model, rows in sections(frame):
         if split in ("random", BLOCKED) or split.startswith("by_"):
             if split not in seen and rows["r2"].notna().any():
-                found.append(f"<h3>{html.escape(split_title(split))}, {MODELS[model]}</h3>{heat_map(rows)}")
+                found.append(f"<h3>{html.escape(split_title(split))}, {MODELS[model]}</h3>{heat_map(rows, data.leaks)}")
             seen.add(split)
     return found
 
@@ -127,10 +144,8 @@ def _maps(data: ReportData) -> dict[str, str]:
 
 
 def _facts(data: ReportData) -> dict[str, str]:
-    labels = data.scores.group_by(["task"]).aggregate([("n", "max")]).to_pylist()
     told = {
         "seeds": data.parameters.seeds,
-        "tasks": {row["task"]: row["n_max"] for row in labels},
         "not judged": len(skipped_trials(data.scores)),
         **data.details,
         **({"ablations": data.ablation_facts} if data.ablation_facts else {}),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h3.api.basic_int as h3
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -17,7 +18,13 @@ from mora_pipeline.evaluation.report.ablation_part import ablation_figures, abla
 from mora_pipeline.evaluation.report.charts import WIDTH
 from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
 from mora_pipeline.evaluation.report.summary import comparisons
+from mora_pipeline.evaluation.report.tables import RMSE, score_tables
+from mora_pipeline.evaluation.report.task_part import task_table
 
+TASK = {
+    "level": "cell", "path": "data/labels_*.csv", "column": "crimes", "transform": "log1p", "aggregate": "mean",
+    "weight": None, "leaks_allowed": False,
+}  # fmt: skip
 VOID = ("meta", "img", "br", "wbr", "rect", "circle", "line", "polygon", "polyline")
 
 
@@ -50,6 +57,10 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
+def markdown_of(scores: pa.Table) -> str:
+    return markdown_report(ReportData("test_city", scores, schemas.INTERVALS.empty_table()))
+
+
 def test_the_page_holds_every_score_and_fetches_nothing(data: ReportData, tmp_path: Path) -> None:
     path = write_report(tmp_path / "report", data)
     page = Page(path.read_text())
@@ -60,7 +71,7 @@ def test_the_page_holds_every_score_and_fetches_nothing(data: ReportData, tmp_pa
     assert page.links[0].startswith("data:image/png;base64,")
     assert "http" not in path.read_text()
     markdown = (tmp_path / "report" / "report.md").read_text()
-    assert markdown_report(data.scores, data.intervals) in markdown
+    assert markdown_report(data) in markdown
     assert "distilled encoder: held-out R²: 0.5123" in markdown
 
 
@@ -89,6 +100,70 @@ def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: Report
     (found,) = comparisons(pa.Table.from_pandas(alone, schema=schemas.INTERVALS))
     assert found.sentence().startswith("Blocked folds (H3 parents), short boosting: mora is ahead of the best baseline")
     assert any(text.startswith("Short boosting stands in") for text in texts)
+
+
+def test_the_summary_is_of_blocked_folds_and_boosting_whichever_task_comes_first(data: ReportData) -> None:
+    frame = data.intervals.to_pandas()
+    others = (("blocked", "ridge"), ("random", "lightgbm"), ("blocked", "pooled_ridge"))
+    odd = pd.concat([*(frame.assign(split=split, model=model) for split, model in others), frame])
+    found = comparisons(pa.Table.from_pandas(odd, schema=schemas.INTERVALS, preserve_index=False))
+    judged = [(item.split, item.model) for item in found]
+    assert judged == [("blocked", "short_boosting"), ("blocked", "pooled_ridge"), *others[:2]]
+
+
+def test_intervals_of_single_cells_are_marked_and_many_comparisons_told(data: ReportData) -> None:
+    texts = Page(report_html(data)).texts
+    assert not any("drawn singly" in text for text in texts)
+    assert any("about 5 % of the 3 differences compared here" in text for text in texts)
+    frame = data.intervals.to_pandas().assign(by_cells=True)
+    singly = replace(data, intervals=pa.Table.from_pandas(frame, schema=schemas.INTERVALS))
+    texts = Page(report_html(singly)).texts
+    assert "0.500 (0.300 to 0.700) §" in texts
+    assert "+0.000 (−0.100 to +0.100) §" in texts
+    assert {"income §", "crime|rate §", "mean §"} <= set(texts)  # of the forest
+    assert any("(−0.100 to +0.100; cells drawn singly: too narrow): the two" in text for text in texts)
+    assert any(text.startswith("§ cells drawn singly: too narrow.") for text in texts)
+    (alone,) = comparisons(pa.Table.from_pandas(frame[frame["task"] == "income"], schema=schemas.INTERVALS))
+    assert alone.sentence().endswith("undecided in 0 (cells drawn singly: too narrow).")
+
+
+def test_every_rmse_is_on_the_page_folded_up_and_the_lowest_is_best(data: ReportData) -> None:
+    frame = data.scores.to_pandas()
+    frame["rmse"] = 1000.0 + np.arange(len(frame))
+    told = replace(data, scores=pa.Table.from_pandas(frame, schema=schemas.BENCHMARK))
+    texts = Page(report_html(told).split("<details>")[1].split("</details>")[0]).texts
+    assert {f"{value:,.0f}" for value in frame["rmse"]} <= set(texts)
+    assert "mean" not in texts  # tasks differ in unit
+    first = score_tables(told.scores, measure=RMSE)[0]
+    assert first.best == [{0, 1}, set()]
+
+
+def test_a_label_that_may_leak_is_marked_and_in_no_mean(data: ReportData) -> None:
+    told = replace(data, tasks={"income": {**TASK, "leaks_allowed": True}, "crime|rate": TASK})
+    (first, *_) = score_tables(told.scores, leaks=told.leaks)
+    assert first.head == ["method", "income ‡", "crime|rate*", "mean"]
+    assert first.body[0] == ["mora", "0.900", "0.800", "0.800"]
+    (found,) = comparisons(told.intervals, told.leaks)
+    assert list(found.tasks["task"]) == ["crime|rate"]
+    texts = Page(report_html(told)).texts
+    assert "income ‡" in texts
+    assert sum(text.startswith("‡ the label may leak") for text in texts) == 2  # below the tasks and below the scores
+
+
+def test_the_tasks_are_a_table(data: ReportData, tmp_path: Path) -> None:
+    dropped = {"no label": 7, "outside the cells": 1}
+    known = {**TASK, "weight": "<people>", "labels": 1200, "dropped": dropped, "blocks": 9}
+    told = replace(data, tasks={"crime|rate": known, "income": TASK})
+    head, rows = task_table(told.tasks, told.scores)
+    assert dict(zip(head, rows[0], strict=True)) == {
+        "task": "crime|rate", "level": "cell", "label": "crimes of labels_*.csv", "transform": "log1p",
+        "aggregate": "mean, weighted by <people>", "labels": "1,200", "dropped": "7 no label, 1 outside the cells",
+        "blocks": "9", "may leak": "no",
+    }  # fmt: skip
+    assert rows[1][5:] == ["10", "–", "–", "no"]  # a benchmark of before: the scores know how many labels were tested
+    page = write_report(tmp_path, told)
+    assert "mean, weighted by <people>" in Page(page.read_text()).texts
+    assert "| crime\\|rate | cell | crimes of labels_\\*.csv |" in (tmp_path / "report.md").read_text()
 
 
 def test_every_part_is_drawn(whole: ReportData) -> None:
@@ -135,7 +210,7 @@ def test_a_map_has_north_up_and_draws_hexagons_that_lie_far_apart_larger(cells: 
 
 
 def test_the_markdown_table_is_methods_by_tasks_with_the_best_in_bold(benchmark: pa.Table) -> None:
-    lines = markdown_report(benchmark).splitlines()
+    lines = markdown_of(benchmark).splitlines()
     assert [line for line in lines if line.startswith("**R²")] == [
         "**R², random split, LightGBM as published**", "**R², blocked folds (H3 parents), short boosting**",
         "**R², random split, linear probe**", "**R², blocked folds (H3 parents), linear probe**",
@@ -157,7 +232,7 @@ def test_several_seeds_show_their_deviation_and_skipped_trials_a_dash() -> None:
     ]
     reasons = '[{"task": "b", "split": "random", "model": "lightgbm", "reason": "every label is 3"}]'
     table = pa.Table.from_pylist(rows, schema=schemas.BENCHMARK.with_metadata({"skipped": reasons}))
-    text = markdown_report(table)
+    text = markdown_of(table)
     assert "| m | 0.600 ± 0.141 | – | 0.600 |" in text
     assert "- b, random, lightgbm: every label is 3" in text
 
@@ -199,7 +274,7 @@ def test_names_are_shown_as_they_are_and_make_no_markup(data: ReportData) -> Non
     page = Page(report_html(odd))
     assert not {"script", "i", "b"} & set(page.seen)
     assert {"<i>", "folds of whole <b>, short boosting"} <= set(page.texts)
-    line = next(line for line in markdown_report(odd.scores).splitlines() if "script" in line)
+    line = next(line for line in markdown_of(odd.scores).splitlines() if "script" in line)
     assert line.startswith("| a\\`b \\<script>\\[x](y) |")
 
 
@@ -210,4 +285,4 @@ def test_a_region_without_tasks_has_a_report_too(tmp_path: Path, data: ReportDat
     }
     path = write_report(tmp_path, replace(data, **empty))
     assert "No task was judged" in path.read_text()
-    assert "No task was judged" in markdown_report(schemas.BENCHMARK.empty_table())
+    assert "No task was judged" in markdown_of(schemas.BENCHMARK.empty_table())
