@@ -14,6 +14,7 @@ from mora_pipeline.evaluation.methods.inductive import inductive
 from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
 from mora_pipeline.evaluation.methods.neighbours import k_ring
 from mora_pipeline.evaluation.methods.raw import pca, raw
+from mora_pipeline.evaluation.methods.states import states
 
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
 OURS = ("mora", "inductive", "distilled")  # all others are baselines, and so are files and other datasets
@@ -34,6 +35,7 @@ METHODS: Mapping[str, Method] = {
     **{name: _dataset(name, dataset) for name, dataset in LAKE.items()},
     "dataset": _named_dataset,
     "inductive": inductive,
+    "states": states,
     "raw": raw,
     "pca": pca,
     "flows": flow_statistics,
