@@ -13,6 +13,7 @@ from mora_pipeline.evaluation.methods.geoclip import geoclip
 from mora_pipeline.evaluation.methods.inductive import inductive
 from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
 from mora_pipeline.evaluation.methods.neighbours import k_ring
+from mora_pipeline.evaluation.methods.node2vec import node2vec
 from mora_pipeline.evaluation.methods.raw import pca, raw
 from mora_pipeline.evaluation.methods.states import states
 
@@ -45,6 +46,7 @@ METHODS: Mapping[str, Method] = {
     "sines": sines,
     "harmonics": harmonics,
     "constant": constant,
+    "node2vec": node2vec,
     "geoclip": geoclip,
 }
 
