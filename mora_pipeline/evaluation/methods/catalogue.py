@@ -10,6 +10,7 @@ from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, 
 from mora_pipeline.evaluation.methods.files import own_vectors
 from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd
 from mora_pipeline.evaluation.methods.geoclip import geoclip
+from mora_pipeline.evaluation.methods.hex2vec import hex2vec
 from mora_pipeline.evaluation.methods.inductive import inductive
 from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
 from mora_pipeline.evaluation.methods.neighbours import k_ring
@@ -47,6 +48,7 @@ METHODS: Mapping[str, Method] = {
     "harmonics": harmonics,
     "constant": constant,
     "node2vec": node2vec,
+    "hex2vec": hex2vec,
     "geoclip": geoclip,
 }
 
