@@ -1,5 +1,6 @@
 """Hex2Vec (Woźniak & Szymański, GeoAI 2021) by srai: what categories a cell has, such that adjacent cells are alike."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,7 @@ def trained_on_counts(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.float
     pairs = NeighbourDataset(table, H3Neighbourhood(geopandas.GeoDataFrame(index=table.index)))
     if not len(pairs):
         raise UserError("benchmark: hex2vec learns from adjacent cells, and there are none. Remove it from methods.")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it tells of devices and of products
     with _seeded():
         model = Hex2VecModel([counts.shape[1], *LAYERS])
         trainer = lightning.Trainer(
