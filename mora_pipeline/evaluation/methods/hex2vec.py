@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
@@ -60,16 +61,13 @@ def trained_on_counts(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.float
     Raises:
         UserError: if no two cells are adjacent.
     """
-    import geopandas
     import pandas as pd
     import pytorch_lightning as lightning
     import torch
     from srai.embedders.hex2vec import Hex2VecModel, NeighbourDataset
-    from srai.neighbourhoods import H3Neighbourhood
     from torch.utils.data import DataLoader
 
-    table = pd.DataFrame(counts, index=[f"{cell:x}" for cell in cells.tolist()])
-    pairs = NeighbourDataset(table, H3Neighbourhood(geopandas.GeoDataFrame(index=table.index)))
+    pairs = NeighbourDataset(pd.DataFrame(counts, index=cells.tolist()), _Near(cells))
     if not len(pairs):
         raise UserError("benchmark: hex2vec learns from adjacent cells, and there are none. Remove it from methods.")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it tells of devices and of products
@@ -82,6 +80,19 @@ def trained_on_counts(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.float
         trainer.fit(model, DataLoader(pairs, batch_size=BATCH, shuffle=True))
     with torch.no_grad():
         return np.asarray(model(torch.from_numpy(counts)).numpy(), dtype=np.float32)
+
+
+class _Near:
+    """srai's H3Neighbourhood on whole numbers: sets of hex ids come in another order in every process."""
+
+    def __init__(self, cells: npt.NDArray[np.int64]) -> None:
+        self.cells = set(cells.tolist())
+
+    def get_neighbours(self, cell: int) -> set[int]:
+        return self.get_neighbours_up_to_distance(cell, 1)
+
+    def get_neighbours_up_to_distance(self, cell: int, distance: int) -> set[int]:
+        return self.cells.intersection(h3.grid_disk(cell, distance)) - {cell}
 
 
 @contextmanager

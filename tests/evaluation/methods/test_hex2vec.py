@@ -1,5 +1,7 @@
 """Hex2Vec: what it is trained on are the region's own counts, and neighbours come out alike."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -11,7 +13,7 @@ import pytest
 from mora_pipeline import schemas
 from mora_pipeline.errors import UserError
 from mora_pipeline.evaluation.methods import Inputs, make_methods
-from mora_pipeline.evaluation.methods.hex2vec import category_counts, trained_on_counts
+from mora_pipeline.evaluation.methods.hex2vec import _Near, category_counts, trained_on_counts
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 
@@ -79,6 +81,38 @@ def test_cells_of_one_quarter_are_alike_and_chance_elsewhere_is_left_alone() -> 
     same = west[:, None] == west
     assert scores[same].mean() > scores[~same].mean() + 1
     assert np.array_equal(trained_on_counts(cells, counts), found)
+
+
+def test_the_neighbours_are_srais_own() -> None:
+    geopandas = pytest.importorskip("geopandas")
+    neighbourhoods = pytest.importorskip("srai.neighbourhoods")
+    names = sorted(h3.grid_disk(h3.latlng_to_cell(47.4, 8.5, 7), 3))[::2]
+    expected = neighbourhoods.H3Neighbourhood(geopandas.GeoDataFrame(index=names))
+    near = _Near(np.array([h3.str_to_int(name) for name in names]))
+    for name in names:
+        for distance in (1, 2):
+            found = near.get_neighbours_up_to_distance(h3.str_to_int(name), distance)
+            assert set(map(h3.int_to_str, found)) == expected.get_neighbours_up_to_distance(name, distance)
+
+
+def test_another_process_gives_the_same_vectors() -> None:
+    """Sets of texts have another order in each, which srai's pairs would take over."""
+    pytest.importorskip("srai")
+    pytest.importorskip("pytorch_lightning")
+    script = (
+        "import hashlib, h3, numpy as np\n"
+        "from mora_pipeline.evaluation.methods.hex2vec import trained_on_counts\n"
+        "cells = np.sort([h3.str_to_int(name) for name in h3.grid_disk(h3.latlng_to_cell(47.4, 8.5, 7), 6)])\n"
+        "counts = np.random.default_rng(0).poisson(3, (len(cells), 4)).astype(np.float32)\n"
+        "print(hashlib.sha256(trained_on_counts(cells, counts)).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
 
 
 def test_scattered_cells_are_refused() -> None:

@@ -1,5 +1,7 @@
 """node2vec: walks go where the flows go, and the skip-gram puts together who is walked together."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -64,6 +66,24 @@ def test_cells_of_one_town_lie_nearer_each_other_than_those_of_two() -> None:
     assert ((cosines.argmax(axis=1) < 30) == (np.arange(60) < 30)).all()
     assert cosines[:30, :30].mean() > cosines[:30, 30:].mean() + 0.2
     assert np.array_equal(skip_gram(walks), found)
+
+
+def test_another_process_gives_the_same_vectors() -> None:
+    pytest.importorskip("gensim")
+    script = (
+        "import hashlib, numpy as np\n"
+        "from mora_pipeline.evaluation.methods.node2vec import Walks, skip_gram\n"
+        "from mora_pipeline.schemas import Edges\n"
+        "graph = Edges(np.arange(40), np.arange(40) * 7 % 41, np.arange(40) + 1.0)\n"
+        "print(hashlib.sha256(skip_gram(Walks(graph, 41))).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
 
 
 def test_the_region_is_walked_along_its_sampled_graph(
