@@ -21,6 +21,7 @@ import pyarrow as pa
 from benchmarks.aligned_encoder import aligned_vectors
 from benchmarks.encoder_scores import mean_scores, raw_vectors
 from benchmarks.manhattan import manhattan_scores
+from mora_pipeline.evaluation.methods.principal import principal_axes
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.tasks import Task, load_tasks
 from mora_pipeline.lake import Lake, mora_home
@@ -136,13 +137,6 @@ class Ladder:
 
     def _states(self) -> Vectors:
         return fit_states(self.evidence, InductiveParameters()).apply(self.evidence)
-
-
-def principal_axes(vectors: Vectors) -> Vectors:
-    """Vectors turned to their own principal components, of which an embedding's length is kept."""
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
-    _, directions = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(centred @ directions[:, ::-1][:, : InductiveParameters().dimension], dtype=np.float32)
 
 
 def main() -> None:

@@ -10,10 +10,13 @@ from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, 
 from mora_pipeline.evaluation.methods.files import own_vectors
 from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd
 from mora_pipeline.evaluation.methods.geoclip import geoclip
+from mora_pipeline.evaluation.methods.hex2vec import hex2vec
 from mora_pipeline.evaluation.methods.inductive import inductive
 from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
 from mora_pipeline.evaluation.methods.neighbours import k_ring
+from mora_pipeline.evaluation.methods.node2vec import node2vec
 from mora_pipeline.evaluation.methods.raw import pca, raw
+from mora_pipeline.evaluation.methods.states import states
 
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
 OURS = ("mora", "inductive", "distilled")  # all others are baselines, and so are files and other datasets
@@ -34,6 +37,7 @@ METHODS: Mapping[str, Method] = {
     **{name: _dataset(name, dataset) for name, dataset in LAKE.items()},
     "dataset": _named_dataset,
     "inductive": inductive,
+    "states": states,
     "raw": raw,
     "pca": pca,
     "flows": flow_statistics,
@@ -43,6 +47,8 @@ METHODS: Mapping[str, Method] = {
     "sines": sines,
     "harmonics": harmonics,
     "constant": constant,
+    "node2vec": node2vec,
+    "hex2vec": hex2vec,
     "geoclip": geoclip,
 }
 

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from mora_pipeline.errors import UserError
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+from mora_pipeline.evaluation.methods.principal import principal_axes
 from mora_pipeline.schemas import DIMENSION
 
 Vectors = npt.NDArray[np.float32]
@@ -25,14 +27,25 @@ def raw(inputs: Inputs, which: str) -> dict[str, MethodVectors]:
 
 
 def pca(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
-    """All modalities side by side, standardised, as their 128 principal components."""
+    """All modalities side by side as the encoders made them, standardised, as their 128 principal components."""
     names = list(inputs.reader.config.modalities)
     if not names:
         return {}
-    features = raw_features([inputs.features(name) for name in names], inputs.raw_components).astype(np.float64)
-    spread = features.std(axis=0)
-    standard = (features - features.mean(axis=0)) / np.where(spread > 1e-9, spread, 1)
-    return {"pca": MethodVectors(_reduced(standard.astype(np.float32), np.ones(len(features), bool), DIMENSION))}
+    return {"pca": MethodVectors(standard_components([inputs.features(name) for name in names]))}
+
+
+def standard_components(modalities: Sequence[Features], most: int = DIMENSION) -> Vectors:
+    """Principal components of `raw_features` at their full width, every column standardised first.
+
+    Args:
+        modalities: vectors float32 [N, d] and presence bool [N] of each.
+        most: how many components stay.
+
+    Returns:
+        float32 [N, at most `most`], the strongest first.
+    """
+    features = raw_features(modalities, components=0).astype(np.float64)
+    return principal_axes(StandardScaler().fit_transform(features), most)  # a column that does not vary becomes 0
 
 
 def _together(inputs: Inputs, names: Sequence[str]) -> MethodVectors:

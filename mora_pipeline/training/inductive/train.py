@@ -45,7 +45,7 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
         UserError: if there are fewer than 4 cells, a feature is not finite, or CUDA is asked for where there is none.
     """
     started = time.perf_counter()
-    _check(evidence)
+    check_evidence(evidence)
     states = fit_states(evidence, parameters)
     inputs = torch.from_numpy(states.apply(evidence)).to(training_device(parameters.device, "inductive encoder"))
     readout, explained = kernel_components(inputs, states.columns(), parameters)
@@ -54,7 +54,12 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     return InductiveResult(encoder, encoder.embed(evidence), scores, time.perf_counter() - started)
 
 
-def _check(evidence: Evidence) -> None:
+def check_evidence(evidence: Evidence) -> None:
+    """Refuse a region that has nothing to fit states to.
+
+    Raises:
+        UserError: if there are fewer than 4 cells, a modality is in none of them, or a feature is not finite.
+    """
     if evidence.num_cells < 4:
         raise UserError(f"inductive encoder: {evidence.num_cells} cells are too few to learn from; 4 are needed.")
     check_finite(evidence)

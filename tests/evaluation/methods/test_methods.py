@@ -33,7 +33,7 @@ from mora_pipeline.schemas import CellVectors, Edges
 
 def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: Inputs, cells: pa.Table) -> None:
     """All but those that need a training, another package or an argument."""
-    names = [name for name in METHODS if name not in ("k_ring", "geoclip", "dataset")]
+    names = [name for name in METHODS if name not in ("k_ring", "node2vec", "hex2vec", "geoclip", "dataset")]
     found = make_methods([*names, "raw:each", "dataset:line_vectors"], {}, inputs)
     assert {"mora", "raw", "raw:ages", "raw:homes", "dataset:line_vectors", "constant"} <= found.keys()
     for own in found.values():
@@ -65,6 +65,16 @@ def test_geoclip_is_asked_for_latitude_and_longitude(inputs: Inputs, monkeypatch
     monkeypatch.setitem(sys.modules, "geoclip", module)
     found = make_methods(["geoclip"], {}, inputs)["geoclip"].vectors
     assert np.allclose(found, 2 * inputs.coordinates, rtol=1e-6)
+
+
+def test_geoclip_as_its_authors_trained_it_knows_what_lies_near(inputs: Inputs) -> None:
+    pytest.importorskip("geoclip")
+    found = make_methods(["geoclip"], {}, inputs)["geoclip"].vectors
+    assert found.shape == (len(inputs.cells), 512)
+    apart = np.linalg.norm(found[:, None] - found, axis=2)
+    kilometres = np.linalg.norm((inputs.coordinates[:, None] - inputs.coordinates) * [111, 93], axis=2)
+    near = (kilometres > 0) & (kilometres < 4)
+    assert apart[near].mean() < 0.8 * apart[kilometres > 20].mean()
 
 
 def test_sines_have_every_scale_and_tell_where_a_point_is() -> None:

@@ -1,0 +1,110 @@
+"""Hex2Vec (Woźniak & Szymański, GeoAI 2021) by srai: what categories a cell has, such that adjacent cells are alike."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h3.api.basic_int as h3
+import numpy as np
+import numpy.typing as npt
+
+from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.kept_vectors import kept_or_trained
+from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+
+LAYERS, EPOCHS, BATCH = (150, 75, 50), 3, 32  # srai's defaults, as are the step and what counts as far away
+SEED = 0
+
+
+def hex2vec(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+    """50 numbers of each cell from the categories of all text modalities; without such a modality nothing.
+
+    Raises:
+        UserError: if srai or what it trains with is not installed, or no two cells of the region are adjacent.
+    """
+    try:
+        import pytorch_lightning  # noqa: F401 - srai asks for it only once it trains
+        from srai import __version__ as version
+    except ImportError as error:
+        raise UserError(
+            f"benchmark: methods names hex2vec, which cannot be imported ({error}). Install it: "
+            "pip install 'mora-pipeline[hex2vec]', or remove it from methods."
+        ) from error
+    names = [name for name, modality in inputs.reader.config.modalities.items() if modality.kind == "text"]
+    if not names:
+        return {}
+    cells, counts = inputs.cells, category_counts(inputs, names)
+    told = {"hex2vec": Path(__file__).read_text(encoding="utf-8"), "srai": version}
+    vectors = kept_or_trained(
+        inputs.cache, {"cells": cells, "counts": counts}, told, lambda: trained_on_counts(cells, counts)
+    )
+    return {"hex2vec": MethodVectors(vectors)}
+
+
+def category_counts(inputs: Inputs, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """How many of each category of text modalities a cell has, float32 [N, categories of all]."""
+    parts = []
+    for name in names:
+        texts = np.sort(inputs.reader.read(f"texts/{name}").table()["text_id"].to_numpy())
+        table = inputs.reader.read(f"text_cells/{name}").table()
+        counts = np.zeros((len(inputs.cells), len(texts)), dtype=np.float32)
+        rows = np.searchsorted(inputs.cells, table["cell"].to_numpy())
+        counts[rows, np.searchsorted(texts, table["text_id"].to_numpy())] = table["count"].to_numpy()
+        parts.append(counts)
+    return np.concatenate(parts, axis=1)
+
+
+def trained_on_counts(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """srai's model, trained to tell a cell's neighbours from cells far away by what they have, float32 [N, 50].
+
+    Raises:
+        UserError: if no two cells are adjacent.
+    """
+    import pandas as pd
+    import pytorch_lightning as lightning
+    import torch
+    from srai.embedders.hex2vec import Hex2VecModel, NeighbourDataset
+    from torch.utils.data import DataLoader
+
+    pairs = NeighbourDataset(pd.DataFrame(counts, index=cells.tolist()), _Near(cells))
+    if not len(pairs):
+        raise UserError("benchmark: hex2vec learns from adjacent cells, and there are none. Remove it from methods.")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it tells of devices and of products
+    with _seeded():
+        model = Hex2VecModel([counts.shape[1], *LAYERS])
+        trainer = lightning.Trainer(
+            accelerator="cpu", max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False,
+        )  # fmt: skip
+        trainer.fit(model, DataLoader(pairs, batch_size=BATCH, shuffle=True))
+    with torch.no_grad():
+        return np.asarray(model(torch.from_numpy(counts)).numpy(), dtype=np.float32)
+
+
+class _Near:
+    """srai's H3Neighbourhood on whole numbers: sets of hex ids come in another order in every process."""
+
+    def __init__(self, cells: npt.NDArray[np.int64]) -> None:
+        self.cells = set(cells.tolist())
+
+    def get_neighbours(self, cell: int) -> set[int]:
+        return self.get_neighbours_up_to_distance(cell, 1)
+
+    def get_neighbours_up_to_distance(self, cell: int, distance: int) -> set[int]:
+        return self.cells.intersection(h3.grid_disk(cell, distance)) - {cell}
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """srai draws from the common generators of numpy and torch; they are left as they were."""
+    import torch
+
+    before = np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        np.random.seed(SEED)
+        torch.manual_seed(SEED)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
