@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.ablations import BASE, DERIVED, published_effect, relative_effects, share_of_cells
+from mora_pipeline.evaluation.ablations import BASE, relative_effects, share_of_cells
+from mora_pipeline.evaluation.published_effects import DERIVED, published_effect
 from mora_pipeline.evaluation.report.charts import bars, curve
 from mora_pipeline.evaluation.report.tables import MISSING, MODELS, sections, split_title
 
