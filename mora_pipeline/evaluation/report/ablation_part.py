@@ -10,7 +10,7 @@ import pyarrow as pa
 from mora_pipeline import schemas
 from mora_pipeline.evaluation.ablations import BASE, SEED, relative_effects, share_of_cells
 from mora_pipeline.evaluation.intervals import LEVEL
-from mora_pipeline.evaluation.published_effects import DERIVED, SAME_WITHIN, published_effect, verdict
+from mora_pipeline.evaluation.published_effects import DERIVED, FAILS, HOLDS, SAME_WITHIN, published_effect, verdict
 from mora_pipeline.evaluation.report.ablation_intervals import task_means
 from mora_pipeline.evaluation.report.charts import bars, curve
 from mora_pipeline.evaluation.report.page import plain_table
@@ -18,6 +18,7 @@ from mora_pipeline.evaluation.report.tables import MISSING, MODELS, sections, sp
 
 SCALING = "scaling"
 GRAPH = b"base_graph"  # key of the table's metadata: how the base's graph was sampled
+WITHIN_SEEDS = " °"  # after a verdict on a change that is no larger than another seed's
 HEAD = ("variant", "mean R²", "change", f"{LEVEL:g} % interval", "paper", "verdict")
 COLUMNS = ("judged", "family", "variant", "r2", "effect", "low", "high", "published", "verdict")
 
@@ -72,6 +73,7 @@ def ablation_markdown(ablations: pa.Table, kinds: Mapping[str, str]) -> str:
 
 def _texts(rows: pd.DataFrame, graph: str) -> list[list[str]]:
     """The rows of one split and model as texts under `HEAD`."""
+    moved = _moved(rows)
     return [
         [
             f"{BASE} ({graph})" if row["variant"] == BASE and graph else row["variant"],
@@ -79,7 +81,7 @@ def _texts(rows: pd.DataFrame, graph: str) -> list[list[str]]:
             _percent(row["effect"]),
             "" if row["variant"] == BASE else _ends(row["low"], row["high"]),
             row["published"],
-            row["verdict"],
+            row["verdict"] + WITHIN_SEEDS * (row["verdict"] in (HOLDS, FAILS) and abs(row["effect"]) <= moved),
         ]
         for _, row in rows.iterrows()
     ]
@@ -105,15 +107,19 @@ def ablation_note(ablations: pa.Table) -> str:
 def _chance(ablations: pa.Table) -> str:
     """How far other seeds of the training moved the base."""
     found = effects(ablations, {})
-    seeds = found[found["family"] == SEED].dropna(subset="effect")
-    if not len(seeds):
+    moved = {str(judged): _moved(rows) for judged, rows in found.groupby("judged", sort=False)}
+    told = ", ".join(f"{most:.1f} % ({judged})" for judged, most in moved.items() if not np.isnan(most))
+    if not told:
         return "How far another seed moves the mean R² was not measured: the family seed does."
-    moved = seeds["effect"].abs().groupby(seeds["judged"], sort=False).max()
-    told = ", ".join(f"{most:.1f} % ({judged})" for judged, most in moved.items())
     return (
         f"Further seeds moved the base's mean R² by up to {told}: a change that is no larger may be chance, whatever "
-        "its interval and verdict."
+        f"its interval;{WITHIN_SEEDS} marks such a verdict."
     )
+
+
+def _moved(rows: pd.DataFrame) -> float:
+    """How far other seeds moved the base in one split and model, per cent at most; NaN if none were trained."""
+    return float(rows.loc[rows["family"] == SEED, "effect"].abs().max())
 
 
 def ablation_figures(ablations: pa.Table, kinds: Mapping[str, str]) -> dict[str, str]:
@@ -158,4 +164,4 @@ def _ends(low: float, high: float) -> str:
 
 
 def _number(value: float) -> str:
-    return MISSING if pd.isna(value) else f"{value:.3f}"
+    return MISSING if pd.isna(value) else f"{value:.3f}".replace("-", "−")

@@ -175,16 +175,19 @@ def test_ablations_are_a_table_with_the_papers_effects_beside(ablations: pa.Tabl
     assert {"base (top 30 %)", "−12.0 to −8.0 %", "holds"} <= set(Page(table).texts)
 
 
-def test_ablations_say_how_far_another_seed_moves_the_base(ablations: pa.Table) -> None:
+def test_ablations_say_how_far_another_seed_moves_the_base_and_mark_verdicts_within_that(ablations: pa.Table) -> None:
     assert "was not measured" in ablation_markdown(ablations, {})
-    frame = ablations.to_pandas()
-    seeds = [
-        frame[frame["variant"] == BASE].assign(family="seed", variant=f"seed: {seed}", r2=r2)
-        for seed, r2 in ((1, 0.51), (2, 0.48))
-    ]
-    both = pa.Table.from_pandas(pd.concat([frame, *seeds]), schema=schemas.ABLATIONS)
+
+    def with_seeds(*scores: float) -> str:
+        frame = ablations.to_pandas()
+        base = frame[frame["variant"] == BASE]
+        seeds = [base.assign(family="seed", variant=f"seed: {at}", r2=r2) for at, r2 in enumerate(scores)]
+        return ablation_markdown(pa.Table.from_pandas(pd.concat([frame, *seeds]), schema=schemas.ABLATIONS), {})
+
     told = "Further seeds moved the base's mean R² by up to 4.0 % (blocked folds (H3 parents), short boosting)"
-    assert told in ablation_markdown(both, {})
+    assert told in with_seeds(0.51, 0.48)
+    assert "| −12.2 % | holds |" in with_seeds(0.51, 0.48)
+    assert "| −12.2 % | holds ° |" in with_seeds(0.51, 0.44)
 
 
 def test_ablations_made_before_they_had_intervals_are_shown_without(ablations: pa.Table) -> None:
