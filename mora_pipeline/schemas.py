@@ -107,6 +107,9 @@ ABLATIONS = pa.schema(
         pa.field("family", pa.string(), nullable=False),
         pa.field("variant", pa.string(), nullable=False),
         *(BENCHMARK.field(name) for name in ("task", "split", "seed", "model", "n", "r2", "rmse")),
+        # Of the variant's mean R² in this split and model, the same in all its rows: how far above the base's, and 95 %
+        # of the resamples of that. Null for the base.
+        *(INTERVALS.field(name) for name in ("difference", "difference_low", "difference_high")),
     ]
 )
 

@@ -22,7 +22,8 @@ from mora_pipeline.evaluation.ablation_parameters import AblationParameters
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.methods import Inputs
-    from mora_pipeline.evaluation.tasks import Task
+    from mora_pipeline.evaluation.protocol import Record
+    from mora_pipeline.evaluation.trials import Trial
     from mora_pipeline.evaluation.variants import Variant
 
 
@@ -44,7 +45,6 @@ def ablations(
     context: dg.AssetExecutionContext, config: AblationConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
     from mora_pipeline.evaluation.ablations import variants
-    from mora_pipeline.evaluation.judging import checked_tasks
     from mora_pipeline.evaluation.parameters import BenchmarkParameters
     from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
 
@@ -54,10 +54,8 @@ def ablations(
                 f"region.yaml of '{work.region}' has no tasks, so nothing can be ablated: add some under 'tasks'."
             )
         inputs = inputs_of(work, BenchmarkParameters().raw_components)
-        tasks = checked_tasks(inputs, config.benchmark())
         chosen = variants(inputs, config)
-        tables = [_variant(work, inputs, tasks, variant, config, tracking) for variant in chosen]
-        table = pa.concat_tables(tables)
+        table = _judged(work, inputs, chosen, config, tracking)
         work.begin("ablations").write(table)
         kinds = {name: item.kind for name, item in work.config.modalities.items()}
         metadata = {"table": dg.MetadataValue.md(ablation_markdown(table, kinds)), "variants": len(chosen)}
@@ -65,29 +63,62 @@ def ablations(
         return work.finish(by_name(every_variant_scored(table)), metadata, details)
 
 
+def _judged(
+    work: Step, inputs: "Inputs", chosen: "list[Variant]", config: AblationParameters, tracking: Tracking
+) -> pa.Table:
+    """`schemas.ABLATIONS` of all variants, with how sure each one's difference to the base is."""
+    from mora_pipeline.evaluation.ablations import base_graph
+    from mora_pipeline.evaluation.intervals import Resamples
+    from mora_pipeline.evaluation.judging import checked_tasks
+    from mora_pipeline.evaluation.report.ablation_intervals import replicates, with_differences
+    from mora_pipeline.evaluation.report.ablation_part import GRAPH
+    from mora_pipeline.evaluation.trials import make_trials
+
+    told = config.benchmark()
+    trials = [make_trials(task, told) for task in checked_tasks(inputs, told)]
+    drawn = Resamples([trial for each in trials for trial in each], told.resamples)
+    tables, resampled = [], {}
+    for variant in chosen:
+        rows, records = _variant(work, inputs, trials, variant, config, tracking)
+        tables.append(rows)
+        resampled[variant.name] = replicates(records, drawn)  # small, unlike the predictions of all variants
+    found = with_differences(pa.concat_tables(tables), resampled)
+    return found.replace_schema_metadata({GRAPH: base_graph(inputs)})
+
+
 def _variant(
     work: Step,
     inputs: "Inputs",
-    tasks: "list[Task]",
+    trials: "list[list[Trial]]",
     variant: "Variant",
     config: AblationParameters,
     tracking: Tracking,
-) -> pa.Table:
-    """Train and judge one variant, as an MLflow run; its rows of `schemas.ABLATIONS`."""
+) -> "tuple[pa.Table, list[Record]]":
+    """Train and judge one variant, as an MLflow run; its rows of `schemas.ABLATIONS`, and what it predicted."""
     from mora_pipeline.evaluation.kept_scores import KeptArrays
-    from mora_pipeline.evaluation.protocol import run_benchmark, scores_table
+    from mora_pipeline.evaluation.protocol import run_trials, scores_table
     from mora_pipeline.evaluation.variants import train_variant
 
     told: dict[str, Any] = {"variant": variant.name, "family": variant.family, **config.model_dump()}
     with tracking.run(work, told) as run:
         found = train_variant(inputs, variant, config.alignment(), config.line())
         kept = KeptArrays(work.home / "cache" / "scores")
-        scores = scores_table(run_benchmark({"mora": found.vectors}, tasks, config.benchmark(), kept=kept))
+        records = run_trials({"mora": found.vectors}, trials, config.benchmark(), kept=kept)
+        scores = scores_table(records)
         log_scores(run, scores)
         run.metrics({"seconds": found.seconds})
     work.context.log.info(f"{variant.name}: {found.seconds:.1f} s")
+    return _rows(variant, scores), records
+
+
+def _rows(variant: "Variant", scores: pa.Table) -> pa.Table:
+    """`schemas.ABLATIONS` of one variant, less the differences."""
     columns = {"family": [variant.family] * len(scores), "variant": [variant.name] * len(scores)}
-    rest = {name: scores[name] for name in schemas.ABLATIONS.names if name in scores.column_names}
+    rest = {
+        field.name: scores[field.name] if field.name in scores.column_names else pa.nulls(len(scores), field.type)
+        for field in schemas.ABLATIONS
+        if field.name not in columns
+    }
     return pa.table({**columns, **rest}, schema=schemas.ABLATIONS)
 
 

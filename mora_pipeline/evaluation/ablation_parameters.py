@@ -6,7 +6,7 @@ from mora_pipeline.evaluation.parameters import DEFAULT_SEEDS, BenchmarkParamete
 from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
 FAMILIES = (
-    "anchor", "modalities", "graph", "sampling", "start", "layers", "dimension", "temperature", "scaling",
+    "anchor", "modalities", "graph", "sampling", "start", "layers", "dimension", "temperature", "scaling", "seed",
 )  # fmt: skip
 
 
@@ -17,10 +17,13 @@ class AblationParameters(BaseModel):
 
     families: list[str] = Field(default=[], description=f"Of {', '.join(FAMILIES)}; none given: all.")
     alignment_epochs: int = Field(100, ge=1, description="Epochs of every variant, at most.")
-    dimensions: list[int] = Field(default=[32, 64, 256, 512], description="Dimensions beside 128.")
+    dimensions: list[int] = Field(
+        default=[32, 64, 256, 512], description="Dimensions beside 128; all of them train LINE anew, and so does 128."
+    )
     layers: list[int] = Field(default=[0, 1, 3, 4], description="Propagation steps beside 2.")
     shares: list[float] = Field(
-        default=[0.01, 0.03, 0.3, 1.0], description="Shares of each origin's strongest flows beside 0.1."
+        default=[0.01, 0.03, 0.3, 1.0],
+        description="Shares of each origin's strongest flows beside 0.1; the one of the published graph is the base.",
     )
     temperatures: list[float] = Field(
         default=[0.1, 0.3, 1.0], description="Temperatures of all modalities, instead of their own."
@@ -30,6 +33,9 @@ class AblationParameters(BaseModel):
     )
     seeds: list[int] = Field(default=list(DEFAULT_SEEDS), min_length=1, description="Seeds of the splits.")
     training_seed: int = Field(0, ge=0, description="Seed of every training, and of random graphs and starts.")
+    training_seeds: list[int] = Field(
+        default=[1, 2], description="Further seeds that the base is trained with (seed): how far chance moves it."
+    )
     protocols: list[str] = Field(default=["random", "blocked"], min_length=1, description="How variants are judged.")
 
     @field_validator("families")
@@ -60,12 +66,12 @@ class AblationParameters(BaseModel):
             raise ValueError(f"{wrong[0]:g} is not above 0")
         return values
 
-    @field_validator("layers")
+    @field_validator("layers", "training_seeds")
     @classmethod
-    def _are_counts(cls, layers: list[int]) -> list[int]:
-        if wrong := [count for count in layers if count < 0]:
+    def _are_counts(cls, values: list[int]) -> list[int]:
+        if wrong := [count for count in values if count < 0]:
             raise ValueError(f"{wrong[0]} is less than 0")
-        return layers
+        return values
 
     def alignment(self) -> AlignmentParameters:
         """What all variants share."""

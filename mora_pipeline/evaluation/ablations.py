@@ -1,4 +1,4 @@
-"""Ablations by family: what each part of the method is worth on this region, beside what the paper found in China."""
+"""Ablations by family: the variants that show what each part of the method is worth on this region."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -6,32 +6,62 @@ import numpy as np
 
 from mora_pipeline.evaluation.ablation_parameters import FAMILIES, AblationParameters
 from mora_pipeline.evaluation.methods.interface import Inputs
+from mora_pipeline.evaluation.published_effects import ANCHOR, RANDOM, SAMPLING, TOP, WITHOUT
 from mora_pipeline.evaluation.variants import Variant
+from mora_pipeline.schemas import DIMENSION
 from mora_pipeline.training.parameters import MOBILITY
 
 BASE = "base"
-ANCHOR, WITHOUT, CELLS = "anchor: ", "without ", "cells: "  # followed by a modality, a share
-# Mean R² relative to the whole method, as MoRA reports it for China (method.md).
-PUBLISHED_EFFECTS: Mapping[str, str] = {
-    "graph: k-ring neighbours": "−12.2 %",
-    "mobility alone": "−6.5 %",
-    "start: random": "−1 to −2 %",
-    "sampling: random 10 %": "worse",
-    "sampling: top 30 %": "about the same",
-}
-# Worked out from what it prints, by kind of modality. Demographics as the anchor: mobility is 16.8 % above it, and
-# 1 / 1.168 = .856. Without POI, imagery or demographics: .765, .762 or .748, where the whole has .779.
-PUBLISHED_ANCHORS: Mapping[str, str] = {"table": "−14.4 % ‡"}
-PUBLISHED_WITHOUT: Mapping[str, str] = {"text": "−1.8 % ‡", "image": "−2.2 % ‡", "table": "−4.0 % ‡"}
-DERIVED = "‡ Worked out from means that the paper prints, for its one modality of that kind."
+SEED = "seed"
+CELLS = "cells: "  # followed by a share
+SHARE = 0.1  # of each origin's flows: the method's
+ANEW = " (LINE anew)"  # of a variant that differs from its twin in this alone
 
 
 def variants(inputs: Inputs, parameters: AblationParameters) -> list[Variant]:
-    """The method as it is, then one change at a time, family by family; what the region has no data for is left out."""
+    """The method as it is, then one change at a time, family by family.
+
+    What the region has no data for is left out, and so is a graph that is the published one.
+    """
+    from mora_pipeline.evaluation.graphs import same_edges
+    from mora_pipeline.reading import edge_rows
+
+    published = edge_rows(inputs.reader.read("graph"), inputs.cells)
     found = [Variant(BASE, BASE)]
     for family in parameters.families or FAMILIES:
-        found += _MAKERS[family](inputs, parameters)
+        found += [
+            variant
+            for variant in _MAKERS[family](inputs, parameters)
+            if variant.graph is None or variant.line is not None or not same_edges(variant.graph, published)
+        ]
     return found
+
+
+def base_graph(inputs: Inputs) -> str:
+    """How the region's published graph was sampled, in words such as `top 10 %`; empty if its record does not say."""
+    told = inputs.reader.read("graph").details
+    match told.get("strategy"):
+        case "top_share":
+            return f"{TOP}{_percent(told['share'])}"
+        case "random_share":
+            return f"{RANDOM}{_percent(told['share'])}"
+        case "fixed_k":
+            return f"top {told['k']}"
+        case "threshold":
+            return f"flows from {told['minimum_flow']:g}"
+        case "none":
+            return "all flows"
+    return ""
+
+
+def _published_share(inputs: Inputs) -> float:
+    """The share of its flows that an origin keeps in the published graph; the method's, where that is no share."""
+    told = inputs.reader.read("graph").details
+    return 1.0 if told.get("strategy") == "none" else float(told.get("share", SHARE))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
 
 
 def _anchors(inputs: Inputs, _: AblationParameters) -> Iterator[Variant]:
@@ -55,18 +85,19 @@ def _graphs(inputs: Inputs, parameters: AblationParameters) -> Iterator[Variant]
     chance = rewired(inputs.edges, parameters.training_seed)
     yield Variant("graph: full", "graph", graph=inputs.edges)
     yield Variant("graph: k-ring neighbours", "graph", graph=near, line=near)
-    yield Variant("graph: rewired by chance", "graph", graph=top_share(chance, 0.1), line=chance)
+    share = _published_share(inputs)
+    yield Variant("graph: rewired by chance", "graph", graph=top_share(chance, share), line=chance)
 
 
 def _samplings(inputs: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
     from mora_pipeline.evaluation.graphs import at_least, median_flow, random_share, top_share
 
-    for share in parameters.shares:
-        yield Variant(f"sampling: top {100 * share:g} %", "sampling", graph=top_share(inputs.edges, share))
-    chance = random_share(inputs.edges, 0.1, parameters.training_seed)
-    yield Variant("sampling: random 10 %", "sampling", graph=chance)
-    bound = median_flow(inputs.edges)
-    yield Variant(f"sampling: flows from {bound:g}", "sampling", graph=at_least(inputs.edges, bound))
+    for share in sorted({SHARE, *parameters.shares}):
+        yield Variant(f"{SAMPLING}{TOP}{_percent(share)}", "sampling", graph=top_share(inputs.edges, share))
+    share, bound = _published_share(inputs), median_flow(inputs.edges)
+    chance = random_share(inputs.edges, share, parameters.training_seed)
+    yield Variant(f"{SAMPLING}{RANDOM}{_percent(share)}", "sampling", graph=chance)
+    yield Variant(f"{SAMPLING}flows from {bound:g}", "sampling", graph=at_least(inputs.edges, bound))
 
 
 def _starts(_: Inputs, __: AblationParameters) -> Iterator[Variant]:
@@ -78,9 +109,11 @@ def _layers(_: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
         yield Variant(f"layers: {layers}", "layers", alignment={"layers": layers})
 
 
-def _dimensions(_: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
-    for dimension in parameters.dimensions:
-        yield Variant(f"dimension: {dimension}", "dimension", dimension=dimension)
+def _dimensions(inputs: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
+    """Each trains LINE anew, at settings that the published one may not have had: so does 128, to compare with."""
+    for dimension in sorted({DIMENSION, *parameters.dimensions}):
+        name = f"dimension: {dimension}{ANEW if dimension == DIMENSION else ''}"
+        yield Variant(name, "dimension", line=inputs.edges, dimension=dimension)
 
 
 def _temperatures(inputs: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
@@ -92,7 +125,15 @@ def _temperatures(inputs: Inputs, parameters: AblationParameters) -> Iterator[Va
 def _scaling(inputs: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
     if inputs.reader.config.modalities:
         for share in parameters.cell_shares:
-            yield Variant(f"{CELLS}{100 * share:g} %", "scaling", share=share)
+            yield Variant(f"{CELLS}{_percent(share)}", "scaling", share=share)
+
+
+def _seeds(inputs: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
+    """The base from further seeds: with the published LINE vectors, and with LINE of that seed."""
+    for seed in sorted({*parameters.training_seeds} - {parameters.training_seed}):
+        if inputs.reader.config.modalities:  # else nothing is drawn but LINE
+            yield Variant(f"seed: {seed}", SEED, seed=seed)
+        yield Variant(f"seed: {seed}{ANEW}", SEED, line=inputs.edges, seed=seed)
 
 
 _MAKERS: Mapping[str, Callable[[Inputs, AblationParameters], Iterator[Variant]]] = {
@@ -105,21 +146,8 @@ _MAKERS: Mapping[str, Callable[[Inputs, AblationParameters], Iterator[Variant]]]
     "dimension": _dimensions,
     "temperature": _temperatures,
     "scaling": _scaling,
+    SEED: _seeds,
 }
-
-
-def published_effect(variant: str, kinds: Mapping[str, str]) -> str:
-    """What the paper found for a variant, relative to the whole method; empty if it says nothing.
-
-    Args:
-        kinds: kind of each modality of the region (text, image, table). The paper has one of each; where a region has
-            several of a kind, none of them is the paper's.
-    """
-    for prefix, by_kind in ((ANCHOR, PUBLISHED_ANCHORS), (WITHOUT, PUBLISHED_WITHOUT)):
-        if variant.startswith(prefix):
-            kind = kinds.get(variant.removeprefix(prefix), "")
-            return by_kind.get(kind, "") if list(kinds.values()).count(kind) == 1 else ""
-    return PUBLISHED_EFFECTS.get(variant, "")
 
 
 def relative_effects(mean_r2: Mapping[str, float]) -> dict[str, float]:

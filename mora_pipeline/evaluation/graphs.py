@@ -3,6 +3,8 @@
 On arrays, for regions that training can hold; what a region publishes is sampled by Spark.
 """
 
+from typing import Any
+
 import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,11 @@ def at_least(edges: Edges, flow: float) -> Edges:
 def median_flow(edges: Edges) -> float:
     """The flow that half of the edges reach: a threshold that no label has chosen. 0 without edges."""
     return float(np.median(edges.flow)) if len(edges.flow) else 0.0
+
+
+def same_edges(one: Edges, other: Edges) -> bool:
+    """Whether two graphs hold the same flows, in whatever order."""
+    return all(np.array_equal(*pair) for pair in zip(_ordered(one), _ordered(other), strict=True))
 
 
 def pieces(edges: Edges, num_cells: int) -> tuple[int, float]:
@@ -90,6 +97,11 @@ def _first_of_each(edges: Edges, order: npt.NDArray[np.integer], share: float) -
     kept = np.maximum(1, np.ceil(share * degrees - 1e-9))
     rank = np.arange(len(origin)) - np.repeat(starts, degrees)
     return _rows(edges, np.sort(order[rank < np.repeat(kept, degrees)]))
+
+
+def _ordered(edges: Edges) -> tuple[npt.NDArray[Any], ...]:
+    order = np.lexsort((edges.destination, edges.origin))
+    return edges.origin[order], edges.destination[order], edges.flow[order]
 
 
 def _rows(edges: Edges, rows: npt.NDArray[np.integer]) -> Edges:

@@ -7,7 +7,7 @@ tested in a handful of them has its cells drawn, again the same ones for all suc
 
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ def _rows(found: Mapping[str, Floats]) -> list[dict[str, Any]]:
     best = max(baselines, key=baselines.__getitem__, default=None)
     rows = []
     for name, values in found.items():
-        low, high = _interval(values[1:])
+        low, high = interval(values[1:])
         row: dict[str, Any] = {"method": name, "r2": values[0], "low": low, "high": high}
         if best is not None and is_ours(name):
             row |= {"baseline": best, **_difference("difference", values - found[best])}
@@ -77,11 +77,12 @@ def _rows(found: Mapping[str, Floats]) -> list[dict[str, Any]]:
 
 def _difference(name: str, values: Floats) -> dict[str, float]:
     """A difference as measured (first) and its interval, by column."""
-    low, high = _interval(values[1:])
+    low, high = interval(values[1:])
     return {name: float(values[0]), f"{name}_low": low, f"{name}_high": high}
 
 
-def _interval(values: Floats) -> tuple[float, float]:
+def interval(values: Floats) -> tuple[float, float]:
+    """The middle `LEVEL` per cent of resampled values, float64 [resamples]; NaN are left out."""
     low, high = np.nanpercentile(values, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -93,15 +94,21 @@ def _mean(found: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
 def _replicates(records: Sequence[Record], drawn: "Resamples") -> dict[Key, dict[str, dict[str, Floats]]]:
     """R² of each method by split and model, then task: as measured, then of each resample, averaged over seeds."""
     found: dict[Key, dict[str, dict[str, list[Floats]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for record in records:
+    for record, values in scored(records, drawn):
         trial = record.trial
-        if not trial.skipped and np.ptp(trial.truth) > 0:  # else R² is not defined, as in the table of scores
-            values = resampled_r2(trial.truth, record.predicted, *drawn.of(trial))
-            found[trial.split, trial.model][trial.task.name][record.method].append(values)
+        found[trial.split, trial.model][trial.task.name][record.method].append(values)
     return {
         key: {task: {name: np.mean(each, axis=0) for name, each in methods.items()} for task, methods in tasks.items()}
         for key, tasks in found.items()
     }
+
+
+def scored(records: Sequence[Record], drawn: "Resamples") -> Iterator[tuple[Record, Floats]]:
+    """The records that have an R², each with its R² as measured (first) and resampled, float64 [1 + resamples]."""
+    for record in records:
+        trial = record.trial
+        if not trial.skipped and np.ptp(trial.truth) > 0:  # else R² is not defined, as in the table of scores
+            yield record, resampled_r2(trial.truth, record.predicted, *drawn.of(trial))
 
 
 def resampled_r2(truth: Floats, predicted: npt.NDArray[np.floating], units: Rows, weights: Floats) -> Floats:

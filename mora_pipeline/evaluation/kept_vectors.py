@@ -19,14 +19,18 @@ def kept_or_trained(
     arrays: Mapping[str, npt.NDArray[Any]],
     settings: Mapping[str, Any],
     train: Callable[[], npt.NDArray[np.float32]],
+    device: str,
 ) -> npt.NDArray[np.float32]:
     """The vectors kept in a folder for these inputs and settings, else those of `train`, which are kept.
 
     Args:
         arrays: all that training reads, by name.
         settings: all that it is told; JSON.
+        device: where it runs. Each device has its own vectors, so that no ablation compares two. The number of threads,
+            which changes how sums are rounded, is left out: an ablation may go on with more cores or fewer.
     """
-    told = {"code": code_of_training(), "settings": settings, "libraries": {name: version(name) for name in LIBRARIES}}
+    told: dict[str, Any] = {"code": code_of_training(), "settings": settings, "device": device}
+    told["libraries"] = {name: version(name) for name in LIBRARIES}
     kept, key = KeptArrays(folder), digest(told, arrays)
     vectors = kept.find(key)
     if vectors is None:

@@ -1,4 +1,4 @@
-"""One training run with something changed: graph, anchor, modalities, start, layers, dimension, temperature, cells."""
+"""One training run with something changed, such as its graph, its anchor, its dimension or its seed."""
 
 import time
 from collections.abc import Sequence
@@ -34,6 +34,7 @@ class Variant:
         modalities: those that stay; None for all.
         alignment: settings of the alignment in place of the common ones.
         share: of the cells, whose modalities training may see; all stay in the graph.
+        seed: of this training, and of LINE and a random start where they are its own, in place of the common one.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Variant:
     modalities: Sequence[str] | None = None
     alignment: dict[str, Any] = field(default_factory=dict)
     share: float = 1.0
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,12 @@ def train_variant(
         alignment: common settings of all variants; default: the method's.
         line: settings of LINE, where a variant trains its own; its seed also draws a random start.
     """
+    from mora_pipeline.training.device import training_device
+
     started = time.perf_counter()
-    alignment = (alignment or AlignmentParameters()).model_copy(update=variant.alignment)
-    line = (line or LineParameters()).model_copy(update={"dimension": variant.dimension})
+    seed = {} if variant.seed is None else {"seed": variant.seed}
+    alignment = (alignment or AlignmentParameters()).model_copy(update={**seed, **variant.alignment})
+    line = (line or LineParameters()).model_copy(update={**seed, "dimension": variant.dimension})
     cells = inputs.cells
     graph = variant.graph or edge_rows(inputs.reader.read("graph"), cells)
     initial = _initial(inputs, variant, line)
@@ -88,7 +93,8 @@ def train_variant(
         matrix = symmetrise_and_normalise(graph.origin, graph.destination, graph.flow, len(cells))
         return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment).embeddings
 
-    vectors = kept_or_trained(inputs.cache, arrays, told, train)
+    device = str(training_device(alignment.device, "alignment"))
+    vectors = kept_or_trained(inputs.cache, arrays, told, train, device)
     return Trained(vectors, time.perf_counter() - started)
 
 
@@ -108,9 +114,9 @@ def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters) -> Ve
         return train_line(edges.origin, edges.destination, edges.flow, num_cells, parameters)
 
     arrays = {"origin": edges.origin, "destination": edges.destination, "flow": edges.flow}
-    return kept_or_trained(
-        inputs.cache, arrays, {"line": parameters.model_dump(mode="json"), "cells": num_cells}, train
-    )
+    told = {"line": parameters.model_dump(mode="json"), "cells": num_cells}
+    device = str(training_device(parameters.device, "line"))
+    return kept_or_trained(inputs.cache, arrays, told, train, device)
 
 
 def _modalities(inputs: Inputs, variant: Variant, seed: int) -> "list[Modality]":

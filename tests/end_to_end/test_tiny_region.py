@@ -12,6 +12,7 @@ import yaml
 
 from mora_pipeline.definitions import defs
 from mora_pipeline.defs import checks
+from mora_pipeline.evaluation.report.ablation_part import base_graph_of
 from mora_pipeline.lake import Lake
 from mora_pipeline.promotion import CHAMPION
 from mora_pipeline.registry import Registry
@@ -191,7 +192,9 @@ def test_the_benchmark_leaves_intervals_predictions_and_a_page(whole, home: Home
 
 
 def test_each_variant_of_the_ablations_is_scored_and_has_an_mlflow_run(whole, home: Home) -> None:
-    scores = home.lake.read("ablations", "tiny").table().to_pandas()
+    table = home.lake.read("ablations", "tiny").table()
+    assert base_graph_of(table) == "top 30 %"
+    scores = table.to_pandas()
     graphs = {"graph: full", "graph: k-ring neighbours", "graph: rewired by chance"}
     assert set(scores["variant"]) == {"base", "layers: 1", *graphs}
     client = connect(TrackingSettings.of(home.path))

@@ -16,6 +16,7 @@ from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.errors import UserError
 from mora_pipeline.evaluation.methods import Inputs
 from mora_pipeline.evaluation.report import report_html
+from mora_pipeline.evaluation.report.ablation_part import ablation_markdown, base_graph_of
 from mora_pipeline.evaluation.report.data import from_lake
 from mora_pipeline.evaluation.variants import Trained, Variant
 from mora_pipeline.lake import Lake
@@ -55,7 +56,10 @@ def home(
         published={"source": "a paper", "scores": {"Other": {"income": 0.5}}},
     )
     Registry(tmp_path).add(config.file)
-    write_lake(config)
+    lake = write_lake(config)
+    graph = lake.begin("graph", config.region)
+    graph.write(lake.read("graph", config.region).table())
+    graph.publish({"strategy": "top_share", "share": 0.3})
     return tmp_path
 
 
@@ -135,9 +139,13 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
 
 def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path) -> None:
     assert materialized(home, ablations).success
-    found = Lake(home / "lake").read("ablations", "test_city").table().to_pandas()
+    table = Lake(home / "lake").read("ablations", "test_city").table()
+    assert base_graph_of(table) == "top 30 %"
+    found = table.to_pandas()
     assert set(found["variant"]) == {"base", "layers: 1"}
     assert found["r2"].notna().all()
+    assert (found["difference_low"].notna() == (found["variant"] != "base")).all()
+    assert "| base (top 30 %) |" in ablation_markdown(table, {})
     client = connect(TrackingSettings.of(home))
     experiment = client.get_experiment_by_name("mora/test_city")
     runs = client.search_runs([experiment.experiment_id])

@@ -1,6 +1,7 @@
 """Graphs of ablations keep what they promise, against plain loops."""
 
 import math
+from random import Random
 
 import h3
 import numpy as np
@@ -15,6 +16,7 @@ from mora_pipeline.evaluation.graphs import (
     pieces,
     random_share,
     rewired,
+    same_edges,
     top_share,
 )
 from mora_pipeline.schemas import Edges
@@ -59,6 +61,14 @@ def test_chance_keeps_as_many_of_each_origin(edges: Edges, share: float) -> None
     assert np.array_equal(np.bincount(kept.origin, minlength=SIZE), np.bincount(strongest.origin, minlength=SIZE))
     assert set(listed(kept)) <= set(listed(edges))
     assert listed(random_share(edges, share, 1)) == listed(kept)
+
+
+@given(graphs(), st.randoms(use_true_random=False))
+def test_graphs_are_the_same_in_any_order_and_not_with_another_flow_or_edge(edges: Edges, random: Random) -> None:
+    order = np.array(random.sample(range(len(edges.flow)), len(edges.flow)))
+    assert same_edges(edges, Edges(edges.origin[order], edges.destination[order], edges.flow[order]))
+    assert not same_edges(edges, Edges(edges.origin, edges.destination, edges.flow + 1))
+    assert not same_edges(edges, Edges(edges.origin[1:], edges.destination[1:], edges.flow[1:]))
 
 
 def test_a_threshold_keeps_flows_from_it_on() -> None:

@@ -1,21 +1,18 @@
 """Each variant trains what it says, and is trained once."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from mora_pipeline import schemas
 from mora_pipeline.evaluation.ablation_parameters import FAMILIES, AblationParameters
-from mora_pipeline.evaluation.ablations import (
-    BASE,
-    published_effect,
-    relative_effects,
-    share_of_cells,
-    variants,
-)
-from mora_pipeline.evaluation.graphs import k_ring_edges
+from mora_pipeline.evaluation.ablations import BASE, base_graph, relative_effects, share_of_cells, variants
+from mora_pipeline.evaluation.graphs import at_least, k_ring_edges, same_edges, top_share
 from mora_pipeline.evaluation.methods import Inputs, make_methods
 from mora_pipeline.evaluation.variants import Variant, train_variant
 from mora_pipeline.lake import Lake
@@ -69,9 +66,11 @@ def test_each_change_reaches_the_trainer(inputs: Inputs, trained: list[Any]) -> 
         Variant("one", "x", modalities=["ages"]),
         Variant("few cells", "x", share=0.1),
         Variant("anchor", "x", alignment={"anchor": "ages"}),
+        Variant("seed", "x", seed=7),
+        Variant("LINE's seed", "x", seed=7, line=inputs.edges),
     ]
     found = [train_variant(inputs, variant, SHORT, QUICK_LINE).vectors for variant in changed]
-    graph, random, small, one, few, anchor = trained
+    graph, random, small, one, few, anchor, seed, both = trained
     assert graph["edges"] == len(near.flow)
     assert np.abs(random["start"]).max() <= 0.5 / 128
     assert found[2].shape == (len(inputs.cells), 32)
@@ -79,6 +78,25 @@ def test_each_change_reaches_the_trainer(inputs: Inputs, trained: list[Any]) -> 
     assert [item.name for item in one["modalities"]] == ["ages"]
     assert [int(item.present.sum()) for item in few["modalities"]] == [22, 22]
     assert anchor["told"].anchor == "ages"
+    assert (seed["told"].seed, both["told"].seed, anchor["told"].seed) == (7, 7, 0)
+    assert np.array_equal(seed["start"], inputs.dataset("line_vectors").vectors)
+    own = line.train_line(*astuple(inputs.edges), len(inputs.cells), QUICK_LINE.model_copy(update={"seed": 7}))
+    assert np.array_equal(both["start"], own)
+
+
+def test_vectors_are_kept_for_the_device_that_trains(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` is another device elsewhere: a home that moves between machines mixes no vectors."""
+    asked: list[str] = []
+
+    def watched(*given: Any, device: str = "") -> np.ndarray:
+        asked.append(device or given[-1])
+        return np.zeros((len(inputs.cells), 128), np.float32)
+
+    monkeypatch.setattr("mora_pipeline.evaluation.variants.kept_or_trained", watched)
+    train_variant(inputs, Variant("a", "x", line=inputs.edges), AlignmentParameters(device="cpu"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    train_variant(inputs, Variant("a", "x", line=inputs.edges))
+    assert asked == ["cpu", "cpu", "cpu", "cuda"]  # LINE, alignment, LINE, alignment
 
 
 def test_every_family_has_variants_and_each_differs_from_the_base(inputs: Inputs) -> None:
@@ -105,7 +123,65 @@ def test_a_region_with_mobility_alone_has_the_variants_that_mean_something_there
 ) -> None:
     config = region({})
     families = {variant.family for variant in variants(make_inputs(config, write_lake(config)), AblationParameters())}
-    assert families == {BASE, "graph", "sampling", "start", "layers", "dimension"}
+    assert families == {BASE, "graph", "sampling", "start", "layers", "dimension", "seed"}
+
+
+@pytest.mark.parametrize(
+    ("published", "words", "there", "gone"),
+    [
+        ({"strategy": "top_share", "share": 0.1}, "top 10 %", {"top 30 %", "random 10 %"}, {"top 10 %"}),
+        ({"strategy": "top_share", "share": 0.3}, "top 30 %", {"top 10 %", "random 30 %"}, {"top 30 %", "random 10 %"}),
+        ({"strategy": "none"}, "all flows", {"top 10 %", "top 30 %"}, {"top 100 %", "random 100 %"}),
+        ({"strategy": "threshold", "minimum_flow": 20.0}, "flows from 20", {"top 10 %", "top 100 %"}, set()),
+    ],
+)
+def test_the_ladder_of_samples_leaves_out_the_published_one_alone(
+    inputs: Inputs, published: dict[str, Any], words: str, there: set[str], gone: set[str]
+) -> None:
+    publish_graph(inputs, published)
+    found = variants(inputs, AblationParameters(families=["sampling", "graph"]))
+    samples = {one.name.removeprefix("sampling: ") for one in found if one.family == "sampling"}
+    assert there <= samples
+    assert not gone & samples
+    assert ("graph: full" in {one.name for one in found}) == (published["strategy"] != "none")
+    assert base_graph(inputs) == words
+
+
+def test_the_rewired_graph_is_sampled_as_the_published_one_is(inputs: Inputs) -> None:
+    publish_graph(inputs, {"strategy": "top_share", "share": 0.3})
+    (rewired,) = [one for one in variants(inputs, AblationParameters(families=["graph"])) if "rewired" in one.name]
+    assert rewired.line is not None
+    assert rewired.graph is not None
+    assert same_edges(rewired.graph, top_share(rewired.line, 0.3))
+
+
+def publish_graph(inputs: Inputs, told: dict[str, Any]) -> None:
+    """Sample the region's flows as told, in the order of destinations, and publish them with that record."""
+    share = 1.0 if told["strategy"] == "none" else told.get("share")
+    kept = top_share(inputs.edges, share) if share else at_least(inputs.edges, told["minimum_flow"])
+    order = np.argsort(kept.destination, kind="stable")
+    columns = [inputs.cells[kept.origin[order]], inputs.cells[kept.destination[order]], kept.flow[order]]
+    draft = inputs.reader.lake.begin("graph", inputs.reader.region)
+    draft.write(pa.table(columns, schema=schemas.GRAPH))
+    draft.publish(told)
+
+
+def test_every_dimension_trains_line_anew_and_so_does_the_methods_own(inputs: Inputs) -> None:
+    """The published LINE vectors may have had other settings: 128 dimensions trained anew are the fair twin."""
+    found = variants(inputs, AblationParameters(families=["dimension"], dimensions=[64, 128, 32]))[1:]
+    assert [(one.name, one.dimension) for one in found] == [
+        ("dimension: 32", 32), ("dimension: 64", 64), ("dimension: 128 (LINE anew)", 128)
+    ]  # fmt: skip
+    assert all(one.line is inputs.edges for one in found)
+
+
+def test_further_seeds_train_the_base_with_and_without_line(inputs: Inputs) -> None:
+    told = AblationParameters(families=["seed"], training_seed=2, training_seeds=[1, 2, 5])
+    found = {one.name: one for one in variants(inputs, told)[1:]}
+    assert {name: one.seed for name, one in found.items()} == {
+        "seed: 1": 1, "seed: 1 (LINE anew)": 1, "seed: 5": 5, "seed: 5 (LINE anew)": 5
+    }  # fmt: skip
+    assert [one.line is None for one in found.values()] == [True, False, True, False]
 
 
 def test_the_neighbour_graph_is_a_method_too(
@@ -119,31 +195,18 @@ def test_the_neighbour_graph_is_a_method_too(
     assert trained[0]["edges"] == len(k_ring_edges(inputs.cells).flow)
 
 
-def test_the_papers_effects_stand_beside_modalities_of_their_kind_alone() -> None:
-    kinds = {"poi": "text", "satellite": "image", "ages": "table"}
-    assert published_effect("anchor: ages", kinds) == "−14.4 % ‡"
-    assert published_effect("anchor: poi", kinds) == ""
-    assert [published_effect(f"without {name}", kinds) for name in kinds] == ["−1.8 % ‡", "−2.2 % ‡", "−4.0 % ‡"]
-    two_tables = {**kinds, "vehicles": "table"}  # neither is the paper's
-    assert published_effect("without ages", two_tables) == published_effect("anchor: vehicles", two_tables) == ""
-    assert published_effect("without gone", {}) == ""
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"shares": [0.0]}, {"cell_shares": [1.5]}, {"layers": [-1]}, {"dimensions": [0]}, {"temperatures": [0.0]},
-     {"protocols": ["transfer"]}, {"protocols": ["blocky"]}],
+     {"training_seeds": [-1]}, {"protocols": ["transfer"]}, {"protocols": ["blocky"]}],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         AblationParameters(**wrong)
 
 
-def test_effects_are_per_cent_of_the_base_beside_the_papers() -> None:
+def test_effects_are_per_cent_of_the_base() -> None:
     effects = relative_effects({BASE: 0.5, "graph: k-ring neighbours": 0.45})
     assert effects == pytest.approx({BASE: 0.0, "graph: k-ring neighbours": -10.0})
     assert np.isnan(relative_effects({BASE: -0.1, "x": 0.1})["x"])
-    kinds = {"poi": "text", "ages": "table"}
-    assert published_effect("graph: k-ring neighbours", kinds) == "−12.2 %"
-    assert published_effect("layers: 3", kinds) == ""
     assert share_of_cells(["base", "cells: 15 %"]) == {"cells: 15 %": 0.15, BASE: 1.0}

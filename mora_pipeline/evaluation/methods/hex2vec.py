@@ -37,7 +37,7 @@ def hex2vec(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
     cells, counts = inputs.cells, category_counts(inputs, names)
     told = {"hex2vec": Path(__file__).read_text(encoding="utf-8"), "srai": version}
     vectors = kept_or_trained(
-        inputs.cache, {"cells": cells, "counts": counts}, told, lambda: trained_on_counts(cells, counts)
+        inputs.cache, {"cells": cells, "counts": counts}, told, lambda: trained_on_counts(cells, counts), "cpu"
     )
     return {"hex2vec": MethodVectors(vectors)}
 

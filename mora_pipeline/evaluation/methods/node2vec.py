@@ -41,7 +41,7 @@ def node2vec(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
     graph, num_cells = edge_rows(inputs.reader.read("graph"), inputs.cells), len(inputs.cells)
     arrays = {"origin": graph.origin, "destination": graph.destination, "flow": graph.flow}
     told = {"node2vec": Path(__file__).read_text(encoding="utf-8"), "gensim": version, "cells": num_cells}
-    vectors = kept_or_trained(inputs.cache, arrays, told, lambda: skip_gram(Walks(graph, num_cells)))
+    vectors = kept_or_trained(inputs.cache, arrays, told, lambda: skip_gram(Walks(graph, num_cells)), "cpu")
     return {"node2vec": MethodVectors(vectors)}
 
 

@@ -1,16 +1,26 @@
-"""Ablations in the report: a ladder a family, and the curve of more cells; published effects stand beside ours."""
+"""Ablations in the report: a table of effects, a ladder a family, and the curve of more cells; the paper's beside."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.ablations import BASE, DERIVED, published_effect, relative_effects, share_of_cells
+from mora_pipeline import schemas
+from mora_pipeline.evaluation.ablations import BASE, SEED, relative_effects, share_of_cells
+from mora_pipeline.evaluation.intervals import LEVEL
+from mora_pipeline.evaluation.published_effects import DERIVED, FAILS, HOLDS, SAME_WITHIN, published_effect, verdict
+from mora_pipeline.evaluation.report.ablation_intervals import task_means
 from mora_pipeline.evaluation.report.charts import bars, curve
+from mora_pipeline.evaluation.report.page import plain_table
 from mora_pipeline.evaluation.report.tables import MISSING, MODELS, sections, split_title
 
 SCALING = "scaling"
+GRAPH = b"base_graph"  # key of the table's metadata: how the base's graph was sampled
+WITHIN_SEEDS = " °"  # after a verdict on a change that is no larger than another seed's
+HEAD = ("variant", "mean R²", "change", f"{LEVEL:g} % interval", "paper", "verdict")
+COLUMNS = ("judged", "family", "variant", "r2", "effect", "low", "high", "published", "verdict")
 
 
 def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
@@ -19,38 +29,62 @@ def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
     Splits and variants that no task has a score of are left out.
 
     Args:
-        ablations: `schemas.ABLATIONS`.
+        ablations: `schemas.ABLATIONS`; tables made before it had intervals have none.
         kinds: kind of each modality of the region.
 
     Returns:
-        Columns judged (split and model in words), family, variant, r2, effect (per cent of the base's R²) and published
-        (text, often empty).
+        Columns judged (split and model in words), family, variant, r2, effect, low and high (per cent of the base's
+        R²; NaN where unknown), published and verdict (texts, often empty).
     """
     found: list[dict[str, Any]] = []
-    for split, model, rows in sections(ablations.to_pandas()):
-        means = rows.groupby(["variant", "task"], sort=False)["r2"].mean().unstack().dropna(how="all")
-        mean = means.dropna(axis=1).mean(axis=1).dropna()
-        family = rows.drop_duplicates("variant").set_index("variant")["family"]
+    frame = ablations.to_pandas().reindex(columns=schemas.ABLATIONS.names)
+    for split, model, rows in sections(frame):
+        mean = task_means(rows).mean(axis=1).dropna()
+        base = mean.get(BASE, np.nan)
         told = relative_effects({str(name): float(value) for name, value in mean.items()})
-        found += [
-            {"judged": f"{split_title(split)}, {MODELS[model]}", "family": family[name], "variant": name,
-             "r2": mean[name], "effect": told[name], "published": published_effect(name, kinds)}
-            for name in family.index if name in mean.index
-        ]  # fmt: skip
-    return pd.DataFrame(found, columns=["judged", "family", "variant", "r2", "effect", "published"])
+        family = rows.drop_duplicates("variant").set_index("variant")["family"]
+        own = rows[rows["model"] == model].drop_duplicates("variant").set_index("variant")
+        ends = own[["difference_low", "difference_high"]].astype("float64") * (100 / base if base > 0 else np.nan)
+        for name in family.index[family.index.isin(mean.index)]:
+            low, high = ends.loc[name] if name in ends.index else (np.nan, np.nan)
+            published = published_effect(name, kinds, base_graph_of(ablations))
+            found.append(
+                {"judged": f"{split_title(split)}, {MODELS[model]}", "family": family[name], "variant": name,
+                 "r2": mean[name], "effect": told[name], "low": low, "high": high, "published": published,
+                 "verdict": verdict(published, low, high)}
+            )  # fmt: skip
+    return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def base_graph_of(ablations: pa.Table) -> str:
+    """How the base's graph was sampled, in words; empty if the table does not say."""
+    return ((ablations.schema.metadata or {}).get(GRAPH) or b"").decode()
 
 
 def ablation_markdown(ablations: pa.Table, kinds: Mapping[str, str]) -> str:
-    """A table a split and model: variant, mean R², ours and the paper's change."""
+    """A table a split and model: variant, mean R², our change with its interval, the paper's, and the verdict."""
     parts = []
     for judged, rows in effects(ablations, kinds).groupby("judged", sort=False):
-        lines = ["| variant | mean R² | change | paper |", "|---|---:|---:|---:|"]
-        lines += [
-            f"| {row['variant']} | {_number(row['r2'])} | {_percent(row['effect'])} | {row['published']} |"
-            for _, row in rows.iterrows()
-        ]
+        lines = [f"| {' | '.join(HEAD)} |", "|---|---:|---:|---:|---:|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in _texts(rows, base_graph_of(ablations))]
         parts.append(f"**Ablations, {judged}**\n\n" + "\n".join(lines))
     return "\n\n".join([*parts, ablation_note(ablations)]) + "\n"
+
+
+def _texts(rows: pd.DataFrame, graph: str) -> list[list[str]]:
+    """The rows of one split and model as texts under `HEAD`."""
+    moved = _moved(rows)
+    return [
+        [
+            f"{BASE} ({graph})" if row["variant"] == BASE and graph else row["variant"],
+            _number(row["r2"]),
+            _percent(row["effect"]),
+            "" if row["variant"] == BASE else _ends(row["low"], row["high"]),
+            row["published"],
+            row["verdict"] + WITHIN_SEEDS * (row["verdict"] in (HOLDS, FAILS) and abs(row["effect"]) <= moved),
+        ]
+        for _, row in rows.iterrows()
+    ]
 
 
 def ablation_note(ablations: pa.Table) -> str:
@@ -60,15 +94,39 @@ def ablation_note(ablations: pa.Table) -> str:
     return (
         "Mean R² over the tasks that all variants have a score for, one change at a time; beside it the change in per "
         "cent of the base, and what the paper reports for China. The base is the region's graph and LINE vectors as "
-        "published, aligned at the default settings. Every variant was trained once, from one seed, and has no "
-        f"interval: how far another seed would move it was not measured. {DERIVED}"
+        "published, aligned at the default settings. The neighbour graph, the graph rewired by chance, every dimension "
+        "and what is marked so train LINE anew, at its default settings. The intervals are of the labelled places: "
+        "they are resampled as in the benchmark, the same ones for a variant and the base; the vectors stay. Every "
+        f"variant was trained once, and no interval knows of other seeds. {_chance(ablations)} The verdict asks for "
+        "the paper's sign, not its size: it holds if the whole interval lies on the paper's side of 0, does not hold "
+        "if it lies on the other side, and is undecided otherwise. “About the same” holds if the whole interval lies "
+        f"within ±{SAME_WITHIN:g} %, and does not hold if it lies outside. {DERIVED}"
     )
 
 
+def _chance(ablations: pa.Table) -> str:
+    """How far other seeds of the training moved the base."""
+    found = effects(ablations, {})
+    moved = {str(judged): _moved(rows) for judged, rows in found.groupby("judged", sort=False)}
+    told = ", ".join(f"{most:.1f} % ({judged})" for judged, most in moved.items() if not np.isnan(most))
+    if not told:
+        return "How far another seed moves the mean R² was not measured: the family seed does."
+    return (
+        f"Further seeds moved the base's mean R² by up to {told}: a change that is no larger may be chance, whatever "
+        f"its interval;{WITHIN_SEEDS} marks such a verdict."
+    )
+
+
+def _moved(rows: pd.DataFrame) -> float:
+    """How far other seeds moved the base in one split and model, per cent at most; NaN if none were trained."""
+    return float(rows.loc[rows["family"] == SEED, "effect"].abs().max())
+
+
 def ablation_figures(ablations: pa.Table, kinds: Mapping[str, str]) -> dict[str, str]:
-    """SVG by caption."""
+    """SVG, and a table of each split and model, by caption."""
     found: dict[str, str] = {}
     for judged, rows in effects(ablations, kinds).groupby("judged", sort=False):
+        found[f"Effects, {judged}"] = plain_table(HEAD, _texts(rows, base_graph_of(ablations)))
         base = rows[rows["family"] == BASE]
         for family, own in rows[rows["family"] != BASE].groupby("family", sort=False):
             shown = pd.concat([base, own])
@@ -101,5 +159,9 @@ def _percent(value: float) -> str:
     return MISSING if pd.isna(value) else f"{value:+.1f} %".replace("-", "−")
 
 
+def _ends(low: float, high: float) -> str:
+    return MISSING if pd.isna(low) or pd.isna(high) else f"{low:+.1f} to {high:+.1f} %".replace("-", "−")
+
+
 def _number(value: float) -> str:
-    return MISSING if pd.isna(value) else f"{value:.3f}"
+    return MISSING if pd.isna(value) else f"{value:.3f}".replace("-", "−")

@@ -14,7 +14,7 @@ import pytest
 from mora_pipeline import schemas
 from mora_pipeline.evaluation.ablations import BASE
 from mora_pipeline.evaluation.report import ReportData, markdown_report, report_html, write_report
-from mora_pipeline.evaluation.report.ablation_part import ablation_figures, ablation_markdown, effects
+from mora_pipeline.evaluation.report.ablation_part import GRAPH, ablation_figures, ablation_markdown, effects
 from mora_pipeline.evaluation.report.charts import WIDTH
 from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
 from mora_pipeline.evaluation.report.summary import comparisons
@@ -239,9 +239,34 @@ def test_several_seeds_show_their_deviation_and_skipped_trials_a_dash() -> None:
 
 def test_ablations_are_a_table_with_the_papers_effects_beside(ablations: pa.Table) -> None:
     text = ablation_markdown(ablations, {})
-    assert "| graph: k-ring neighbours | 0.450 | −10.0 % | −12.2 % |" in text
-    assert "| base | 0.500 | +0.0 % |  |" in text
-    assert "has no interval" in text
+    assert "| variant | mean R² | change | 95 % interval | paper | verdict |" in text
+    assert "| graph: k-ring neighbours | 0.450 | −10.0 % | −12.0 to −8.0 % | −12.2 % | holds |" in text
+    assert "| base | 0.500 | +0.0 % |  |  |  |" in text
+    assert "no interval knows of other seeds" in text
+    named = ablations.replace_schema_metadata({GRAPH: "top 30 %"})
+    assert "| base (top 30 %) | 0.500 |" in ablation_markdown(named, {})
+    (table, *_) = ablation_figures(named, {}).values()
+    assert {"base (top 30 %)", "−12.0 to −8.0 %", "holds"} <= set(Page(table).texts)
+
+
+def test_ablations_say_how_far_another_seed_moves_the_base_and_mark_verdicts_within_that(ablations: pa.Table) -> None:
+    assert "was not measured" in ablation_markdown(ablations, {})
+
+    def with_seeds(*scores: float) -> str:
+        frame = ablations.to_pandas()
+        base = frame[frame["variant"] == BASE]
+        seeds = [base.assign(family="seed", variant=f"seed: {at}", r2=r2) for at, r2 in enumerate(scores)]
+        return ablation_markdown(pa.Table.from_pandas(pd.concat([frame, *seeds]), schema=schemas.ABLATIONS), {})
+
+    told = "Further seeds moved the base's mean R² by up to 4.0 % (blocked folds (H3 parents), short boosting)"
+    assert told in with_seeds(0.51, 0.48)
+    assert "| −12.2 % | holds |" in with_seeds(0.51, 0.48)
+    assert "| −12.2 % | holds ° |" in with_seeds(0.51, 0.44)
+
+
+def test_ablations_made_before_they_had_intervals_are_shown_without(ablations: pa.Table) -> None:
+    old = ablations.drop_columns(["difference", "difference_low", "difference_high"])
+    assert "| graph: k-ring neighbours | 0.450 | −10.0 % | – | −12.2 % |  |" in ablation_markdown(old, {})
 
 
 def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ablations: pa.Table) -> None:
