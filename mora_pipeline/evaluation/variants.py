@@ -108,6 +108,8 @@ def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters) -> Ve
         return np.asarray(inputs.dataset("line_vectors").vectors, dtype=np.float32)
     edges = variant.line or inputs.edges
 
+    from mora_pipeline.training.device import training_device
+
     def train() -> Vectors:
         from mora_pipeline.training.line import train_line
 
