@@ -96,7 +96,7 @@ def test_vectors_are_kept_for_the_device_that_trains(inputs: Inputs, monkeypatch
     train_variant(inputs, Variant("a", "x", line=inputs.edges), AlignmentParameters(device="cpu"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     train_variant(inputs, Variant("a", "x", line=inputs.edges))
-    assert asked == ["cpu", "cpu", "cpu", "cuda"]  # LINE, alignment, LINE, alignment
+    assert asked == ["cpu", "cpu", "cuda", "cuda"]  # LINE, alignment, LINE, alignment
 
 
 def test_every_family_has_variants_and_each_differs_from_the_base(inputs: Inputs) -> None:
