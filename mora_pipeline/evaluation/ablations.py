@@ -79,12 +79,12 @@ def _modalities(inputs: Inputs, _: AblationParameters) -> Iterator[Variant]:
 
 
 def _graphs(inputs: Inputs, parameters: AblationParameters) -> Iterator[Variant]:
-    from mora_pipeline.evaluation.graphs import k_ring_edges, rewired, top_share
+    from mora_pipeline.evaluation.graphs import neighbour_edges, rewired, top_share
 
-    near = k_ring_edges(inputs.cells)
+    near = neighbour_edges(inputs.coordinates)
     chance = rewired(inputs.edges, parameters.training_seed)
     yield Variant("graph: full", "graph", graph=inputs.edges)
-    yield Variant("graph: k-ring neighbours", "graph", graph=near, line=near)
+    yield Variant("graph: neighbours", "graph", graph=near, line=near)
     share = _published_share(inputs)
     yield Variant("graph: rewired by chance", "graph", graph=top_share(chance, share), line=chance)
 

@@ -5,14 +5,15 @@ On arrays, for regions that training can hold; what a region publishes is sample
 
 from typing import Any
 
-import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from mora_pipeline.schemas import Edges
+from mora_pipeline.training.inductive.relations import neighbours
 
+AROUND = 6  # cells in the ring around a cell of the whole grid
 REPAIRS = 100  # passes over the moves from a cell to itself and the repeated pairs that chance makes
 
 
@@ -50,19 +51,19 @@ def pieces(edges: Edges, num_cells: int) -> tuple[int, float]:
     return int(count), float(np.bincount(piece_of_cell).max(initial=0)) / max(num_cells, 1)
 
 
-def k_ring_edges(cells: npt.NDArray[np.int64], k: int = 1) -> Edges:
-    """Every pair of the region's cells at most k steps apart, in both directions, each with a flow of 1.
+def neighbour_edges(coordinates: npt.NDArray[np.float64], count: int = AROUND) -> Edges:
+    """Every cell and the cells nearest to it, in both directions, each pair with a flow of 1.
+
+    Where the grid is whole, the six nearest are the ring around a cell (the paper's neighbour graph). Cells that lie
+    apart, as those of counties or of a city's regions do, hardly have a ring, and their nearest cells stand in for it.
 
     Args:
-        cells: int64 [N], ascending.
-        k: rings.
+        coordinates: latitude and longitude of the cells' centres, degrees, [N, 2].
+        count: nearest cells of each.
     """
-    rings = [[cell for cell in h3.grid_disk(own, k) if cell != own] for own in cells.tolist()]
-    origin = np.repeat(np.arange(len(cells)), [len(ring) for ring in rings])
-    near = np.array([cell for ring in rings for cell in ring], dtype=np.int64)
-    position = np.minimum(np.searchsorted(cells, near), max(len(cells) - 1, 0))
-    inside = cells[position] == near if len(near) else np.zeros(0, dtype=bool)
-    return Edges(origin[inside], position[inside], np.ones(int(inside.sum())))
+    nearest = neighbours(*coordinates.T, count)
+    joined = (nearest + nearest.T).tocoo()
+    return Edges(joined.row, joined.col, np.ones(joined.nnz))
 
 
 def rewired(edges: Edges, seed: int) -> Edges:

@@ -19,7 +19,7 @@ DEFAULT_METHODS = ("mora", "inductive", "distilled", "line", "raw", "flow_svd", 
 DEFAULT_PROTOCOLS = ("paper", "random", "blocked", "linear")
 DEFAULT_SEEDS = (42, 43, 44)
 FULL_METHODS = (
-    "mora", "inductive", "distilled", "line", "k_ring", "states", "raw", "raw:each", "pca", "flows", "flow_svd",
+    "mora", "inductive", "distilled", "line", "neighbours", "states", "raw", "raw:each", "pca", "flows", "flow_svd",
     "sines", "harmonics", "coordinates", "constant",
 )  # fmt: skip
 FULL_PROTOCOLS = ("paper", "random", "blocked", "grouped", "linear", "few_shot", "published")

@@ -9,7 +9,7 @@ SAMPLING = "sampling: "  # followed by one of these
 SAME, WORSE = "about the same", "worse"
 # Mean R² relative to the whole method, as MoRA reports it for China (method.md).
 PUBLISHED_EFFECTS: Mapping[str, str] = {
-    "graph: k-ring neighbours": "−12.2 %",
+    "graph: neighbours": "−12.2 %",
     "mobility alone": "−6.5 %",
     "start: random": "−1 to −2 %",
 }

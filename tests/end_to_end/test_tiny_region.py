@@ -195,7 +195,7 @@ def test_each_variant_of_the_ablations_is_scored_and_has_an_mlflow_run(whole, ho
     table = home.lake.read("ablations", "tiny").table()
     assert base_graph_of(table) == "top 30 %"
     scores = table.to_pandas()
-    graphs = {"graph: full", "graph: k-ring neighbours", "graph: rewired by chance"}
+    graphs = {"graph: full", "graph: neighbours", "graph: rewired by chance"}
     assert set(scores["variant"]) == {"base", "layers: 1", *graphs}
     client = connect(TrackingSettings.of(home.path))
     experiment = client.get_experiment_by_name("mora/tiny")

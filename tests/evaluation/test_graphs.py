@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mora_pipeline.evaluation.graphs import (
     at_least,
-    k_ring_edges,
     median_flow,
+    neighbour_edges,
     pieces,
     random_share,
     rewired,
@@ -93,10 +93,25 @@ def test_rewiring_keeps_every_degree_and_flow_and_makes_no_loop_or_repetition() 
     assert len(joined & before) < 0.5 * len(before)
 
 
-def test_neighbours_are_the_cells_one_ring_away(cells: pa.Table) -> None:
-    numbers = cells["cell"].to_numpy()[::3]  # with holes
-    found = {(a, b) for a, b, flow in listed(k_ring_edges(numbers)) if flow == 1}
+def test_neighbours_are_the_ring_around_a_cell_where_the_grid_is_whole(cells: pa.Table) -> None:
+    numbers = cells["cell"].to_numpy()
+    found = {(a, b) for a, b, flow in listed(neighbour_edges(centres(cells))) if flow == 1}
     names = [h3.int_to_str(int(number)) for number in numbers]
-    near = {(a, b) for a, one in enumerate(names) for b, two in enumerate(names) if h3.are_neighbor_cells(one, two)}
-    assert found == near
-    assert near
+    position = {name: at for at, name in enumerate(names)}
+    inner = [at for at, name in enumerate(names) if all(one in position for one in h3.grid_ring(name, 3))]
+    assert len(inner) > 60
+    for at in inner:
+        assert {b for a, b in found if a == at} == {position[one] for one in h3.grid_ring(names[at], 1)}
+
+
+def test_cells_that_lie_apart_have_their_nearest_as_neighbours(cells: pa.Table) -> None:
+    apart = cells.take(np.arange(0, len(cells), 17))
+    points = centres(apart)
+    found = {(a, b) for a, b, _ in listed(neighbour_edges(points, 3))}
+    far = [[h3.great_circle_distance(tuple(one), tuple(two)) for two in points] for one in points]
+    nearest = {(a, int(b)) for a, row in enumerate(far) for b in np.argsort(row)[1:4]}
+    assert found == nearest | {(b, a) for a, b in nearest}
+
+
+def centres(cells: pa.Table) -> np.ndarray:
+    return np.stack([cells["latitude"].to_numpy(), cells["longitude"].to_numpy()], axis=1)

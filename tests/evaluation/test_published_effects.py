@@ -17,7 +17,7 @@ def test_the_papers_effects_stand_beside_modalities_of_their_kind_alone() -> Non
     two_tables = {**kinds, "vehicles": "table"}  # neither is the paper's
     assert published_effect("without ages", two_tables) == published_effect("anchor: vehicles", two_tables) == ""
     assert published_effect("without gone", {}) == ""
-    assert published_effect("graph: k-ring neighbours", kinds) == "−12.2 %"
+    assert published_effect("graph: neighbours", kinds) == "−12.2 %"
     assert published_effect("layers: 3", kinds) == ""
 
 

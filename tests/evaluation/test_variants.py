@@ -12,7 +12,7 @@ import torch
 from mora_pipeline import schemas
 from mora_pipeline.evaluation.ablation_parameters import FAMILIES, AblationParameters
 from mora_pipeline.evaluation.ablations import BASE, base_graph, relative_effects, share_of_cells, variants
-from mora_pipeline.evaluation.graphs import at_least, k_ring_edges, same_edges, top_share
+from mora_pipeline.evaluation.graphs import at_least, neighbour_edges, same_edges, top_share
 from mora_pipeline.evaluation.methods import Inputs, make_methods
 from mora_pipeline.evaluation.variants import Variant, train_variant
 from mora_pipeline.lake import Lake
@@ -58,7 +58,7 @@ def test_a_variant_is_trained_once_for_the_same_data_and_settings(inputs: Inputs
 
 
 def test_each_change_reaches_the_trainer(inputs: Inputs, trained: list[Any]) -> None:
-    near = k_ring_edges(inputs.cells)
+    near = neighbour_edges(inputs.coordinates)
     changed = [
         Variant("graph", "x", graph=near, line=near),
         Variant("random", "x", start="random"),
@@ -190,9 +190,9 @@ def test_the_neighbour_graph_is_a_method_too(
     monkeypatch.setattr(
         line, "train_line", lambda *_: torch.randn(len(inputs.cells), 128, generator=torch.manual_seed(0)).numpy()
     )
-    found = make_methods(["k_ring"], {}, inputs)["k_ring"].vectors
+    found = make_methods(["neighbours"], {}, inputs)["neighbours"].vectors
     assert found.shape == (len(inputs.cells), 128)
-    assert trained[0]["edges"] == len(k_ring_edges(inputs.cells).flow)
+    assert trained[0]["edges"] == len(neighbour_edges(inputs.coordinates).flow)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_effects_are_per_cent_of_the_base() -> None:
-    effects = relative_effects({BASE: 0.5, "graph: k-ring neighbours": 0.45})
-    assert effects == pytest.approx({BASE: 0.0, "graph: k-ring neighbours": -10.0})
+    effects = relative_effects({BASE: 0.5, "graph: neighbours": 0.45})
+    assert effects == pytest.approx({BASE: 0.0, "graph: neighbours": -10.0})
     assert np.isnan(relative_effects({BASE: -0.1, "x": 0.1})["x"])
     assert share_of_cells(["base", "cells: 15 %"]) == {"cells: 15 %": 0.15, BASE: 1.0}

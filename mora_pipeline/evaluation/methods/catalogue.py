@@ -13,7 +13,7 @@ from mora_pipeline.evaluation.methods.geoclip import geoclip
 from mora_pipeline.evaluation.methods.hex2vec import hex2vec
 from mora_pipeline.evaluation.methods.inductive import inductive
 from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
-from mora_pipeline.evaluation.methods.neighbours import k_ring
+from mora_pipeline.evaluation.methods.neighbours import neighbours
 from mora_pipeline.evaluation.methods.node2vec import node2vec
 from mora_pipeline.evaluation.methods.raw import pca, raw
 from mora_pipeline.evaluation.methods.states import states
@@ -42,7 +42,7 @@ METHODS: Mapping[str, Method] = {
     "pca": pca,
     "flows": flow_statistics,
     "flow_svd": flow_svd,
-    "k_ring": k_ring,
+    "neighbours": neighbours,
     "coordinates": coordinates,
     "sines": sines,
     "harmonics": harmonics,

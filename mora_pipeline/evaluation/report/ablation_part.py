@@ -142,7 +142,7 @@ def ablation_figures(ablations: pa.Table, kinds: Mapping[str, str]) -> dict[str,
 
 
 def _less_family(variant: str) -> str:
-    """`k-ring neighbours` of `graph: k-ring neighbours`: the caption names the family."""
+    """`neighbours` of `graph: neighbours`: the caption names the family."""
     return variant.rpartition(": ")[2]
 
 

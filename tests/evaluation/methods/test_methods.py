@@ -33,7 +33,7 @@ from mora_pipeline.schemas import CellVectors, Edges
 
 def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: Inputs, cells: pa.Table) -> None:
     """All but those that need a training, another package or an argument."""
-    names = [name for name in METHODS if name not in ("k_ring", "node2vec", "hex2vec", "geoclip", "dataset")]
+    names = [name for name in METHODS if name not in ("neighbours", "node2vec", "hex2vec", "geoclip", "dataset")]
     found = make_methods([*names, "raw:each", "dataset:line_vectors"], {}, inputs)
     assert {"mora", "raw", "raw:ages", "raw:homes", "dataset:line_vectors", "constant"} <= found.keys()
     for own in found.values():

@@ -48,7 +48,7 @@ def intervals() -> pa.Table:
 def ablations() -> pa.Table:
     judged = {"split": "blocked", "model": "short_boosting", "n": 10, "rmse": 1.0}
     found = (
-        (BASE, BASE, 0.5), ("graph", "graph: k-ring neighbours", 0.45), ("scaling", "cells: 15 %", 0.3),
+        (BASE, BASE, 0.5), ("graph", "graph: neighbours", 0.45), ("scaling", "cells: 15 %", 0.3),
         ("scaling", "cells: 50 %", 0.4),
     )  # fmt: skip
     sure = {"graph": {"difference": -0.05, "difference_low": -0.06, "difference_high": -0.04}}

@@ -240,7 +240,7 @@ def test_several_seeds_show_their_deviation_and_skipped_trials_a_dash() -> None:
 def test_ablations_are_a_table_with_the_papers_effects_beside(ablations: pa.Table) -> None:
     text = ablation_markdown(ablations, {})
     assert "| variant | mean R² | change | 95 % interval | paper | verdict |" in text
-    assert "| graph: k-ring neighbours | 0.450 | −10.0 % | −12.0 to −8.0 % | −12.2 % | holds |" in text
+    assert "| graph: neighbours | 0.450 | −10.0 % | −12.0 to −8.0 % | −12.2 % | holds |" in text
     assert "| base | 0.500 | +0.0 % |  |  |  |" in text
     assert "no interval knows of other seeds" in text
     named = ablations.replace_schema_metadata({GRAPH: "top 30 %"})
@@ -266,7 +266,7 @@ def test_ablations_say_how_far_another_seed_moves_the_base_and_mark_verdicts_wit
 
 def test_ablations_made_before_they_had_intervals_are_shown_without(ablations: pa.Table) -> None:
     old = ablations.drop_columns(["difference", "difference_low", "difference_high"])
-    assert "| graph: k-ring neighbours | 0.450 | −10.0 % | – | −12.2 % |  |" in ablation_markdown(old, {})
+    assert "| graph: neighbours | 0.450 | −10.0 % | – | −12.2 % |  |" in ablation_markdown(old, {})
 
 
 def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ablations: pa.Table) -> None:
@@ -278,7 +278,7 @@ def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ab
     assert ablation_figures(skipped, {}) == {}
     partly = frame.assign(r2=frame["r2"].where(frame["variant"] != "cells: 50 %"))
     found = effects(pa.Table.from_pandas(partly, schema=schemas.ABLATIONS), {})
-    assert list(found["variant"]) == [BASE, "graph: k-ring neighbours", "cells: 15 %"]
+    assert list(found["variant"]) == [BASE, "graph: neighbours", "cells: 15 %"]
 
 
 def test_ablations_average_no_two_models(ablations: pa.Table) -> None:
