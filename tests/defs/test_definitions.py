@@ -61,7 +61,7 @@ def test_everything_that_reaches_the_lake_is_behind_a_blocking_check_and_lists_i
         assert "dagster/column_schema" in asset.metadata_by_key[asset.key], name
 
 
-@pytest.mark.parametrize(("pool", "members"), [("spark", 5), ("gpu", 6)])
+@pytest.mark.parametrize(("pool", "members"), [("spark", 5), ("gpu", 7)])
 def test_spark_and_torch_take_turns(pool: str, members: int) -> None:
     assert sum(asset.op.pool == pool for asset in assets()) == members
 
