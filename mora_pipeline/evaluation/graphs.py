@@ -61,7 +61,7 @@ def neighbour_edges(coordinates: npt.NDArray[np.float64], count: int = AROUND) -
         coordinates: latitude and longitude of the cells' centres, degrees, [N, 2].
         count: nearest cells of each.
     """
-    nearest = neighbours(*coordinates.T, count)
+    nearest = neighbours(coordinates[:, 0], coordinates[:, 1], count)
     joined = (nearest + nearest.T).tocoo()
     return Edges(joined.row, joined.col, np.ones(joined.nnz))
 
