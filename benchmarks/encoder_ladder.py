@@ -21,6 +21,7 @@ import pyarrow as pa
 from benchmarks.aligned_encoder import aligned_vectors
 from benchmarks.encoder_scores import mean_scores, raw_vectors
 from benchmarks.manhattan import manhattan_scores
+from mora_pipeline.evaluation.graphs import chosen_edges
 from mora_pipeline.evaluation.methods.principal import principal_axes
 from mora_pipeline.evaluation.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.tasks import Task, load_tasks
@@ -53,13 +54,9 @@ VARIANTS: dict[str, dict[str, float]] = {
 }
 # What in place of all flows the mean over partners may be made of: movement that distance does not foretell.
 PARTNERS: dict[str, Callable[[Edges, pa.Table], Edges]] = {
-    "the farther half of the flows": lambda flows, cells: _kept(flows, _is_far(flows, cells)),
-    "flows above what distance and strength foretell": lambda flows, cells: _kept(flows, _is_surplus(flows, cells)),
+    "the farther half of the flows": lambda flows, cells: chosen_edges(flows, _far(flows, cells)),
+    "flows above what distance and strength foretell": lambda flows, cells: chosen_edges(flows, _surplus(flows, cells)),
 }
-
-
-def _kept(flows: Edges, chosen: Rows) -> Edges:
-    return Edges(flows.origin[chosen], flows.destination[chosen], flows.flow[chosen])
 
 
 def _log_kilometres(flows: Edges, cells: pa.Table) -> Floats:
@@ -67,13 +64,13 @@ def _log_kilometres(flows: Edges, cells: pa.Table) -> Floats:
     return np.log(kilometres_between(latitude, longitude, flows.origin, flows.destination))
 
 
-def _is_far(flows: Edges, cells: pa.Table) -> Rows:
+def _far(flows: Edges, cells: pa.Table) -> Rows:
     """Edges longer than the region's median edge."""
     kilometres = _log_kilometres(flows, cells)
     return np.flatnonzero(kilometres > np.median(kilometres))
 
 
-def _is_surplus(flows: Edges, cells: pa.Table) -> Rows:
+def _surplus(flows: Edges, cells: pa.Table) -> Rows:
     """Edges above a gravity model: ln flow by least squares on ln strength out, ln strength in and ln distance."""
     sums = [np.bincount(end, flows.flow, len(cells))[end] for end in (flows.origin, flows.destination)]
     columns = np.stack([np.ones(len(flows.flow)), *map(np.log, sums), _log_kilometres(flows, cells)], axis=1)

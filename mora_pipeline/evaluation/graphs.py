@@ -30,7 +30,7 @@ def random_share(edges: Edges, share: float, seed: int) -> Edges:
 
 def at_least(edges: Edges, flow: float) -> Edges:
     """Flows of a minimum and more; may be none."""
-    return _rows(edges, np.flatnonzero(edges.flow >= flow))
+    return chosen_edges(edges, np.flatnonzero(edges.flow >= flow))
 
 
 def median_flow(edges: Edges) -> float:
@@ -97,7 +97,7 @@ def _first_of_each(edges: Edges, order: npt.NDArray[np.integer], share: float) -
     # The tiny subtraction keeps 0.1 · 30 from being 4.
     kept = np.maximum(1, np.ceil(share * degrees - 1e-9))
     rank = np.arange(len(origin)) - np.repeat(starts, degrees)
-    return _rows(edges, np.sort(order[rank < np.repeat(kept, degrees)]))
+    return chosen_edges(edges, np.sort(order[rank < np.repeat(kept, degrees)]))
 
 
 def _ordered(edges: Edges) -> tuple[npt.NDArray[Any], ...]:
@@ -105,5 +105,6 @@ def _ordered(edges: Edges) -> tuple[npt.NDArray[Any], ...]:
     return edges.origin[order], edges.destination[order], edges.flow[order]
 
 
-def _rows(edges: Edges, rows: npt.NDArray[np.integer]) -> Edges:
+def chosen_edges(edges: Edges, rows: npt.NDArray[np.integer]) -> Edges:
+    """Some of the edges, by their rows."""
     return Edges(edges.origin[rows], edges.destination[rows], edges.flow[rows])

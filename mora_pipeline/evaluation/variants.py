@@ -100,6 +100,8 @@ def train_variant(
 
 def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters) -> Vectors:
     """What the node table starts from, float32 [N, dimension]."""
+    from mora_pipeline.training.device import training_device
+
     num_cells = len(inputs.cells)
     if variant.start == "random":
         drawn = np.random.default_rng(parameters.seed).uniform(-0.5, 0.5, (num_cells, variant.dimension))
@@ -107,8 +109,6 @@ def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters) -> Ve
     if variant.line is None and variant.dimension == DIMENSION:
         return np.asarray(inputs.dataset("line_vectors").vectors, dtype=np.float32)
     edges = variant.line or inputs.edges
-
-    from mora_pipeline.training.device import training_device
 
     def train() -> Vectors:
         from mora_pipeline.training.line import train_line

@@ -1,7 +1,5 @@
 """Hex2Vec: what it is trained on are the region's own counts, and neighbours come out alike."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -16,6 +14,7 @@ from mora_pipeline.evaluation.methods import Inputs, make_methods
 from mora_pipeline.evaluation.methods.hex2vec import _Near, category_counts, trained_on_counts
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
+from tests.evaluation.methods.processes import printed_in_two_processes
 
 COLUMNS = {"latitude": "lat", "longitude": "lon", "category": "category", "count": "count"}
 
@@ -106,13 +105,7 @@ def test_another_process_gives_the_same_vectors() -> None:
         "counts = np.random.default_rng(0).poisson(3, (len(cells), 4)).astype(np.float32)\n"
         "print(hashlib.sha256(trained_on_counts(cells, counts)).hexdigest())"
     )
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(found) == 1
+    assert len(printed_in_two_processes(script)) == 1
 
 
 def test_scattered_cells_are_refused() -> None:

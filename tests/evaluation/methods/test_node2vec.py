@@ -1,7 +1,5 @@
 """node2vec: walks go where the flows go, and the skip-gram puts together who is walked together."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -14,6 +12,7 @@ from mora_pipeline.evaluation.methods.node2vec import LENGTH, WALKS, Walks, skip
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.schemas import Edges
+from tests.evaluation.methods.processes import printed_in_two_processes
 
 
 def two_towns(size: int = 30) -> Edges:
@@ -77,13 +76,7 @@ def test_another_process_gives_the_same_vectors() -> None:
         "graph = Edges(np.arange(40), np.arange(40) * 7 % 41, np.arange(40) + 1.0)\n"
         "print(hashlib.sha256(skip_gram(Walks(graph, 41))).hexdigest())"
     )
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(found) == 1
+    assert len(printed_in_two_processes(script)) == 1
 
 
 def test_the_region_is_walked_along_its_sampled_graph(
