@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -29,18 +29,19 @@ class Verdict:
     compared: int = 0
 
 
-def mean_scores(benchmark: pa.Table, method: str) -> dict[str, float]:
+def mean_scores(benchmark: pa.Table, method: str, leaks: Collection[str] = ()) -> dict[str, float]:
     """A method's R², averaged over seeds.
 
     Args:
         benchmark: `schemas.BENCHMARK`; rows without a score are left out.
+        leaks: tasks to leave out, since their label may leak from the inputs.
 
     Returns:
         R² by ``task|split|model``.
     """
     found: dict[str, list[float]] = defaultdict(list)
     for row in benchmark.to_pylist():
-        if row["method"] == method and row["r2"] is not None:
+        if row["method"] == method and row["r2"] is not None and row["task"] not in leaks:
             found[f"{row['task']}|{row['split']}|{row['model']}"].append(row["r2"])
     return {name: fmean(values) for name, values in sorted(found.items())}
 

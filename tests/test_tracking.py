@@ -130,6 +130,7 @@ def test_scores_are_means_over_seeds_of_what_was_scored() -> None:
     ]
     table = pa.Table.from_pylist([{**row, "rmse": None} for row in rows], schema=schemas.BENCHMARK)
     assert mean_scores(table, "distilled") == {"a|random|ridge": pytest.approx(0.3)}
+    assert mean_scores(table, "distilled", leaks={"a"}) == {}
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,13 @@ def _judged(
     from mora_pipeline.evaluation.trials import make_trials
 
     told = config.benchmark()
-    trials = [make_trials(task, told) for task in checked_tasks(inputs, told)]
+    judging = [task for task in checked_tasks(inputs, told) if not task.leaks_allowed]
+    if not judging:
+        raise UserError(
+            f"Every task of '{work.region}' may leak from the inputs (leaks: allowed in region.yaml), so no ablation "
+            "can be judged: add a task whose label is no input."
+        )
+    trials = [make_trials(task, told) for task in judging]
     drawn = Resamples([trial for each in trials for trial in each], told.resamples)
     tables, resampled = [], {}
     for variant in chosen:

@@ -129,6 +129,7 @@ def report_data(work: Step, found: "Judged", facts: Mapping[str, Any], embedding
 def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"]) -> dict[str, Any]:
     """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries that judged."""
     from mora_pipeline.evaluation.graphs import pieces
+    from mora_pipeline.evaluation.labels import label_digests
     from mora_pipeline.evaluation.report.provenance import provenance
 
     encoder, (count, largest) = work.inputs.get("distilled_encoder"), pieces(own.edges, len(own.cells))
@@ -146,6 +147,7 @@ def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "
         "modalities": {name: item.kind for name, item in work.config.modalities.items()} or "none",
         "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
         "versions": versions,
+        "label files, SHA-256": label_digests(work.config),
         **({"not transferred from": found.not_transferred} if found.not_transferred else {}),
         **provenance(),
     }

@@ -1,7 +1,7 @@
 """The champion: which version of `mora_<region>` serves.
 
 Source: `benchmark` and the registered version of `distilled_encoder`. The alias `champion` moves to the new version
-only if its mean R², over what both were scored on, is not worse than the champion's.
+only if its mean R², over what both were scored on and may not leak, is not worse than the champion's.
 """
 
 import dagster as dg
@@ -30,6 +30,7 @@ class ChampionConfig(dg.Config):
 def champion(
     context: dg.AssetExecutionContext, config: ChampionConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
+    from mora_pipeline.evaluation.report.task_part import leaking
     from mora_pipeline.promotion import CHAMPION, mean_scores, promote
     from mora_pipeline.tracking import connect
 
@@ -42,7 +43,8 @@ def champion(
             )
         model, version = f"mora_{work.region}", str(encoder.details["model_version"])
         client = connect(tracking.settings(work.home))
-        verdict = promote(client, model, version, mean_scores(benchmark.table(), config.method), config.tolerance)
+        scores = mean_scores(benchmark.table(), config.method, leaking(benchmark.details.get("tasks", {})))
+        verdict = promote(client, model, version, scores, config.tolerance)
         current = client.get_model_version_by_alias(model, CHAMPION).version
         return dg.MaterializeResult(
             metadata={

@@ -119,20 +119,19 @@ def _transfer_trials(
     tasks: Sequence[Task], source: Inputs, inputs: Inputs, parameters: BenchmarkParameters
 ) -> list[list[Trial]]:
     known = {task.name: task for task in checked_tasks(source, parameters)}
-    there = [
-        replace(known[task.name], refused=_differently(task.name, inputs, source) or known[task.name].refused)
+    pairs = [
+        (task, replace(there, refused=_differently(task.name, inputs, source) or there.refused))
         for task in tasks
-        if task.name in known
+        if (there := known.get(task.name))
     ]
-    resolution = min(one.reader.config.resolution for one in (inputs, source))
-    ground = (parents(inputs.cells, resolution), parents(source.cells, resolution))
-    trials = transfer_trials(tasks, there, ground, source.reader.region, parameters)
-    if not trials:
+    if not pairs:
         raise UserError(
             f"benchmark: '{source.reader.region}' and '{inputs.reader.region}' share no task: they need one of the "
             "same name."
         )
-    return trials
+    resolution = min(one.reader.config.resolution for one in (inputs, source))
+    ground = (parents(inputs.cells, resolution), parents(source.cells, resolution))
+    return transfer_trials(pairs, ground, source.reader.region, parameters)
 
 
 def _differently(name: str, inputs: Inputs, source: Inputs) -> str | None:

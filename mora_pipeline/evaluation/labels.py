@@ -1,5 +1,6 @@
 """Reads the files of labels: columns by role, ids as text, places and coordinates as rows of `cells`."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def read_roles(config: RegionConfig, key: str, path: str, roles: Mapping[str, st
     wanted = {role: column for role, column in roles.items() if column is not None}
     files = Checker(config).columns(key, f"{key}.path", path, dict(wanted))
     return pd.concat([_read_file(file.path, file.format, wanted) for file in files], ignore_index=True)
+
+
+def label_digests(config: RegionConfig) -> dict[str, str]:
+    """The first 16 hex digits of the SHA-256 of each task's files, one after another, by their path in region.yaml."""
+    found: dict[str, str] = {}
+    for path in sorted({task.path for task in config.tasks.values()}):
+        digest = hashlib.sha256()
+        for file in config.files(path):
+            with file.open("rb") as opened:
+                while block := opened.read(1 << 20):
+                    digest.update(block)
+        found[path] = digest.hexdigest()[:16]
+    return found
 
 
 def _read_file(path: Path, kind: str, roles: Mapping[str, str]) -> pd.DataFrame:

@@ -14,23 +14,22 @@ from mora_pipeline.evaluation.trials import FROM, Trial, no_tree
 
 
 def transfer_trials(
-    here: Sequence[Task], there: Sequence[Task], ground: tuple[Rows, Rows], region: str, parameters: BenchmarkParameters
+    pairs: Sequence[tuple[Task, Task]], ground: tuple[Rows, Rows], region: str, parameters: BenchmarkParameters
 ) -> list[list[Trial]]:
-    """For each task that both regions have by name: fit on the labels there, test on all here.
+    """For each pair of one task in two regions: fit on the labels there, test on all here.
 
     Labels there that lie in a block with a tested label are not fitted: where regions overlap, a model would only
     look up what it is asked. The trials' tasks hold the labels of both regions, here first, over the cells of both,
     as `stacked` has them.
 
     Args:
+        pairs: the task here, and there.
         ground: the block of each cell, int64 [N] here and [M] there, of one size in both regions.
         region: name of the region that is fitted.
     """
-    known = {task.name: task for task in there}
     return [
-        [_trial(task, known[task.name], ground, f"{FROM}{region}", model, parameters) for model in (BOOSTING, PROBE)]
-        for task in here
-        if task.name in known
+        [_trial(here, there, ground, f"{FROM}{region}", model, parameters) for model in (BOOSTING, PROBE)]
+        for here, there in pairs
     ]
 
 

@@ -1,5 +1,6 @@
 """The assets `benchmark` and `ablations` on a small lake: what they publish, and what MLflow keeps."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from mora_pipeline.registry import Registry
 from mora_pipeline.tracking import TrackingSettings, connect
 from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
+AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
+INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}
 SETTINGS = {
     "benchmark": {"trees": 10, "short_trees": 10, "seeds": [42], "folds": 3, "resamples": 100},
     "ablations": {"families": ["layers"], "layers": [1], "alignment_epochs": 2, "seeds": [42]},
@@ -49,10 +52,9 @@ def home(
     frame.assign(age_young=0.3, age_old=0.7).to_csv(tmp_path / "ages.csv", index=False)
     income = 1000 * frame["lat"] + np.random.default_rng(0).normal(size=len(frame))
     frame.assign(income=income).to_csv(tmp_path / "labels.csv", index=False)
-    ages = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
     config = region(
-        {"income": {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}},
-        modalities={"ages": ages},
+        {"income": INCOME},
+        modalities={"ages": AGES},
         published={"source": "a paper", "scores": {"Other": {"income": 0.5}}},
     )
     Registry(tmp_path).add(config.file)
@@ -90,6 +92,8 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert details["facts"]["libraries"]["lightgbm"]
     assert details["tasks"]["income"].items() >= {"labels": 217, "dropped": {}, "leaks_allowed": False}.items()
     assert details["tasks"]["income"]["blocks"] > 1
+    expected = hashlib.sha256((home / "labels.csv").read_bytes()).hexdigest()[:16]
+    assert details["facts"]["label files, SHA-256"] == {"labels.csv": expected}
     assert details["facts"]["versions"]["embeddings"] == made["benchmark"].inputs["embeddings"]
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
@@ -151,6 +155,16 @@ def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path) -> No
     runs = client.search_runs([experiment.experiment_id])
     assert {run.data.params["variant"] for run in runs} == {"base", "layers: 1"}
     assert all("seconds" in run.data.metrics for run in runs)
+
+
+def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
+    leaking = {**INCOME, "leaks": "allowed"}
+    region({"income": INCOME, "leaked": leaking}, modalities={"ages": AGES})
+    assert materialized(home, ablations).success
+    assert set(Lake(home / "lake").read("ablations", "test_city").table()["task"].to_pylist()) == {"income"}
+    region({"leaked": leaking}, modalities={"ages": AGES})
+    with pytest.raises(dg.Failure, match="Every task of 'test_city' may leak"):
+        materialized(home, ablations)
 
 
 def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

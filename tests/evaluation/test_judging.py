@@ -136,6 +136,9 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
     alone = parameters.model_copy(update={"methods": ["mora"]})
     with pytest.raises(UserError, match="share no method"):
         judge(make_inputs(config, lake), alone, sources)
+    renamed = region({"wage": INCOME}, modalities={"ages": AGES})
+    with pytest.raises(UserError, match="'other_city' and 'test_city' share no task"):
+        judge(make_inputs(renamed, lake, 0), parameters, sources)
 
 
 def test_a_protocol_that_tries_nothing_is_no_empty_benchmark(

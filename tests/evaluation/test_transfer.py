@@ -32,7 +32,7 @@ def regions(make_task: Make) -> tuple[np.ndarray, np.ndarray, Task, Task]:
 
 def test_it_is_what_a_model_fitted_there_predicts_here(regions: tuple[np.ndarray, np.ndarray, Task, Task]) -> None:
     here, there, task, source = regions
-    trials = transfer_trials([task], [source], APART, "other", QUICK)
+    trials = transfer_trials([(task, source)], APART, "other", QUICK)
     scores = scores_table(run_trials({"m": stacked(here, there)}, trials, QUICK)).to_pylist()
     assert {(row["split"], row["n"]) for row in scores} == {("from_other", 150)}
     plain = LGBMRegressor(
@@ -46,15 +46,12 @@ def test_it_is_what_a_model_fitted_there_predicts_here(regions: tuple[np.ndarray
     assert found["ridge"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_tasks_pair_by_name_and_what_cannot_be_fitted_says_why(
-    make_task: Make, regions: tuple[np.ndarray, np.ndarray, Task, Task]
-) -> None:
+def test_what_cannot_be_fitted_says_why(make_task: Make, regions: tuple[np.ndarray, np.ndarray, Task, Task]) -> None:
     _, __, task, source = regions
-    assert transfer_trials([task], [make_task(source.target, name="rent")], APART, "other", QUICK) == []
     few = make_task(np.arange(30.0), name="income")
     refused = replace(source, refused="the label leaks")
     for there, reason in ((few, "30 rows to fit"), (refused, "in other, the label leaks")):
-        boosted, _ = transfer_trials([task], [there], APART, "other", QUICK)[0]
+        boosted, _ = transfer_trials([(task, there)], APART, "other", QUICK)[0]
         assert boosted.skipped is not None
         assert reason in boosted.skipped
         assert boosted.folds == []
@@ -64,11 +61,11 @@ def test_no_label_is_fitted_where_one_is_tested(regions: tuple[np.ndarray, np.nd
     """Regions may overlap: there the answer could be looked up."""
     _, __, task, source = regions
     blocks = np.arange(400) // 100
-    boosted, probe = transfer_trials([task], [source], (np.full(150, 2), blocks), "other", QUICK)[0]
+    boosted, probe = transfer_trials([(task, source)], (np.full(150, 2), blocks), "other", QUICK)[0]
     for trial in (boosted, probe):
         ((fitted, tested),) = trial.folds
         assert sorted(blocks[fitted - 150]) == [0] * 100 + [1] * 100 + [3] * 100
         assert len(tested) == 150
-    everywhere = transfer_trials([task], [source], (np.arange(150) % 4, blocks), "other", QUICK)[0][0]
+    everywhere = transfer_trials([(task, source)], (np.arange(150) % 4, blocks), "other", QUICK)[0][0]
     assert everywhere.skipped is not None
     assert "400 more lie where labels are tested" in everywhere.skipped
