@@ -330,17 +330,28 @@ def test_a_second_run_of_a_region_is_refused_while_the_first_works(mora: Mora, t
     assert mora("materialize", "town", "--select", "raw_files").exit_code == 0
 
 
-def test_an_interrupted_run_is_recorded_as_cancelled(mora: Mora, town: Path, mora_home: Path) -> None:
-    """Ctrl-C reaches `mora` alone: the run's process is in a group of its own, and must end all the same."""
+@pytest.mark.parametrize(("sent", "in_background"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_an_interrupted_run_is_recorded_as_cancelled(
+    mora: Mora, town: Path, mora_home: Path, sent: signal.Signals, in_background: bool
+) -> None:
+    """Ctrl-C reaches `mora` alone: the run's process is in a group of its own, and must end all the same.
+
+    What a script starts with `&` ignores Ctrl-C, but not `kill`.
+    """
     import dagster as dg
 
     mora("region", "add", town)
     # Spark takes longer to start than a signal to arrive, however busy the machine is.
     command = [sys.executable, "-m", "mora_pipeline.cli", "materialize", "town", "--select", "raw_files,edges"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_background else None  # a child inherits it
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     process.stdout.readline()  # the run has been started
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     assert process.wait(timeout=90) == 1
     with dg.DagsterInstance.get() as instance:
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]

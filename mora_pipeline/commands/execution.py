@@ -112,12 +112,15 @@ def _refuse_second_run(instance: "DagsterInstance", region: str) -> None:
 def region_run(
     instance: "DagsterInstance", region: str, select: str | None, run_config: Mapping[str, Any], name: str = MAIN_JOB
 ) -> Iterator[RunningRegion]:
-    """A started run (see `start_run`) that does not outlive the block: an interrupt cancels it."""
+    """A started run (see `start_run`) that does not outlive the block: an interrupt or SIGTERM cancels it."""
     running = start_run(instance, region, select, run_config, name)
+    # Dagster gives SIGTERM the handler of SIGINT, which a shell's `&` and nohup have set to "ignore".
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield running
     finally:
         end_run(instance, running)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def follow(instance: "DagsterInstance", running: RunningRegion) -> Iterator["EventLogEntry"]:

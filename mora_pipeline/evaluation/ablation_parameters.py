@@ -16,6 +16,9 @@ class AblationParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     families: list[str] = Field(default=[], description=f"Of {', '.join(FAMILIES)}; none given: all.")
+    variants: list[str] = Field(
+        default=[], description="Variants of the families by name, as the table shows them; none given: all."
+    )
     alignment_epochs: int = Field(100, ge=1, description="Epochs of every variant, at most.")
     dimensions: list[int] = Field(
         default=[32, 64, 256, 512], description="Dimensions beside 128; all of them train LINE anew, and so does 128."

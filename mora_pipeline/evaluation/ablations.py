@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from mora_pipeline.errors import UserError
 from mora_pipeline.evaluation.ablation_parameters import FAMILIES, AblationParameters
 from mora_pipeline.evaluation.methods.interface import Inputs
 from mora_pipeline.evaluation.published_effects import ANCHOR, RANDOM, SAMPLING, TOP, WITHOUT
@@ -22,6 +23,9 @@ def variants(inputs: Inputs, parameters: AblationParameters) -> list[Variant]:
     """The method as it is, then one change at a time, family by family.
 
     What the region has no data for is left out, and so is a graph that is the published one.
+
+    Raises:
+        UserError: if a variant is asked for by name that is none of the families'.
     """
     from mora_pipeline.evaluation.graphs import same_edges
     from mora_pipeline.reading import edge_rows
@@ -34,7 +38,13 @@ def variants(inputs: Inputs, parameters: AblationParameters) -> list[Variant]:
             for variant in _MAKERS[family](inputs, parameters)
             if variant.graph is None or variant.line is not None or not same_edges(variant.graph, published)
         ]
-    return found
+    asked = set(parameters.variants)
+    if unknown := sorted(asked - {variant.name for variant in found}):
+        names = ", ".join(f"'{variant.name}'" for variant in found)
+        raise UserError(
+            f"ablations: there is no variant '{unknown[0]}' in '{inputs.reader.region}'. There are {names}."
+        )
+    return [variant for variant in found if not asked or variant.name in {BASE, *asked}]
 
 
 def base_graph(inputs: Inputs) -> str:

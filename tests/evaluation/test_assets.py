@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -30,7 +31,13 @@ AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "a
 INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}
 SETTINGS = {
     "benchmark": {"trees": 10, "short_trees": 10, "seeds": [42], "folds": 3, "resamples": 100},
-    "ablations": {"families": ["layers"], "layers": [1], "alignment_epochs": 2, "seeds": [42]},
+    "ablations": {
+        "families": ["layers"],
+        "variants": ["layers: 1"],
+        "layers": [1, 3],
+        "alignment_epochs": 2,
+        "seeds": [42],
+    },
 }
 
 
@@ -65,7 +72,7 @@ def home(
     return tmp_path
 
 
-def materialized(home: Path, asset: dg.AssetsDefinition, **changed: int) -> dg.ExecuteInProcessResult:
+def materialized(home: Path, asset: dg.AssetsDefinition, **changed: Any) -> dg.ExecuteInProcessResult:
     name = asset.key.to_user_string()
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("regions", ["test_city"])
@@ -165,6 +172,11 @@ def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Call
     region({"leaked": leaking}, modalities={"ages": AGES})
     with pytest.raises(dg.Failure, match="Every task of 'test_city' may leak"):
         materialized(home, ablations)
+
+
+def test_an_unknown_variant_is_told_which_there_are(home: Path) -> None:
+    with pytest.raises(dg.Failure, match=r"there is no variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
+        materialized(home, ablations, variants=["layers: 7"])
 
 
 def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
