@@ -15,6 +15,7 @@ from mora_pipeline.defs.benchmark import inputs_of, log_scores, scored_trials
 from mora_pipeline.defs.checks import by_name, result
 from mora_pipeline.defs.metadata import column_schema
 from mora_pipeline.defs.partitions import regions
+from mora_pipeline.defs.progress import log_progress
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.errors import UserError
@@ -84,7 +85,8 @@ def _judged(
     trials = [make_trials(task, told) for task in judging]
     drawn = Resamples([trial for each in trials for trial in each], told.resamples)
     tables, resampled = [], {}
-    for variant in chosen:
+    for number, variant in enumerate(chosen, 1):
+        work.context.log.info(f"{variant.name}: variant {number} of {len(chosen)}")
         rows, records = _variant(work, inputs, trials, variant, config, tracking)
         tables.append(rows)
         resampled[variant.name] = replicates(records, drawn)  # small, unlike the predictions of all variants
@@ -105,11 +107,16 @@ def _variant(
     from mora_pipeline.evaluation.protocol import run_trials, scores_table
     from mora_pipeline.evaluation.variants import train_variant
 
+    epochs, fits = (log_progress(work.context, f"{variant.name}, {what}") for what in ("epochs", "fits"))
+
+    def tell(epoch: dict[str, float]) -> None:
+        epochs(round(epoch["epoch"]), config.alignment_epochs, epoch["train_loss"])
+
     told: dict[str, Any] = {"variant": variant.name, "family": variant.family, **config.model_dump()}
     with tracking.run(work, told) as run:
-        found = train_variant(inputs, variant, config.alignment(), config.line())
+        found = train_variant(inputs, variant, config.alignment(), config.line(), tell)
         kept = KeptArrays(work.home / "cache" / "scores")
-        records = run_trials({"mora": found.vectors}, trials, config.benchmark(), kept=kept)
+        records = run_trials({"mora": found.vectors}, trials, config.benchmark(), fits, kept)
         scores = scores_table(records)
         log_scores(run, scores)
         run.metrics({"seconds": found.seconds})

@@ -1,7 +1,7 @@
 """One training run with something changed, such as its graph, its anchor, its dimension or its seed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,6 +62,7 @@ def train_variant(
     variant: Variant,
     alignment: AlignmentParameters | None = None,
     line: LineParameters | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Trained:
     """Train a variant, or take the vectors that an earlier run kept for the same data and settings.
 
@@ -69,6 +70,7 @@ def train_variant(
         inputs: the region's; vectors are kept in its cache.
         alignment: common settings of all variants; default: the method's.
         line: settings of LINE, where a variant trains its own; its seed also draws a random start.
+        on_epoch: see `train_alignment`; not called where the vectors were kept.
     """
     from mora_pipeline.training.device import training_device
 
@@ -91,7 +93,7 @@ def train_variant(
         from mora_pipeline.training.trainer import train_alignment
 
         matrix = symmetrise_and_normalise(graph.origin, graph.destination, graph.flow, len(cells))
-        return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment).embeddings
+        return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment, on_epoch).embeddings
 
     device = str(training_device(alignment.device, "alignment"))
     vectors = kept_or_trained(inputs.cache, arrays, told, train, device)

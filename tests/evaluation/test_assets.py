@@ -148,8 +148,11 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
         from_lake(lake, region({}))
 
 
-def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path) -> None:
+def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert materialized(home, ablations).success
+    shown = capfd.readouterr().err
+    for line in ("layers: 1: variant 2 of 2", "layers: 1, epochs: 2 of 2, loss ", "layers: 1, fits: 6 of 6 ("):
+        assert line in shown
     table = Lake(home / "lake").read("ablations", "test_city").table()
     assert base_graph_of(table) == "top 30 %"
     found = table.to_pandas()
@@ -183,9 +186,9 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
     told: list[tuple[int, int]] = []
 
     def watched(
-        inputs: Inputs, variant: Variant, alignment: AlignmentParameters, line: LineParameters | None = None
+        inputs: Inputs, variant: Variant, alignment: AlignmentParameters, line: LineParameters, _: object
     ) -> Trained:
-        told.append((alignment.seed, (line or LineParameters()).seed))
+        told.append((alignment.seed, line.seed))
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
     monkeypatch.setattr("mora_pipeline.evaluation.variants.train_variant", watched)

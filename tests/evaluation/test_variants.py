@@ -30,9 +30,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     seen: list[dict[str, Any]] = []
     train = trainer.train_alignment
 
-    def watched(adjacency: Any, vectors: Any, modalities: Any, parameters: Any) -> Any:
+    def watched(adjacency: Any, vectors: Any, modalities: Any, parameters: Any, on_epoch: Any = None) -> Any:
         seen.append({"edges": len(adjacency.values), "start": vectors, "modalities": modalities, "told": parameters})
-        return train(adjacency, vectors, modalities, parameters)
+        return train(adjacency, vectors, modalities, parameters, on_epoch)
 
     monkeypatch.setattr(trainer, "train_alignment", watched)
     return seen
