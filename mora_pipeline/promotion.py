@@ -80,7 +80,7 @@ def promote(
     from mlflow import MlflowException
 
     if not scores:  # such a tag would leave nothing to compare the next candidate with
-        return Verdict(False, "The benchmark did not judge the distilled encoder, so the champion stays.")
+        return Verdict(False, "The benchmark has no score of the model on a task whose label may not leak: no change.")
     try:
         client.set_model_version_tag(model, version, SCORES, json.dumps(scores))
     except MlflowException as error:

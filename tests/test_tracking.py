@@ -175,5 +175,5 @@ def test_a_benchmark_without_the_model_leaves_the_champions_scores_to_compare_wi
         promote(client, "mora_tiny", version, {"a|random|ridge": score})
         unjudged = promote(client, "mora_tiny", version, {})
         assert not unjudged.promoted
-        assert "did not judge" in unjudged.reason
+        assert "has no score of the model" in unjudged.reason
     assert str(client.get_model_version_by_alias("mora_tiny", CHAMPION).version) == "2"

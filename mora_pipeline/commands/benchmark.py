@@ -67,6 +67,7 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
     Examples:
       mora ablate us_counties
       mora ablate us_east --set "families=[graph, anchor]" --set alignment_epochs=50
+      mora ablate us_east --set "families=[graph]" --set 'variants=["graph: neighbours"]'
     """
     from mora_pipeline.commands.materialize import run_region
     from mora_pipeline.evaluation.report.ablation_part import ablation_markdown

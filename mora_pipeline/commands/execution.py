@@ -113,14 +113,18 @@ def region_run(
     instance: "DagsterInstance", region: str, select: str | None, run_config: Mapping[str, Any], name: str = MAIN_JOB
 ) -> Iterator[RunningRegion]:
     """A started run (see `start_run`) that does not outlive the block: an interrupt or SIGTERM cancels it."""
+    before = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     running = start_run(instance, region, select, run_config, name)
-    # Dagster gives SIGTERM the handler of SIGINT, which a shell's `&` and nohup have set to "ignore".
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        # Dagster has just given SIGTERM the handler of SIGINT, which a script's `&` has set to "ignore".
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         yield running
     finally:
-        end_run(instance, running)
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off the end
+        try:
+            end_run(instance, running)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def follow(instance: "DagsterInstance", running: RunningRegion) -> Iterator["EventLogEntry"]:

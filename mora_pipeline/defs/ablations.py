@@ -54,6 +54,11 @@ def ablations(
             raise UserError(
                 f"region.yaml of '{work.region}' has no tasks, so nothing can be ablated: add some under 'tasks'."
             )
+        if all(task.leaks == "allowed" for task in work.config.tasks.values()):
+            raise UserError(
+                f"Every task of '{work.region}' may leak from the inputs (leaks: allowed in region.yaml), so no "
+                "ablation can be judged: add a task whose label is no input."
+            )
         inputs = inputs_of(work, BenchmarkParameters().raw_components)
         chosen = variants(inputs, config)
         table = _judged(work, inputs, chosen, config, tracking)
@@ -76,13 +81,7 @@ def _judged(
     from mora_pipeline.evaluation.trials import make_trials
 
     told = config.benchmark()
-    judging = [task for task in checked_tasks(inputs, told) if not task.leaks_allowed]
-    if not judging:
-        raise UserError(
-            f"Every task of '{work.region}' may leak from the inputs (leaks: allowed in region.yaml), so no ablation "
-            "can be judged: add a task whose label is no input."
-        )
-    trials = [make_trials(task, told) for task in judging]
+    trials = [make_trials(task, told) for task in checked_tasks(inputs, told) if not task.leaks_allowed]
     drawn = Resamples([trial for each in trials for trial in each], told.resamples)
     tables, resampled = [], {}
     for number, variant in enumerate(chosen, 1):

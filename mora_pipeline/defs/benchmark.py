@@ -51,12 +51,16 @@ def benchmark(
 ) -> dg.MaterializeResult:
     from mora_pipeline.evaluation.judging import judge
     from mora_pipeline.evaluation.kept_scores import KeptArrays
+    from mora_pipeline.evaluation.labels import label_digests
     from mora_pipeline.evaluation.report import markdown_report, write_report
 
     with step(context, lake) as work:
         inputs = inputs_of(work, config.raw_components)
         sources = {name: other_inputs(work, lake, name) for name in config.transfer_from}
         kept = KeptArrays(work.home / "cache" / "scores")
+        labels = label_digests(work.config)
+        for name, source in sources.items():
+            labels |= {f"{name}/{path}": digest for path, digest in label_digests(source.reader.config).items()}
         found = judge(inputs, config, sources, log_progress(context, "fits"), kept)
         for cache in (kept, KeptArrays(inputs.cache)):
             cache.forget()
@@ -66,7 +70,7 @@ def benchmark(
             drafts[name].write(table)
         drafts["benchmark"].write(found.scores)
         told = found.parameters.model_dump(mode="json")
-        data = report_data(work, found, facts_of(work, inputs, found, sources), embeddings)
+        data = report_data(work, found, facts_of(work, inputs, found, sources, labels), embeddings)
         with tracking.run(work, told) as run:
             page = write_report(drafts["report"].path, data)
             log_scores(run, found.scores)
@@ -126,10 +130,15 @@ def report_data(work: Step, found: "Judged", facts: Mapping[str, Any], embedding
     )
 
 
-def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"]) -> dict[str, Any]:
-    """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries that judged."""
+def facts_of(
+    work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries that judged.
+
+    Args:
+        labels: digest of each task's labels, read before they were judged.
+    """
     from mora_pipeline.evaluation.graphs import pieces
-    from mora_pipeline.evaluation.labels import label_digests
     from mora_pipeline.evaluation.report.provenance import provenance
 
     encoder, (count, largest) = work.inputs.get("distilled_encoder"), pieces(own.edges, len(own.cells))
@@ -147,7 +156,7 @@ def facts_of(work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "
         "modalities": {name: item.kind for name, item in work.config.modalities.items()} or "none",
         "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
         "versions": versions,
-        "label files, SHA-256": label_digests(work.config),
+        "labels, first 16 digits of SHA-256": dict(labels),
         **({"not transferred from": found.not_transferred} if found.not_transferred else {}),
         **provenance(),
     }

@@ -30,7 +30,7 @@ class ChampionConfig(dg.Config):
 def champion(
     context: dg.AssetExecutionContext, config: ChampionConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.evaluation.report.task_part import leaking
+    from mora_pipeline.evaluation.report.task_part import leaking, task_facts
     from mora_pipeline.promotion import CHAMPION, mean_scores, promote
     from mora_pipeline.tracking import connect
 
@@ -43,15 +43,16 @@ def champion(
             )
         model, version = f"mora_{work.region}", str(encoder.details["model_version"])
         client = connect(tracking.settings(work.home))
-        scores = mean_scores(benchmark.table(), config.method, leaking(benchmark.details.get("tasks", {})))
+        tasks = benchmark.details.get("tasks") or task_facts(work.config)  # a benchmark of before told none
+        scores = mean_scores(benchmark.table(), config.method, leaking(tasks))
         verdict = promote(client, model, version, scores, config.tolerance)
-        current = client.get_model_version_by_alias(model, CHAMPION).version
+        current = client.get_registered_model(model).aliases.get(CHAMPION)
         return dg.MaterializeResult(
             metadata={
                 "promoted": verdict.promoted,
                 "reason": verdict.reason,
                 "candidate": f"models:/{model}/{version}",
-                "champion": f"models:/{model}/{current}",
+                "champion": f"models:/{model}/{current}" if current else "none",
                 "candidate_r2": "none" if verdict.candidate_r2 is None else verdict.candidate_r2,
                 "champion_r2": "none" if verdict.champion_r2 is None else verdict.champion_r2,
                 "scores_compared": verdict.compared,

@@ -17,7 +17,7 @@ class AblationParameters(BaseModel):
 
     families: list[str] = Field(default=[], description=f"Of {', '.join(FAMILIES)}; none given: all.")
     variants: list[str] = Field(
-        default=[], description="Variants of the families by name, as the table shows them; none given: all."
+        default=[], description="Variants of the families by name, beside the base; none given: all."
     )
     alignment_epochs: int = Field(100, ge=1, description="Epochs of every variant, at most.")
     dimensions: list[int] = Field(

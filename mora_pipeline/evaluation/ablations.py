@@ -41,9 +41,7 @@ def variants(inputs: Inputs, parameters: AblationParameters) -> list[Variant]:
     asked = set(parameters.variants)
     if unknown := sorted(asked - {variant.name for variant in found}):
         names = ", ".join(f"'{variant.name}'" for variant in found)
-        raise UserError(
-            f"ablations: there is no variant '{unknown[0]}' in '{inputs.reader.region}'. There are {names}."
-        )
+        raise UserError(f"ablations.variants: no chosen family has a variant '{unknown[0]}'. There are {names}.")
     return [variant for variant in found if not asked or variant.name in {BASE, *asked}]
 
 

@@ -1,6 +1,7 @@
 """The assets `benchmark` and `ablations` on a small lake: what they publish, and what MLflow keeps."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from mora_pipeline import schemas
 from mora_pipeline.defs.ablations import ablations, every_variant_scored
 from mora_pipeline.defs.benchmark import benchmark
+from mora_pipeline.defs.champion import champion
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.errors import UserError
 from mora_pipeline.evaluation.methods import Inputs
@@ -22,6 +24,7 @@ from mora_pipeline.evaluation.report.ablation_part import ablation_markdown, bas
 from mora_pipeline.evaluation.report.data import from_lake
 from mora_pipeline.evaluation.variants import Trained, Variant
 from mora_pipeline.lake import Lake
+from mora_pipeline.promotion import SCORES
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.registry import Registry
 from mora_pipeline.tracking import TrackingSettings, connect
@@ -38,6 +41,7 @@ SETTINGS = {
         "alignment_epochs": 2,
         "seeds": [42],
     },
+    "champion": {},
 }
 
 
@@ -100,7 +104,7 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert details["tasks"]["income"].items() >= {"labels": 217, "dropped": {}, "leaks_allowed": False}.items()
     assert details["tasks"]["income"]["blocks"] > 1
     expected = hashlib.sha256((home / "labels.csv").read_bytes()).hexdigest()[:16]
-    assert details["facts"]["label files, SHA-256"] == {"labels.csv": expected}
+    assert details["facts"]["labels, first 16 digits of SHA-256"] == {"labels.csv": expected}
     assert details["facts"]["versions"]["embeddings"] == made["benchmark"].inputs["embeddings"]
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
@@ -151,7 +155,7 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
 def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert materialized(home, ablations).success
     shown = capfd.readouterr().err
-    for line in ("layers: 1: variant 2 of 2", "layers: 1, epochs: 2 of 2, loss ", "layers: 1, fits: 6 of 6 ("):
+    for line in ("layers: 1: variant 2 of 2", "layers: 1, epochs: 2 of 2, loss ", "layers: 1, fits: 5 of 5 ("):
         assert line in shown
     table = Lake(home / "lake").read("ablations", "test_city").table()
     assert base_graph_of(table) == "top 30 %"
@@ -177,8 +181,30 @@ def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Call
         materialized(home, ablations)
 
 
+def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
+    lake, leaking = Lake(home / "lake"), {**INCOME, "leaks": "allowed"}
+    draft = lake.begin("distilled_encoder", "test_city")
+    draft.write(lake.read("distilled_encoder", "test_city").table())
+    draft.publish({"model_version": "1"})
+    client = connect(TrackingSettings.of(home))
+    client.create_registered_model("mora_test_city")
+    client.create_model_version("mora_test_city", str(home))
+    told: dict[str, dict[str, Any]] = {}
+    for name, tasks in (("leaking", {"leaked": leaking}), ("both", {"income": INCOME, "leaked": leaking})):
+        region(tasks, modalities={"ages": AGES})
+        assert materialized(home, benchmark).success
+        done = materialized(home, champion)
+        (made,) = done.asset_materializations_for_node("champion")
+        told[name] = {key: made.metadata[key].value for key in ("promoted", "champion", "reason")}
+    assert told["leaking"]["champion"] == "none"
+    assert "no score of the model on a task whose label may not leak" in told["leaking"]["reason"]
+    assert told["both"]["promoted"]
+    scores = json.loads(client.get_model_version("mora_test_city", "1").tags[SCORES])
+    assert {name.split("|")[0] for name in scores} == {"income"}
+
+
 def test_an_unknown_variant_is_told_which_there_are(home: Path) -> None:
-    with pytest.raises(dg.Failure, match=r"there is no variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
+    with pytest.raises(dg.Failure, match=r"has a variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
         materialized(home, ablations, variants=["layers: 7"])
 
 
