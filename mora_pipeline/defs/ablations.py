@@ -106,16 +106,16 @@ def _variant(
     from mora_pipeline.evaluation.protocol import run_trials, scores_table
     from mora_pipeline.evaluation.variants import train_variant
 
-    epochs, fits = (log_progress(work.context, f"{variant.name}, {what}") for what in ("epochs", "fits"))
+    logs = {what: log_progress(work.context, f"{variant.name}, {what}") for what in ("edges drawn", "epochs", "fits")}
 
-    def tell(epoch: dict[str, float]) -> None:
-        epochs(round(epoch["epoch"]), config.alignment_epochs, epoch["train_loss"])
+    def tell(what: str, done: int, total: int, loss: float) -> None:
+        logs[what](done, total, loss)
 
     told: dict[str, Any] = {"variant": variant.name, "family": variant.family, **config.model_dump()}
     with tracking.run(work, told) as run:
         found = train_variant(inputs, variant, config.alignment(), config.line(), tell)
         kept = KeptArrays(work.home / "cache" / "scores")
-        records = run_trials({"mora": found.vectors}, trials, config.benchmark(), fits, kept)
+        records = run_trials({"mora": found.vectors}, trials, config.benchmark(), logs["fits"], kept)
         scores = scores_table(records)
         log_scores(run, scores)
         run.metrics({"seconds": found.seconds})

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mora_pipeline.training.alignment import Modality
 
 Vectors = npt.NDArray[np.float32]
+Progress = Callable[[str, int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def train_variant(
     variant: Variant,
     alignment: AlignmentParameters | None = None,
     line: LineParameters | None = None,
-    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    progress: Progress | None = None,
 ) -> Trained:
     """Train a variant, or take the vectors that an earlier run kept for the same data and settings.
 
@@ -70,7 +72,8 @@ def train_variant(
         inputs: the region's; vectors are kept in its cache.
         alignment: common settings of all variants; default: the method's.
         line: settings of LINE, where a variant trains its own; its seed also draws a random start.
-        on_epoch: see `train_alignment`; not called where the vectors were kept.
+        progress: called with what is counted (`edges drawn` of LINE, `epochs`), how many are done, how many there are
+            at most, and the loss; not where the vectors were kept.
     """
     from mora_pipeline.training.device import training_device
 
@@ -80,7 +83,7 @@ def train_variant(
     line = (line or LineParameters()).model_copy(update={**seed, "dimension": variant.dimension})
     cells = inputs.cells
     graph = variant.graph or edge_rows(inputs.reader.read("graph"), cells)
-    initial = _initial(inputs, variant, line)
+    initial = _initial(inputs, variant, line, progress)
     modalities = _modalities(inputs, variant, alignment.seed)
     arrays: dict[str, npt.NDArray[Any]] = {"origin": graph.origin, "destination": graph.destination, "flow": graph.flow}
     arrays["initial"] = initial
@@ -88,19 +91,23 @@ def train_variant(
         arrays |= {f"{one.name} vectors": one.vectors, f"{one.name} present": one.present}
     told = {"alignment": alignment.model_dump(mode="json"), "temperatures": {m.name: m.temperature for m in modalities}}
 
+    def tell(epoch: dict[str, float]) -> None:
+        if progress:
+            progress("epochs", round(epoch["epoch"]), alignment.maximum_epochs, epoch["train_loss"])
+
     def train() -> Vectors:
         from mora_pipeline.training.graph import Adjacency, symmetrise_and_normalise
         from mora_pipeline.training.trainer import train_alignment
 
         matrix = symmetrise_and_normalise(graph.origin, graph.destination, graph.flow, len(cells))
-        return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment, on_epoch).embeddings
+        return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment, tell).embeddings
 
     device = str(training_device(alignment.device, "alignment"))
     vectors = kept_or_trained(inputs.cache, arrays, told, train, device)
     return Trained(vectors, time.perf_counter() - started)
 
 
-def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters) -> Vectors:
+def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters, progress: Progress | None) -> Vectors:
     """What the node table starts from, float32 [N, dimension]."""
     from mora_pipeline.training.device import training_device
 
@@ -115,7 +122,8 @@ def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters) -> Ve
     def train() -> Vectors:
         from mora_pipeline.training.line import train_line
 
-        return train_line(edges.origin, edges.destination, edges.flow, num_cells, parameters)
+        tell = partial(progress, "edges drawn") if progress else None
+        return train_line(edges.origin, edges.destination, edges.flow, num_cells, parameters, tell)
 
     arrays = {"origin": edges.origin, "destination": edges.destination, "flow": edges.flow}
     told = {"line": parameters.model_dump(mode="json"), "cells": num_cells}
