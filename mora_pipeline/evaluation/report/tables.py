@@ -58,7 +58,9 @@ def split_title(split: str) -> str:
 def score_tables(
     benchmark: pa.Table, published: Published | None = None, leaks: Collection[str] = (), measure: str = R2
 ) -> list[ScoreTable]:
-    """The tables of a benchmark, the published protocol first. Several seeds: mean ± deviation.
+    """The tables of a benchmark, the published protocol first; none of a trial that no task has a score of.
+
+    Several seeds: mean ± deviation.
 
     Args:
         benchmark: `schemas.BENCHMARK`.
@@ -70,6 +72,8 @@ def score_tables(
     frame = frame.rename(columns={measure: "score"}).astype({"score": "float64"})
     tables = []
     for split, model, rows in sections(frame):
+        if rows["score"].isna().all():
+            continue
         others = published if split == PUBLISHED and measure == R2 else None
         title = f"{'R²' if measure == R2 else 'RMSE'}, {split_title(split)}, {MODELS[model]}"
         tables.append(_score_table(title, rows, others, leaks, measure))

@@ -150,6 +150,12 @@ def test_a_label_that_may_leak_is_marked_and_in_no_mean(data: ReportData) -> Non
     assert sum(text.startswith("‡ the label may leak") for text in texts) == 2  # below the tasks and below the scores
 
 
+def test_a_split_that_nothing_could_be_judged_on_is_no_table_of_dashes(data: ReportData) -> None:
+    none = data.scores.to_pandas().assign(split="few_shot_200", model="ridge", r2=np.nan, rmse=np.nan)
+    scores = pa.concat_tables([data.scores, pa.Table.from_pandas(none, schema=schemas.BENCHMARK, preserve_index=False)])
+    assert [table.title for table in score_tables(scores)] == [table.title for table in score_tables(data.scores)]
+
+
 def test_the_tasks_are_a_table(data: ReportData, tmp_path: Path) -> None:
     dropped = {"no label": 7, "outside the cells": 1}
     known = {**TASK, "weight": "<people>", "labels": 1200, "dropped": dropped, "blocks": 9}
