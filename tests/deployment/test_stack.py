@@ -17,7 +17,7 @@ import pytest
 from mora_pipeline.lake import Lake
 
 REGION = "demo_city"
-PATIENCE = 480  # seconds for the run; a machine with two free cores takes a quarter of it
+PATIENCE = 900  # seconds for the run; a machine with two free cores takes an eighth of it
 LAUNCH = """
 mutation ($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
