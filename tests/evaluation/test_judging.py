@@ -137,9 +137,8 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
     with pytest.raises(UserError, match="share no method"):
         judge(make_inputs(config, lake), alone, sources)
     more = region({"income": INCOME, "wage": INCOME}, modalities={"ages": AGES})
-    assert {row["task"] for row in judge(make_inputs(more, lake, 0), parameters, sources).scores.to_pylist()} == {
-        "income"
-    }
+    paired = judge(make_inputs(more, lake, 0), parameters, sources).scores
+    assert set(paired["task"].to_pylist()) == {"income"}
     renamed = region({"wage": INCOME}, modalities={"ages": AGES})
     with pytest.raises(UserError, match="'other_city' and 'test_city' share no task"):
         judge(make_inputs(renamed, lake, 0), parameters, sources)

@@ -96,11 +96,10 @@ def ablation_note(ablations: pa.Table) -> str:
         "cent of the base, and what the paper reports for China. The base is the region's graph and LINE vectors as "
         "published, aligned at the default settings. The neighbour graph, the graph rewired by chance, every dimension "
         "and what is marked so train LINE anew, at its default settings. The intervals are of the labelled places: "
-        "they are resampled as in the benchmark, the same ones for a variant and the base; the "
-        "vectors stay. Every variant was trained once, and no interval knows of other seeds. "
-        f"{_chance(ablations)} The verdict asks for the paper's sign, not its size: it holds if the whole interval "
-        "lies on the paper's side of 0, does not hold if it lies on the other side, and is undecided otherwise. “About "
-        "the same” holds if the whole interval lies "
+        "they are resampled as in the benchmark, the same ones for a variant and the base; the vectors stay. Every "
+        f"variant was trained once, and no interval knows of other seeds. {_chance(ablations)} The verdict asks for "
+        "the paper's sign, not its size: it holds if the whole interval lies on the paper's side of 0, does not hold "
+        "if it lies on the other side, and is undecided otherwise. “About the same” holds if the whole interval lies "
         f"within ±{SAME_WITHIN:g} %, and does not hold if it lies outside. {DERIVED}"
     )
 
