@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mora_pipeline.schemas import DIMENSION
-from mora_pipeline.training.alignment import Alignment, total_loss
-from mora_pipeline.training.inductive.states import Evidence, Vectors
+from mora_pipeline.contract.schemas import DIMENSION
+from mora_pipeline.presets.inductive.states import Evidence, Vectors
+from mora_pipeline.presets.paper.alignment import Alignment, total_loss
 
 HIDDEN, STEPS, BATCH, LEARNING_RATE, TEMPERATURE = 256, 400, 1024, 2e-3, 0.1
 

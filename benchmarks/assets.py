@@ -11,7 +11,7 @@ import json
 import dagster as dg
 
 from mora_pipeline.commands.execution import repository
-from mora_pipeline.instance import dagster_instance
+from mora_pipeline.commands.instance import dagster_instance
 
 
 def costs(instance: dg.DagsterInstance, region: str) -> dict[str, tuple[float, float]]:

@@ -21,21 +21,21 @@ import pyarrow as pa
 from benchmarks.aligned_encoder import aligned_vectors
 from benchmarks.encoder_scores import mean_scores, raw_vectors
 from benchmarks.manhattan import manhattan_scores
-from mora_pipeline.evaluation.graphs import chosen_edges
+from mora_pipeline.contract.schemas import CellVectors, Edges
+from mora_pipeline.contract.sphere import kilometres_between
+from mora_pipeline.evaluation.ablation.graphs import chosen_edges
+from mora_pipeline.evaluation.labels.tasks import Task, load_tasks
 from mora_pipeline.evaluation.methods.principal import principal_axes
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.tasks import Task, load_tasks
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Lake, mora_home
-from mora_pipeline.reading import RegionReader, edge_rows
-from mora_pipeline.registry import Registry
-from mora_pipeline.schemas import CellVectors, Edges
-from mora_pipeline.sphere import kilometres_between
-from mora_pipeline.training.inductive.flows import Floats
-from mora_pipeline.training.inductive.parameters import InductiveParameters
-from mora_pipeline.training.inductive.region import read_evidence, schema_of
-from mora_pipeline.training.inductive.relations import partners
-from mora_pipeline.training.inductive.states import Evidence, Vectors, fit_states
-from mora_pipeline.training.inductive.train import train_inductive
+from mora_pipeline.lake.reading import RegionReader, edge_rows
+from mora_pipeline.lake.registry import Registry
+from mora_pipeline.presets.inductive.flows import Floats
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.region import read_evidence, schema_of
+from mora_pipeline.presets.inductive.relations import partners
+from mora_pipeline.presets.inductive.states import Evidence, Vectors, fit_states
+from mora_pipeline.presets.inductive.train import train_inductive
 
 Rows = npt.NDArray[np.int64]
 NOTHING = {"flow_weight": 0.0, "partner_weight": 0.0, "neighbour_weight": 0.0}

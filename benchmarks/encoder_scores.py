@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import r_squared
-from mora_pipeline.evaluation.regressors import Floats, Regressor, lightgbm_regressor, linear_probe
-from mora_pipeline.evaluation.splits import Fold, blocked_folds, random_split
-from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.training.inductive.parameters import InductiveParameters
-from mora_pipeline.training.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, Evidence, Vectors, fit_states
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.regressors import Floats, Regressor, lightgbm_regressor, linear_probe
+from mora_pipeline.evaluation.protocol.run import r_squared
+from mora_pipeline.evaluation.protocol.splits import Fold, blocked_folds, random_split
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, Evidence, Vectors, fit_states
 
 THREADS = 2
 FOLDS, TEST_SHARE = 5, 0.2

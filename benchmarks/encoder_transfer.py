@@ -15,18 +15,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benchmarks.encoder_scores import raw_vectors, scores_elsewhere
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.tasks import load_tasks
+from mora_pipeline.contract.schemas import Edges
+from mora_pipeline.evaluation.labels.tasks import load_tasks
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Lake, mora_home
-from mora_pipeline.reading import RegionReader, edge_rows
-from mora_pipeline.registry import Registry
-from mora_pipeline.schemas import Edges
-from mora_pipeline.training.inductive.flows import flow_features
-from mora_pipeline.training.inductive.parameters import InductiveParameters
-from mora_pipeline.training.inductive.region import read_evidence, schema_of
-from mora_pipeline.training.inductive.relations import neighbours, partners
-from mora_pipeline.training.inductive.states import Evidence
-from mora_pipeline.training.inductive.train import train_inductive
+from mora_pipeline.lake.reading import RegionReader, edge_rows
+from mora_pipeline.lake.registry import Registry
+from mora_pipeline.presets.inductive.flows import flow_features
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.region import read_evidence, schema_of
+from mora_pipeline.presets.inductive.relations import neighbours, partners
+from mora_pipeline.presets.inductive.states import Evidence
+from mora_pipeline.presets.inductive.train import train_inductive
 
 Rows = npt.NDArray[np.int64]
 

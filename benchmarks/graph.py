@@ -33,7 +33,7 @@ def cells_of(files: list[Path]) -> npt.NDArray[np.int64]:
 
 def measure(folder: Path, cells_file: Path) -> dict[str, float]:
     """Read the graph once: seconds, entries, the process' peak and what it held before."""
-    from mora_pipeline.training.graph import load_adjacency
+    from mora_pipeline.presets.paper.graph import load_adjacency
 
     rows = sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
     cells, before, started = np.load(cells_file), held_bytes(), time.perf_counter()

@@ -20,11 +20,11 @@ from benchmarks.line_original import learn_originally
 from benchmarks.link_prediction import hold_out
 from benchmarks.measure import REPORTS, ROOT, held_bytes, machine, peak_bytes, run_alone, save_report
 from benchmarks.regions import Flows, load_flows
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import run_benchmark
-from mora_pipeline.evaluation.tasks import load_tasks
-from mora_pipeline.training.line import num_samples, train_line
-from mora_pipeline.training.parameters import LineParameters
+from mora_pipeline.evaluation.labels.tasks import load_tasks
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.run import run_benchmark
+from mora_pipeline.presets.paper.line import num_samples, train_line
+from mora_pipeline.presets.paper.parameters import LineParameters
 
 ORIGINAL = "original_program"
 METHODS = ("sampled", "closed_form", ORIGINAL)

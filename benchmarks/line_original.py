@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.training.line import num_samples
-from mora_pipeline.training.parameters import LineParameters
+from mora_pipeline.presets.paper.line import num_samples
+from mora_pipeline.presets.paper.parameters import LineParameters
 
 Rows = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import REPORTS, held_bytes, machine, peak_bytes, run_alone, save_report
-from mora_pipeline.training.graph import Adjacency, symmetrise_and_normalise
-from mora_pipeline.training.lightgcn import LightGCN
-from mora_pipeline.training.propagation import Propagation
+from mora_pipeline.presets.paper.graph import Adjacency, symmetrise_and_normalise
+from mora_pipeline.presets.paper.lightgcn import LightGCN
+from mora_pipeline.presets.paper.propagation import Propagation
 
 
 class Coo:

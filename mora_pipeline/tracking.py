@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.files import locked
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.files import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

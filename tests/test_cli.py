@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from mora_pipeline import schemas
 from mora_pipeline.cli import main
+from mora_pipeline.contract import schemas
 from mora_pipeline.lake import Lake
 
 REGION_YAML = """
@@ -297,8 +297,8 @@ def test_a_run_whose_process_dies_is_recorded_as_failed(mora: Mora, town: Path, 
     import dagster as dg
 
     from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.commands.instance import dagster_instance
     from mora_pipeline.commands.progress import RunState
-    from mora_pipeline.instance import dagster_instance
 
     mora("region", "add", town)
     with dagster_instance() as instance, region_run(instance, "town", "raw_files", {}) as running:
@@ -316,7 +316,7 @@ def test_a_run_whose_process_dies_is_recorded_as_failed(mora: Mora, town: Path, 
 def test_a_second_run_of_a_region_is_refused_while_the_first_works(mora: Mora, town: Path, mora_home: Path) -> None:
     """Both would publish into the same datasets."""
     from mora_pipeline.commands.execution import follow, region_run
-    from mora_pipeline.instance import dagster_instance
+    from mora_pipeline.commands.instance import dagster_instance
 
     mora("region", "add", town)
     with dagster_instance() as instance:

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.files import replacing
-from mora_pipeline.lake import Lake, Version, checked_region_name
-from mora_pipeline.publishing import CURRENT, RECORD, VERSION_NAME
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.files import replacing
+from mora_pipeline.contract.names import checked_region_name
+from mora_pipeline.lake import Lake, Version
+from mora_pipeline.lake.publishing import CURRENT, RECORD, VERSION_NAME
 
 KILLER = Path(__file__).with_name("publish_and_die.py")
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from tests.presets.inductive.conftest import make_town
+from tests.presets.inductive.test_region import Home
 
 from mora_pipeline.cli import main
 from mora_pipeline.commands.execution import assign
-from mora_pipeline.errors import UserError
-from mora_pipeline.schemas import CellVectors
-from mora_pipeline.training.inductive.parameters import InductiveParameters
-from mora_pipeline.training.inductive.region import read_evidence
-from tests.training.inductive.conftest import make_town
-from tests.training.inductive.test_region import Home
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.region import read_evidence
 
 
 class HomeOfCells(Home):
@@ -43,7 +43,7 @@ def mora(*arguments: str) -> Result:
 
 
 def runs() -> int:
-    from mora_pipeline.instance import dagster_instance
+    from mora_pipeline.commands.instance import dagster_instance
 
     with dagster_instance() as instance:
         return len(instance.get_runs())
@@ -53,7 +53,7 @@ def shares_the_space_of_no() -> bool:
     """What the last run of `embeddings` tells."""
     from dagster import AssetKey
 
-    from mora_pipeline.instance import dagster_instance
+    from mora_pipeline.commands.instance import dagster_instance
 
     with dagster_instance() as instance:
         told = instance.get_latest_materialization_event(AssetKey("embeddings")).asset_materialization.metadata

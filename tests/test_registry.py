@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.registry import Registry
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.lake.registry import Registry
 
 REGION_YAML = """
 region: {name}
@@ -118,7 +118,7 @@ def test_a_damaged_registry_is_one_clear_message(registry: Registry, content: st
 
 def test_two_processes_adding_at_once_lose_nothing(registry: Registry, write_region: WriteRegion) -> None:
     files = [write_region(f"town{number}") for number in range(20)]
-    add = "import sys; from pathlib import Path; from mora_pipeline.registry import Registry\n"
+    add = "import sys; from pathlib import Path; from mora_pipeline.lake.registry import Registry\n"
     add += "for path in sys.argv[1:]: Registry.at_home().add(Path(path))"
     halves = [[str(path) for path in files[half::2]] for half in (0, 1)]
     processes = [subprocess.Popen([sys.executable, "-c", add, *half]) for half in halves]

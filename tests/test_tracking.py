@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mora_pipeline import schemas
-from mora_pipeline.errors import UserError
-from mora_pipeline.promotion import CHAMPION, compare, mean_scores, promote
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.evaluation.promotion import CHAMPION, compare, mean_scores, promote
 from mora_pipeline.tracking import TrackedRun, TrackingSettings, connect, tracked_run
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -31,8 +31,8 @@ def backfill(regions: tuple[str, ...], all_regions: bool, select: str | None, wa
       mora backfill us_east demo_city
       mora backfill --all --wait
     """
-    from mora_pipeline.instance import dagster_instance
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.commands.instance import dagster_instance
+    from mora_pipeline.lake.registry import Registry
 
     registry = Registry.at_home()
     if bool(regions) == all_regions:
@@ -66,7 +66,7 @@ def nightly(switch: str) -> None:
     Example:
       mora nightly on
     """
-    from mora_pipeline.instance import dagster_home, workspace_arguments
+    from mora_pipeline.commands.instance import dagster_home, workspace_arguments
 
     dagster_home()
     action = "start" if switch == "on" else "stop"
@@ -91,7 +91,7 @@ def request_backfill(instance: "DagsterInstance", regions: list[str], select: st
     from dagster._core.utils import make_new_backfill_id
 
     from mora_pipeline.commands.execution import repository, selected_assets
-    from mora_pipeline.instance import REGIONS
+    from mora_pipeline.commands.instance import REGIONS
 
     graph = repository().get_definition().asset_graph
     assets = selected_assets(select) if select else set(graph.materializable_asset_keys)

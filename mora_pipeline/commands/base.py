@@ -4,7 +4,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console

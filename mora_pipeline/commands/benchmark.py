@@ -38,7 +38,7 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
       mora benchmark us_east --report
     """
     from mora_pipeline.commands.materialize import run_region
-    from mora_pipeline.errors import UserError
+    from mora_pipeline.contract.errors import UserError
 
     if (full or assignments) and not run:
         raise UserError("--full and --set change how vectors are judged: say --run with them.")
@@ -46,7 +46,7 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
         sys.exit(1)
     click.echo(benchmark_table(region))
     if report is not None:
-        from mora_pipeline.files import replace_file
+        from mora_pipeline.contract.files import replace_file
 
         page = Path(report or f"{region}.html")
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -105,8 +105,9 @@ def benchmark_page(region: str) -> str:
 
 def _published(region: str) -> "tuple[Lake, RegionConfig]":
     """The lake, and a region that has a benchmark there."""
-    from mora_pipeline.lake import Lake, checked_region_name
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.contract.names import checked_region_name
+    from mora_pipeline.lake import Lake
+    from mora_pipeline.lake.registry import Registry
 
     lake = Lake.at_home()
     lake.read("benchmark", checked_region_name(region))  # its absence is told before the region's
@@ -116,8 +117,8 @@ def _published(region: str) -> "tuple[Lake, RegionConfig]":
 def _config(asset: str, full: bool, assignments: tuple[str, ...]) -> dict[str, Any]:
     """Run config of one asset from its settings."""
     from mora_pipeline.commands.execution import settings
-    from mora_pipeline.errors import UserError
-    from mora_pipeline.evaluation.parameters import BenchmarkParameters
+    from mora_pipeline.contract.errors import UserError
+    from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 
     for assignment in assignments:
         if not assignment.partition("=")[2]:

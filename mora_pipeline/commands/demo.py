@@ -15,11 +15,11 @@ def demo(seed: int) -> None:
       mora demo
     """
     from mora_pipeline.commands.benchmark import benchmark_table
+    from mora_pipeline.commands.instance import REGIONS, dagster_instance
     from mora_pipeline.commands.materialize import run_region
     from mora_pipeline.demo import make_demo_city
-    from mora_pipeline.instance import REGIONS, dagster_instance
     from mora_pipeline.lake import Lake, mora_home
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.lake.registry import Registry
 
     folder = mora_home() / "regions" / "demo_city"
     click.echo(f"Making the synthetic city in {folder}")

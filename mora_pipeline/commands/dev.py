@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 
 
 @click.command()
@@ -23,7 +23,7 @@ def dev(port: int, host: str) -> None:
       mora dev
       mora dev --port 3001
     """
-    from mora_pipeline.instance import dagster_home, workspace_arguments
+    from mora_pipeline.commands.instance import dagster_home, workspace_arguments
 
     _check_free(host, port)
     home = dagster_home()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def embed(
       mora embed us_east --input shops.csv --output shops_with_vectors.parquet
       mora embed us_east --source distilled -- -33.8688,151.2093
     """
-    from mora_pipeline.lake import checked_region_name
+    from mora_pipeline.contract.names import checked_region_name
     from mora_pipeline.serving.embeddings import Embeddings
 
     checked_region_name(region)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mora_pipeline.commands.materialize import MAIN_JOB
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import mora_home
 
 if TYPE_CHECKING:

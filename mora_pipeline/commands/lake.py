@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mora_pipeline.commands.base import MoraGroup
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 
 if TYPE_CHECKING:
     from mora_pipeline.lake import Lake, Version
@@ -81,7 +81,7 @@ def restore(dataset: str, region: str, version: str | None) -> None:
 
 def datasets_of(lake: "Lake", region: str) -> list["Version"]:
     """The published version of every dataset of a region, by name."""
-    from mora_pipeline.lake import checked_region_name
+    from mora_pipeline.contract.names import checked_region_name
 
     folders = sorted(lake.root.glob(f"**/region={checked_region_name(region)}/current.json"))
     return [lake.read(str(found.parent.parent.relative_to(lake.root)), region) for found in folders]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 
 MAIN_JOB = "materialize_region"
 
@@ -58,9 +58,10 @@ def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
         UserError: if it has none, region.yaml differs in what the encoder asks for, or no embeddings are selected.
     """
     from mora_pipeline.commands.execution import selected_assets
-    from mora_pipeline.lake import Lake, checked_region_name
-    from mora_pipeline.registry import Registry
-    from mora_pipeline.training.inductive.schema import check_declared, encoder_version, read_settings
+    from mora_pipeline.contract.names import checked_region_name
+    from mora_pipeline.lake import Lake
+    from mora_pipeline.lake.registry import Registry
+    from mora_pipeline.presets.inductive.schema import check_declared, encoder_version, read_settings
 
     version = encoder_version(Lake.at_home(), checked_region_name(encoder))
     check_declared(read_settings(version.path)["schema"], Registry.at_home().load(region))
@@ -78,9 +79,9 @@ def run_region(region: str, select: str | None, run_config: dict[str, Any], job:
         UserError: if the region, its files, the selection or a setting is wrong; then nothing has been started.
     """
     from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.commands.instance import REGIONS, dagster_instance
     from mora_pipeline.commands.progress import RunState, progress_for
-    from mora_pipeline.instance import REGIONS, dagster_instance
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.lake.registry import Registry
 
     Registry.at_home().load(region)
     with dagster_instance() as instance:

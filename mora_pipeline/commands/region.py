@@ -27,8 +27,8 @@ def add(path: Path, replace: bool) -> None:
     Example:
       mora region add examples/us_east/region.yaml
     """
-    from mora_pipeline.instance import REGIONS, dagster_instance
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.commands.instance import REGIONS, dagster_instance
+    from mora_pipeline.lake.registry import Registry
 
     config = Registry.at_home().add(path, replace=replace)
     with dagster_instance() as instance:
@@ -48,7 +48,7 @@ def list_regions() -> None:
     """
     from mora_pipeline.commands.lake import published_at
     from mora_pipeline.lake import Lake
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.lake.registry import Registry
 
     known = Registry.at_home().all()
     if not known:
@@ -72,7 +72,7 @@ def show(name: str) -> None:
 
     from mora_pipeline.commands.lake import datasets_of, published_at
     from mora_pipeline.lake import Lake
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.lake.registry import Registry
 
     registry = Registry.at_home()
     path, config = registry.path_of(name), registry.load(name)
@@ -95,8 +95,8 @@ def remove(name: str) -> None:
     Example:
       mora region remove us_east
     """
-    from mora_pipeline.instance import REGIONS, dagster_instance
-    from mora_pipeline.registry import Registry
+    from mora_pipeline.commands.instance import REGIONS, dagster_instance
+    from mora_pipeline.lake.registry import Registry
 
     Registry.at_home().remove(name)
     with dagster_instance() as instance:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.benchmark import inputs_of, log_scores, scored_trials
 from mora_pipeline.defs.checks import by_name, result
 from mora_pipeline.defs.metadata import column_schema
@@ -18,14 +19,13 @@ from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.progress import log_progress
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
-from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.ablation_parameters import AblationParameters
+from mora_pipeline.evaluation.ablation.parameters import AblationParameters
 
 if TYPE_CHECKING:
+    from mora_pipeline.evaluation.ablation.variants import Variant
     from mora_pipeline.evaluation.methods import Inputs
-    from mora_pipeline.evaluation.protocol import Record
-    from mora_pipeline.evaluation.trials import Trial
-    from mora_pipeline.evaluation.variants import Variant
+    from mora_pipeline.evaluation.protocol.run import Record
+    from mora_pipeline.evaluation.protocol.trials import Trial
 
 
 class AblationConfig(AblationParameters, dg.Config):
@@ -45,8 +45,8 @@ class AblationConfig(AblationParameters, dg.Config):
 def ablations(
     context: dg.AssetExecutionContext, config: AblationConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.evaluation.ablations import variants
-    from mora_pipeline.evaluation.parameters import BenchmarkParameters
+    from mora_pipeline.evaluation.ablation.families import variants
+    from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
     from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
 
     with step(context, lake) as work:
@@ -73,12 +73,12 @@ def _judged(
     work: Step, inputs: "Inputs", chosen: "list[Variant]", config: AblationParameters, tracking: Tracking
 ) -> pa.Table:
     """`schemas.ABLATIONS` of all variants, with how sure each one's difference to the base is."""
-    from mora_pipeline.evaluation.ablations import base_graph
-    from mora_pipeline.evaluation.intervals import Resamples
-    from mora_pipeline.evaluation.judging import checked_tasks
-    from mora_pipeline.evaluation.report.ablation_intervals import replicates, with_differences
+    from mora_pipeline.evaluation.ablation.families import base_graph
+    from mora_pipeline.evaluation.ablation.intervals import replicates, with_differences
+    from mora_pipeline.evaluation.benchmark import checked_tasks
+    from mora_pipeline.evaluation.protocol.intervals import Resamples
+    from mora_pipeline.evaluation.protocol.trials import make_trials
     from mora_pipeline.evaluation.report.ablation_part import GRAPH
-    from mora_pipeline.evaluation.trials import make_trials
 
     told = config.benchmark()
     trials = [make_trials(task, told) for task in checked_tasks(inputs, told) if not task.leaks_allowed]
@@ -102,9 +102,9 @@ def _variant(
     tracking: Tracking,
 ) -> "tuple[pa.Table, list[Record]]":
     """Train and judge one variant, as an MLflow run; its rows of `schemas.ABLATIONS`, and what it predicted."""
-    from mora_pipeline.evaluation.kept_scores import KeptArrays
-    from mora_pipeline.evaluation.protocol import run_trials, scores_table
-    from mora_pipeline.evaluation.variants import train_variant
+    from mora_pipeline.evaluation.ablation.variants import train_variant
+    from mora_pipeline.evaluation.protocol.run import run_trials, scores_table
+    from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
 
     logs = {what: log_progress(work.context, f"{variant.name}, {what}") for what in ("edges drawn", "epochs", "fits")}
 

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mora_pipeline import schemas
-from mora_pipeline.schemas import CellVectors
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.schemas import CellVectors
 
 
 def embeddings_table(cells: pa.Table, vectors: npt.NDArray[np.float32]) -> pa.Table:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from mora_pipeline.arrivals import look, watched_root
 from mora_pipeline.defs.jobs import materialize_region
 from mora_pipeline.defs.partitions import regions
-from mora_pipeline.registry import Registry
+from mora_pipeline.lake.arrivals import look, watched_root
+from mora_pipeline.lake.registry import Registry
 
 
 @dg.schedule(

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
 from mora_pipeline.defs.checks import by_name, result
 from mora_pipeline.defs.metadata import column_schema
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.progress import log_progress
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Version
 
 if TYPE_CHECKING:
-    from mora_pipeline.evaluation.judging import Judged
+    from mora_pipeline.evaluation.benchmark import Judged
     from mora_pipeline.evaluation.methods import Inputs
     from mora_pipeline.evaluation.report import ReportData
     from mora_pipeline.tracking import TrackedRun
@@ -49,9 +49,9 @@ class BenchmarkConfig(BenchmarkParameters, dg.Config):
 def benchmark(
     context: dg.AssetExecutionContext, config: BenchmarkConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.evaluation.judging import judge
-    from mora_pipeline.evaluation.kept_scores import KeptArrays
-    from mora_pipeline.evaluation.labels import label_digests
+    from mora_pipeline.evaluation.benchmark import judge
+    from mora_pipeline.evaluation.labels.files import label_digests
+    from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
     from mora_pipeline.evaluation.report import markdown_report, write_report
 
     with step(context, lake) as work:
@@ -104,7 +104,7 @@ def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
         UserError: if there is no such region.
     """
     from mora_pipeline.evaluation.methods import Inputs
-    from mora_pipeline.reading import RegionReader
+    from mora_pipeline.lake.reading import RegionReader
 
     reader = RegionReader(home.region(region), work.lake)
     return Inputs(reader, 0, work.home / "cache" / "vectors")
@@ -138,7 +138,7 @@ def facts_of(
     Args:
         labels: digest of each task's labels, read before they were judged.
     """
-    from mora_pipeline.evaluation.graphs import pieces
+    from mora_pipeline.evaluation.ablation.graphs import pieces
     from mora_pipeline.evaluation.report.provenance import provenance
 
     encoder, (count, largest) = work.inputs.get("distilled_encoder"), pieces(own.edges, len(own.cells))
@@ -183,7 +183,7 @@ def scored_trials(table: pa.Table, column: str) -> dict[str, set[tuple[Any, ...]
 
 def log_scores(run: "TrackedRun", table: pa.Table) -> None:
     """R² of every method, by task, split and model, averaged over seeds."""
-    from mora_pipeline.promotion import mean_scores
+    from mora_pipeline.evaluation.promotion import mean_scores
 
     for method in dict.fromkeys(table["method"].to_pylist()):
         scores = mean_scores(table, method)

@@ -7,10 +7,10 @@ only if its mean R², over what both were scored on and may not leak, is not wor
 import dagster as dg
 from pydantic import Field
 
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import step
-from mora_pipeline.errors import UserError
 
 
 class ChampionConfig(dg.Config):
@@ -30,8 +30,8 @@ class ChampionConfig(dg.Config):
 def champion(
     context: dg.AssetExecutionContext, config: ChampionConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
+    from mora_pipeline.evaluation.promotion import CHAMPION, mean_scores, promote
     from mora_pipeline.evaluation.report.task_part import leaking, task_facts
-    from mora_pipeline.promotion import CHAMPION, mean_scores, promote
     from mora_pipeline.tracking import connect
 
     with step(context, lake) as work:

@@ -6,7 +6,7 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.schemas import CellVectors
+from mora_pipeline.contract.schemas import CellVectors
 
 MINIMUM_SPREAD = 1e-3
 MINIMUM_DIRECTIONS = 2.0

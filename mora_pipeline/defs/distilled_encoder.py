@@ -11,13 +11,13 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.defs.checks import by_name, no_nan, one_row_per_cell
 from mora_pipeline.defs.metadata import VECTORS, column_schema, picture
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import blocking, step
-from mora_pipeline.schemas import CellVectors
-from mora_pipeline.training.parameters import DistillParameters
+from mora_pipeline.presets.paper.parameters import DistillParameters
 
 HELD_OUT = pa.field("held_out", pa.bool_(), nullable=False)
 
@@ -39,9 +39,9 @@ class DistillConfig(DistillParameters, dg.Config):
 def distilled_encoder(
     context: dg.AssetExecutionContext, config: DistillConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.serving.map import curve_png
+    from mora_pipeline.distillation.distill import save_encoder, train_distilled
+    from mora_pipeline.plots import curve_png
     from mora_pipeline.serving.pyfunc import register_encoder
-    from mora_pipeline.training.distill import save_encoder, train_distilled
 
     with step(context, lake) as work:
         table = work.read("embeddings").table()

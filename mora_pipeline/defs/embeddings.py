@@ -17,20 +17,20 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.defs.checks import by_name, no_nan, not_collapsed, one_row_per_cell
 from mora_pipeline.defs.inductive import Embedded, InductiveConfig, embedded_by, trained_here
 from mora_pipeline.defs.metadata import column_schema, picture
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import Step, blocking, step
-from mora_pipeline.errors import UserError
+from mora_pipeline.presets.paper.parameters import AlignmentParameters
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.schemas import CellVectors
-from mora_pipeline.training.parameters import AlignmentParameters
 
 if TYPE_CHECKING:
-    from mora_pipeline.training.checkpoint import Checkpoint
+    from mora_pipeline.presets.paper.checkpoint import Checkpoint
 
 Vectors = npt.NDArray[np.float32]
 
@@ -114,10 +114,10 @@ def embeddings(
 
 def aligned(work: Step, parameters: AlignmentParameters, tracking: Tracking) -> tuple[Embedded, "Checkpoint"]:
     """Train the paper's table of node vectors; returns it, and where its state is kept until it is published."""
-    from mora_pipeline.serving.map import curve_png
-    from mora_pipeline.training.checkpoint import Checkpoint, alignment_key
-    from mora_pipeline.training.graph import load_adjacency
-    from mora_pipeline.training.trainer import Modality, train_alignment
+    from mora_pipeline.plots import curve_png
+    from mora_pipeline.presets.paper.checkpoint import Checkpoint, alignment_key
+    from mora_pipeline.presets.paper.graph import load_adjacency
+    from mora_pipeline.presets.paper.trainer import Modality, train_alignment
 
     table = work.read("cells").table()
     cells = table["cell"].to_numpy()
@@ -158,7 +158,7 @@ def published(
 ) -> dg.MaterializeResult:
     """Check the vectors of all cells and publish them, with what was begun before."""
     from mora_pipeline.defs.arrays import embeddings_table
-    from mora_pipeline.serving.map import region_map_png
+    from mora_pipeline.plots import region_map_png
 
     cells = table["cell"].to_numpy()
     work.begin("embeddings").write(embeddings_table(table, vectors))

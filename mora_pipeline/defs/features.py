@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.defs.checks import by_name, cells_known, no_nan
 from mora_pipeline.defs.metadata import VECTORS, column_schema, markdown_rows
 from mora_pipeline.defs.partitions import regions
@@ -12,7 +13,6 @@ from mora_pipeline.defs.progress import log_progress
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.defs.step import Kind, Step, blocking, step
 from mora_pipeline.region import ImageModality, TableModality, TextModality
-from mora_pipeline.schemas import CellVectors
 
 COMMON: dict[str, Any] = {"partitions_def": regions, "group_name": "features", "metadata": column_schema(VECTORS)}
 
@@ -31,7 +31,7 @@ def text_features(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.M
     """
 
     def encode(work: Step, name: str, modality: TextModality) -> CellVectors:
-        from mora_pipeline.encoders.text import encode_text_cells, make_text_encoder
+        from mora_pipeline.modalities.text.encoding import encode_text_cells, make_text_encoder
 
         texts, counts = work.read(f"texts/{name}").table(), work.read(f"text_cells/{name}").table()
         encoder = make_text_encoder(modality.encoder, work.config.base)
@@ -55,8 +55,8 @@ def image_features(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.
     """
 
     def encode(work: Step, name: str, modality: ImageModality) -> CellVectors:
-        from mora_pipeline.encoders.image import make_image_encoder
-        from mora_pipeline.encoders.imagery import encode_windows, open_mosaic
+        from mora_pipeline.modalities.image.encoder import make_image_encoder
+        from mora_pipeline.modalities.image.windows import encode_windows, open_mosaic
 
         windows, mosaic = work.read(f"image_cells/{name}").table(), open_mosaic(modality, work.config)
         encoder = make_image_encoder(modality.encoder, work.config.base)
@@ -79,7 +79,7 @@ def table_features(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.
     """
 
     def encode(work: Step, name: str, modality: TableModality) -> CellVectors:
-        from mora_pipeline.encoders.table import encode_table_cells
+        from mora_pipeline.modalities.table.encoding import encode_table_cells
 
         return encode_table_cells(work.read(f"table_cells/{name}").table())
 

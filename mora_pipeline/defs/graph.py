@@ -8,7 +8,7 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
 from mora_pipeline.defs.metadata import column_schema
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
 from mora_pipeline.defs.metadata import column_schema, count_table
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource

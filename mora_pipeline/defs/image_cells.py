@@ -5,7 +5,7 @@ Source: `cells` and the image files themselves (XYZ tiles or GeoTIFF). Cells wit
 
 import dagster as dg
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
 from mora_pipeline.defs.checks import by_name, cells_known
 from mora_pipeline.defs.metadata import column_schema, markdown_rows
 from mora_pipeline.defs.partitions import regions
@@ -24,7 +24,7 @@ from mora_pipeline.region import ImageModality
     check_specs=blocking("image_cells", "cells_known"),
 )
 def image_cells(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-    from mora_pipeline.encoders.imagery import cell_windows, open_mosaic
+    from mora_pipeline.modalities.image.windows import cell_windows, open_mosaic
 
     with step(context, lake) as work:
         cells = work.cells()

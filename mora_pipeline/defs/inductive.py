@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from mora_pipeline.defs.resources import Tracking
 from mora_pipeline.defs.step import Step
-from mora_pipeline.training.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
 
 MUCH = 0.5  # share of cells far from all units above which a warning is due
 Embedded = tuple[pa.Table, npt.NDArray[np.float32], dict[str, Any], dict[str, Any]]
@@ -29,10 +29,10 @@ def trained_here(work: Step, parameters: InductiveConfig, tracking: Tracking) ->
     Returns:
         `cells`, their vectors in that order, metadata for the UI and details for the record.
     """
-    from mora_pipeline.training.inductive.encoder import save_encoder
-    from mora_pipeline.training.inductive.region import read_evidence, schema_of
-    from mora_pipeline.training.inductive.schema import DATASET, SETTINGS
-    from mora_pipeline.training.inductive.train import train_inductive
+    from mora_pipeline.presets.inductive.encoder import save_encoder
+    from mora_pipeline.presets.inductive.region import read_evidence, schema_of
+    from mora_pipeline.presets.inductive.schema import DATASET, SETTINGS
+    from mora_pipeline.presets.inductive.train import train_inductive
 
     names = list(work.config.modalities)
     schema = schema_of(work, names, parameters.neighbours)
@@ -52,9 +52,9 @@ def trained_here(work: Step, parameters: InductiveConfig, tracking: Tracking) ->
 
 def embedded_by(work: Step, other: str) -> Embedded:
     """Embed the region with another region's encoder; returns what `trained_here` does."""
-    from mora_pipeline.training.inductive.encoder import load_encoder
-    from mora_pipeline.training.inductive.region import embed_with
-    from mora_pipeline.training.inductive.schema import encoder_version
+    from mora_pipeline.presets.inductive.encoder import load_encoder
+    from mora_pipeline.presets.inductive.region import embed_with
+    from mora_pipeline.presets.inductive.schema import encoder_version
 
     version = encoder_version(work.lake, other)
     work.inputs[f"encoder of {other}"] = version

@@ -6,14 +6,14 @@ Source: `edges` (in full, not the sampled graph) and `cells`. One MLflow run.
 import dagster as dg
 from pydantic import Field
 
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.defs.checks import by_name, no_nan, one_row_per_cell
 from mora_pipeline.defs.metadata import VECTORS, column_schema
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.progress import log_progress
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import blocking, step
-from mora_pipeline.schemas import CellVectors
-from mora_pipeline.training.parameters import LineParameters
+from mora_pipeline.presets.paper.parameters import LineParameters
 
 
 class LineConfig(LineParameters, dg.Config):
@@ -36,8 +36,8 @@ class LineConfig(LineParameters, dg.Config):
 def line_vectors(
     context: dg.AssetExecutionContext, config: LineConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.reading import edge_rows
-    from mora_pipeline.training.line import train_line
+    from mora_pipeline.lake.reading import edge_rows
+    from mora_pipeline.presets.paper.line import train_line
 
     with step(context, lake) as work:
         cells = work.cells()

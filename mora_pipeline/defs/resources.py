@@ -10,8 +10,8 @@ import dagster as dg
 from pydantic import Field
 
 from mora_pipeline.lake import Lake, mora_home
+from mora_pipeline.lake.registry import Registry
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.registry import Registry
 
 if TYPE_CHECKING:
     from mora_pipeline.defs.step import Step

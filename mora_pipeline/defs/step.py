@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.checks import result
 from mora_pipeline.defs.metadata import datasets_table
 from mora_pipeline.defs.meter import Meter
 from mora_pipeline.defs.resources import LakeResource
-from mora_pipeline.errors import UserError
 from mora_pipeline.lake import Draft, Version
-from mora_pipeline.reading import RegionReader
+from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.region import ImageModality, TableModality, TextModality
 
 Kind = TypeVar("Kind", TextModality, ImageModality, TableModality)

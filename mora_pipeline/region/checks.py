@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region.columns import Checker, is_text, listed
 from mora_pipeline.region.files import IMAGE_FORMATS, InputFile, data_files, matches, sample_text
 from mora_pipeline.region.jobs import expand_groups

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region.files import InputFile, data_files, read_header, sample_text
 from mora_pipeline.region.messages import did_you_mean
 

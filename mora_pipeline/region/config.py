@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.lake import checked_region_name
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.region import checks, files, jobs
 from mora_pipeline.region.embeddings import Embedding
 from mora_pipeline.region.files import InputFile

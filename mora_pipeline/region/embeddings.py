@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.lake import checked_region_name
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.region.parts import Part, problem
 
 Preset = Literal["paper", "inductive"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region.messages import did_you_mean
 
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}

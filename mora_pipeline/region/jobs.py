@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region.files import file_format, read_header
 from mora_pipeline.region.listing import listed_files
 from mora_pipeline.region.messages import did_you_mean

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 
 NAME_RULE = "Use a lower-case letter, then lower-case letters, digits and underscores, 63 at most."
 _CLOSE = 0.5  # similarity from which a name is offered as what was meant

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region.parts import Name, Part, problem
 
 WEEKS = 54  # what the paper's graph was made of

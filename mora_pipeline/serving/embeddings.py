@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake
-from mora_pipeline.schemas import CellVectors
 
 if TYPE_CHECKING:
-    from mora_pipeline.training.coordinate_encoder import CoordinateEncoder
+    from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder
 
 Source = Literal["auto", "cell", "distilled"]
 Vectors = npt.NDArray[np.float32]
@@ -128,7 +128,7 @@ class Embeddings:
     @cached_property
     def _distilled(self) -> "CoordinateEncoder":
         # Only here: a plain lookup need not wait for torch.
-        from mora_pipeline.training.coordinate_encoder import load_encoder
+        from mora_pipeline.distillation.coordinate_encoder import load_encoder
 
         return load_encoder(self._lake.read("distilled_encoder", self.region).path)
 

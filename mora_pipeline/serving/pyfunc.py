@@ -11,8 +11,8 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from mora_pipeline.distillation.coordinate_encoder import SETTINGS, WEIGHTS, CoordinateEncoder, load_encoder
 from mora_pipeline.serving.embeddings import checked_coordinates
-from mora_pipeline.training.coordinate_encoder import SETTINGS, WEIGHTS, CoordinateEncoder, load_encoder
 
 
 class CoordinateModel(PythonModel):

@@ -13,7 +13,7 @@ from typing import TypeVar
 import dagster as dg
 import pytest
 
-from mora_pipeline.instance import dagster_home
+from mora_pipeline.commands.instance import dagster_home
 
 Found = TypeVar("Found")
 

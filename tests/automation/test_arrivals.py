@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mora_pipeline.arrivals import Arrivals, look
+from mora_pipeline.commands.instance import REGIONS
 from mora_pipeline.defs.automation import new_regions, nightly
-from mora_pipeline.instance import REGIONS
-from mora_pipeline.registry import Registry
+from mora_pipeline.lake.arrivals import Arrivals, look
+from mora_pipeline.lake.registry import Registry
 
 WriteRegion = Callable[..., Path]
 

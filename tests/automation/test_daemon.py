@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import SCHEDULED_EXECUTION_TIME_TAG
 
-from mora_pipeline.instance import REGIONS
-from mora_pipeline.registry import Registry
+from mora_pipeline.commands.instance import REGIONS
+from mora_pipeline.lake.registry import Registry
 
 LIGHT = str(Path(__file__).with_name("light_definitions.py"))
 PARTITION = "dagster/partition"

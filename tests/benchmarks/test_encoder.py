@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-
-from tests.training.inductive.conftest import make_town
-from tests.training.inductive.test_region import Home
+from tests.presets.inductive.conftest import make_town
+from tests.presets.inductive.test_region import Home
 
 CELLS = 300
 LABELS = {"level": "cell", "path": "labels.csv", "latitude": "lat", "longitude": "lon"}

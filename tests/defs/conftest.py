@@ -9,7 +9,7 @@ import pytest
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.lake import Lake
-from mora_pipeline.registry import Registry
+from mora_pipeline.lake.registry import Registry
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 

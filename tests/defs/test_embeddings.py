@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.embeddings import choice
-from mora_pipeline.errors import UserError
 from mora_pipeline.region import RegionConfig
 from tests.defs.conftest import REGION_YAML
 

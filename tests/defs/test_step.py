@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.defs.checks import by_name, result
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.defs.step import blocking, step
-from mora_pipeline.errors import UserError
 from mora_pipeline.lake import Lake
-from mora_pipeline.schemas import CellVectors
 
 ROWS = pa.table({"cell": pa.array([1, 2], pa.int64())})
 

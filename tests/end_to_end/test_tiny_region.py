@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 import yaml
 
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.definitions import defs
 from mora_pipeline.defs import checks
+from mora_pipeline.evaluation.promotion import CHAMPION
 from mora_pipeline.evaluation.report.ablation_part import base_graph_of
 from mora_pipeline.lake import Lake
-from mora_pipeline.promotion import CHAMPION
-from mora_pipeline.registry import Registry
-from mora_pipeline.schemas import CellVectors
+from mora_pipeline.lake.registry import Registry
+from mora_pipeline.presets.inductive.region import embed_region
+from mora_pipeline.presets.paper.checkpoint import Checkpoint
+from mora_pipeline.presets.paper.learner import Learner
 from mora_pipeline.tracking import TrackingSettings, connect
-from mora_pipeline.training.checkpoint import Checkpoint
-from mora_pipeline.training.inductive.region import embed_region
-from mora_pipeline.training.learner import Learner
 
 ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
 NUM_CELLS = 100

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from scipy import sparse
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.methods import Inputs
-from mora_pipeline.evaluation.tasks import Task
 from mora_pipeline.lake import Lake
-from mora_pipeline.reading import RegionReader
+from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.region import RegionConfig
 
 RESOLUTION = 7

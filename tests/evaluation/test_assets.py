@@ -12,23 +12,23 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.ablations import ablations, every_variant_scored
 from mora_pipeline.defs.benchmark import benchmark
 from mora_pipeline.defs.champion import champion
 from mora_pipeline.defs.resources import LakeResource, Tracking
-from mora_pipeline.errors import UserError
+from mora_pipeline.evaluation.ablation.variants import Trained, Variant
 from mora_pipeline.evaluation.methods import Inputs
+from mora_pipeline.evaluation.promotion import SCORES
 from mora_pipeline.evaluation.report import report_html
 from mora_pipeline.evaluation.report.ablation_part import ablation_markdown, base_graph_of
 from mora_pipeline.evaluation.report.data import from_lake
-from mora_pipeline.evaluation.variants import Trained, Variant
 from mora_pipeline.lake import Lake
-from mora_pipeline.promotion import SCORES
+from mora_pipeline.lake.registry import Registry
+from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.registry import Registry
 from mora_pipeline.tracking import TrackingSettings, connect
-from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}
@@ -217,7 +217,7 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
         told.append((alignment.seed, line.seed))
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
-    monkeypatch.setattr("mora_pipeline.evaluation.variants.train_variant", watched)
+    monkeypatch.setattr("mora_pipeline.evaluation.ablation.variants.train_variant", watched)
     assert materialized(home, ablations, training_seed=3).success
     assert set(told) == {(3, 3)}
 

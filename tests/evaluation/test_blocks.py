@@ -5,9 +5,9 @@ import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
-from mora_pipeline.evaluation.blocks import group_of_cells, middles
-from mora_pipeline.evaluation.labels import UNKNOWN
-from mora_pipeline.sphere import on_unit_sphere
+from mora_pipeline.contract.sphere import on_unit_sphere
+from mora_pipeline.evaluation.labels.blocks import group_of_cells, middles
+from mora_pipeline.evaluation.labels.files import UNKNOWN
 
 
 def test_a_cell_is_in_the_group_of_most_of_its_places_and_the_smaller_id_wins_a_tie() -> None:

@@ -9,7 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mora_pipeline.evaluation.graphs import (
+from mora_pipeline.contract.schemas import Edges
+from mora_pipeline.evaluation.ablation.graphs import (
     at_least,
     median_flow,
     neighbour_edges,
@@ -19,7 +20,6 @@ from mora_pipeline.evaluation.graphs import (
     same_edges,
     top_share,
 )
-from mora_pipeline.schemas import Edges
 
 SIZE = 12
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from mora_pipeline import schemas
-from mora_pipeline.evaluation.intervals import FEWEST_BLOCKS, Resamples, interval_table, resampled_r2
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import Record, r_squared
-from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.evaluation.trials import Trial
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.intervals import FEWEST_BLOCKS, Resamples, interval_table, resampled_r2
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.run import Record, r_squared
+from mora_pipeline.evaluation.protocol.trials import Trial
 
 Make = Callable[..., Task]
 RANDOM = np.random.default_rng(0)

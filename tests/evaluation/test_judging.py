@@ -10,16 +10,16 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from mora_pipeline import schemas
-from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.judging import judge
-from mora_pipeline.evaluation.kept_scores import KeptArrays
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.evaluation.benchmark import judge
 from mora_pipeline.evaluation.methods import Inputs
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import skipped_trials
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.run import skipped_trials
+from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.schemas import CellVectors
 
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}

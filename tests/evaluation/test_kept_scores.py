@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mora_pipeline.evaluation import fitting
-from mora_pipeline.evaluation.kept_scores import OF_A_FIT, KeptArrays, key_of
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import run_benchmark, scores_table
-from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.evaluation.trials import make_trials
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol import fitting
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.run import run_benchmark, scores_table
+from mora_pipeline.evaluation.protocol.scores_cache import OF_A_FIT, KeptArrays, key_of
+from mora_pipeline.evaluation.protocol.trials import make_trials
 
 Make = Callable[..., Task]
 QUICK = BenchmarkParameters(trees=10, short_trees=10, threads=2, seeds=[42])

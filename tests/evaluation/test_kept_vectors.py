@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mora_pipeline.evaluation.kept_vectors import kept_or_trained
+from mora_pipeline.evaluation.ablation.vectors_cache import kept_or_trained
 
 SAME: dict[str, Any] = {"arrays": {"flow": np.arange(3.0)}, "settings": {"epochs": 2}, "device": "cpu"}
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 from scipy.stats import pearsonr
 
-from mora_pipeline.evaluation.leaks import InputColumns, correlations, refuse_leaks
-from mora_pipeline.evaluation.tasks import Task
+from mora_pipeline.evaluation.labels.leaks import InputColumns, correlations, refuse_leaks
+from mora_pipeline.evaluation.labels.tasks import Task
 
 Make = Callable[..., Task]
 RANDOM = np.random.default_rng(0)

@@ -11,16 +11,16 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 
-from mora_pipeline import schemas
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import (
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.run import (
     r_squared,
     root_mean_square_error,
     run_benchmark,
     scores_table,
     skipped_trials,
 )
-from mora_pipeline.evaluation.tasks import Task
 
 Make = Callable[..., Task]
 QUICK = BenchmarkParameters(trees=40, short_trees=40, threads=2, seeds=[42], protocols=["paper", "blocked", "linear"])

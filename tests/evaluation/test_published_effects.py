@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mora_pipeline.evaluation.published_effects import published_effect, verdict
+from mora_pipeline.evaluation.ablation.reported_effects import published_effect, verdict
 
 LOSS, SAME = "−12.2 %", "about the same"
 

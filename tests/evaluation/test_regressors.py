@@ -7,14 +7,14 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.regressors import (
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.regressors import (
     PROBE_ALPHAS,
     clipped_ridge,
     lightgbm_regressor,
     linear_probe,
 )
-from mora_pipeline.evaluation.splits import random_split
+from mora_pipeline.evaluation.protocol.splits import random_split
 
 
 def _data(num_rows: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

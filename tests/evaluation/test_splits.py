@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold, train_test_split
 
-from mora_pipeline.evaluation.splits import blocked_folds, few_shot_split, ordered_folds, random_folds, random_split
+from mora_pipeline.evaluation.protocol.splits import (
+    blocked_folds,
+    few_shot_split,
+    ordered_folds,
+    random_folds,
+    random_split,
+)
 
 
 @settings(max_examples=60)

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.labels import match_ids
-from mora_pipeline.evaluation.tasks import Task, load_tasks
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.evaluation.labels.files import match_ids
+from mora_pipeline.evaluation.labels.tasks import Task, load_tasks
 from mora_pipeline.region import RegionConfig
 
 Make = Callable[..., RegionConfig]

@@ -11,11 +11,11 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol import run_trials, scores_table
-from mora_pipeline.evaluation.regressors import PROBE_ALPHAS
-from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.evaluation.transfer import stacked, transfer_trials
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.regressors import PROBE_ALPHAS
+from mora_pipeline.evaluation.protocol.run import run_trials, scores_table
+from mora_pipeline.evaluation.protocol.transfer import stacked, transfer_trials
 
 Make = Callable[..., Task]
 QUICK = BenchmarkParameters(seeds=[0])

@@ -9,10 +9,10 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 
-from mora_pipeline.evaluation.parameters import FULL_METHODS, PROTOCOLS, BenchmarkParameters
-from mora_pipeline.evaluation.protocol import run_benchmark
-from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.evaluation.trials import make_trials
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.parameters import FULL_METHODS, PROTOCOLS, BenchmarkParameters
+from mora_pipeline.evaluation.protocol.run import run_benchmark
+from mora_pipeline.evaluation.protocol.trials import make_trials
 
 Make = Callable[..., Task]
 

@@ -9,16 +9,16 @@ import pyarrow as pa
 import pytest
 import torch
 
-from mora_pipeline import schemas
-from mora_pipeline.evaluation.ablation_parameters import FAMILIES, AblationParameters
-from mora_pipeline.evaluation.ablations import BASE, base_graph, relative_effects, share_of_cells, variants
-from mora_pipeline.evaluation.graphs import at_least, neighbour_edges, same_edges, top_share
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.ablation.families import BASE, base_graph, relative_effects, share_of_cells, variants
+from mora_pipeline.evaluation.ablation.graphs import at_least, neighbour_edges, same_edges, top_share
+from mora_pipeline.evaluation.ablation.parameters import FAMILIES, AblationParameters
+from mora_pipeline.evaluation.ablation.variants import Variant, train_variant
 from mora_pipeline.evaluation.methods import Inputs, make_methods
-from mora_pipeline.evaluation.variants import Variant, train_variant
 from mora_pipeline.lake import Lake
+from mora_pipeline.presets.paper import line, trainer
+from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.training import line, trainer
-from mora_pipeline.training.parameters import AlignmentParameters, LineParameters
 
 SHORT = AlignmentParameters(maximum_epochs=2, device="cpu")
 QUICK_LINE = LineParameters(samples_per_cell=5, samples_per_edge=1)
@@ -39,7 +39,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_the_base_is_what_the_trainer_gives_for_the_published_inputs(inputs: Inputs, trained: list[Any]) -> None:
-    from mora_pipeline.training.graph import load_adjacency
+    from mora_pipeline.presets.paper.graph import load_adjacency
 
     found = train_variant(inputs, Variant(BASE, BASE), SHORT).vectors
     adjacency = load_adjacency(inputs.reader.read("graph").batches, inputs.cells)
@@ -92,7 +92,7 @@ def test_vectors_are_kept_for_the_device_that_trains(inputs: Inputs, monkeypatch
         asked.append(device or given[-1])
         return np.zeros((len(inputs.cells), 128), np.float32)
 
-    monkeypatch.setattr("mora_pipeline.evaluation.variants.kept_or_trained", watched)
+    monkeypatch.setattr("mora_pipeline.evaluation.ablation.variants.kept_or_trained", watched)
     train_variant(inputs, Variant("a", "x", line=inputs.edges), AlignmentParameters(device="cpu"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     train_variant(inputs, Variant("a", "x", line=inputs.edges))

@@ -12,7 +12,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.files import data_files
 

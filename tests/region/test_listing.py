@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region.listing import listed_files
 
 

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
 
 Tiny = Callable[..., Path]

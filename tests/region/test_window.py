@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as draw
 from pydantic import ValidationError
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.window import Window
 from tests.region.conftest import Edit

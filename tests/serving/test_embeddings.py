@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mora_pipeline import schemas
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder, save_encoder
 from mora_pipeline.lake import Lake
-from mora_pipeline.schemas import CellVectors
 from mora_pipeline.serving.embeddings import Embeddings, cells_at
-from mora_pipeline.training.coordinate_encoder import CoordinateEncoder, save_encoder
 
 REGION, RESOLUTION, DIMENSION = "tiny", 7, 8
 NAMES = sorted(h3.grid_disk(h3.latlng_to_cell(48.2, 16.4, RESOLUTION), 3))

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from mora_pipeline.serving.map import component_colours, curve_png, hexagons, region_map_png
+from mora_pipeline.plots import component_colours, curve_png, hexagons, region_map_png
 
 
 def cells_around(latitude: float, longitude: float, resolution: int, rings: int) -> np.ndarray:

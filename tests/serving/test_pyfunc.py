@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder, save_encoder
 from mora_pipeline.serving.pyfunc import register_encoder
-from mora_pipeline.training.coordinate_encoder import CoordinateEncoder, save_encoder
 
 PLACES = pd.DataFrame({"latitude": [48.2, -33.4, 90.0], "longitude": [16.4, -70.6, -180.0]}, index=["a", "b", "c"])
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, harmonics, sines
 from mora_pipeline.evaluation.methods.files import own_vectors
 from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd

@@ -33,8 +33,8 @@ def sine_features(coordinates: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 
 def harmonics(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
     """Spherical harmonics of 32 degrees, as principal components: within a region they are almost collinear."""
-    from mora_pipeline.training.harmonics import DEGREE
-    from mora_pipeline.training.projection import HarmonicProjection
+    from mora_pipeline.distillation.harmonics import DEGREE
+    from mora_pipeline.distillation.projection import HarmonicProjection
 
     latitude, longitude = inputs.coordinates.T
     projection = HarmonicProjection.fit(latitude, longitude, DEGREE, SMALLEST_COMPONENT)

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
-from mora_pipeline.schemas import CellVectors
 
 
 def own_vectors(inputs: Inputs, path: str) -> MethodVectors:

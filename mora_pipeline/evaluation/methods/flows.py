@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from mora_pipeline.contract.schemas import DIMENSION, Edges
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
-from mora_pipeline.schemas import DIMENSION, Edges
 
 STATISTICS = ("flow out", "flow in", "destinations", "origins", "internal flow")
 CELLS_A_COMPONENT = 5  # a small region gets fewer components than cells to fit them on

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
 
 _CHUNK = 8192

@@ -9,8 +9,8 @@ import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.kept_vectors import kept_or_trained
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.evaluation.ablation.vectors_cache import kept_or_trained
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
 
 LAYERS, EPOCHS, BATCH = (150, 75, 50), 3, 32  # srai's defaults, as are the step and what counts as far away

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mora_pipeline.reading import RegionReader, edge_rows
-from mora_pipeline.schemas import CellVectors, Edges
+from mora_pipeline.contract.schemas import CellVectors, Edges
+from mora_pipeline.lake.reading import RegionReader, edge_rows
 
 Floats = npt.NDArray[np.floating]
 

@@ -1,8 +1,8 @@
 """The neighbour graph in place of the mobility graph: LINE and alignment are trained on it at their defaults."""
 
-from mora_pipeline.evaluation.graphs import neighbour_edges
+from mora_pipeline.evaluation.ablation.graphs import neighbour_edges
+from mora_pipeline.evaluation.ablation.variants import Variant, train_variant
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
-from mora_pipeline.evaluation.variants import Variant, train_variant
 
 
 def neighbours(inputs: Inputs, _: str) -> dict[str, MethodVectors]:

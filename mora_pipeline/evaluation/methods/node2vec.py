@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.kept_vectors import kept_or_trained
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import DIMENSION, Edges
+from mora_pipeline.evaluation.ablation.vectors_cache import kept_or_trained
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
-from mora_pipeline.reading import edge_rows
-from mora_pipeline.schemas import DIMENSION, Edges
+from mora_pipeline.lake.reading import edge_rows
 
 WALKS = 10  # from every cell
 LENGTH = 80  # cells in a walk

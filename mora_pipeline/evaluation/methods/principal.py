@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.schemas import DIMENSION
+from mora_pipeline.contract.schemas import DIMENSION
 
 SMALLEST_SHARE = 1e-10  # of the strongest variance: below it, a component of float32 vectors is rounding
 

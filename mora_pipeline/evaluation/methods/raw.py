@@ -7,10 +7,10 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import DIMENSION
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
 from mora_pipeline.evaluation.methods.principal import principal_axes
-from mora_pipeline.schemas import DIMENSION
 
 Vectors = npt.NDArray[np.float32]
 Features = tuple[Vectors, npt.NDArray[np.bool_]]

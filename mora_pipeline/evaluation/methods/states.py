@@ -6,10 +6,10 @@ from mora_pipeline.evaluation.methods.principal import principal_axes
 
 def states(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
     """Fitted states (own features, flow figures, means over partners and neighbours) as 128 principal components."""
-    from mora_pipeline.training.inductive.parameters import InductiveParameters
-    from mora_pipeline.training.inductive.region import read_evidence
-    from mora_pipeline.training.inductive.states import fit_states
-    from mora_pipeline.training.inductive.train import check_evidence
+    from mora_pipeline.presets.inductive.parameters import InductiveParameters
+    from mora_pipeline.presets.inductive.region import read_evidence
+    from mora_pipeline.presets.inductive.states import fit_states
+    from mora_pipeline.presets.inductive.train import check_evidence
 
     parameters = InductiveParameters()
     _, evidence = read_evidence(inputs.reader, list(inputs.reader.config.modalities), parameters.neighbours)

@@ -7,11 +7,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline import schemas
-from mora_pipeline.evaluation.ablations import BASE, SEED, relative_effects, share_of_cells
-from mora_pipeline.evaluation.intervals import LEVEL
-from mora_pipeline.evaluation.published_effects import DERIVED, FAILS, HOLDS, SAME_WITHIN, published_effect, verdict
-from mora_pipeline.evaluation.report.ablation_intervals import task_means
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.ablation.families import BASE, SEED, relative_effects, share_of_cells
+from mora_pipeline.evaluation.ablation.intervals import task_means
+from mora_pipeline.evaluation.ablation.reported_effects import (
+    DERIVED,
+    FAILS,
+    HOLDS,
+    SAME_WITHIN,
+    published_effect,
+    verdict,
+)
+from mora_pipeline.evaluation.protocol.intervals import LEVEL
 from mora_pipeline.evaluation.report.charts import bars, curve
 from mora_pipeline.evaluation.report.page import plain_table
 from mora_pipeline.evaluation.report.tables import MISSING, MODELS, sections, split_title

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.intervals import MORA
+from mora_pipeline.evaluation.protocol.intervals import MORA
 from mora_pipeline.evaluation.report.summary import TOO_NARROW, UNDECIDED, interval_rows, rank, signed
 from mora_pipeline.evaluation.report.tables import MODELS, split_title
 from mora_pipeline.region import MEAN

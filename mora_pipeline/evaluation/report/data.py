@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from mora_pipeline import schemas
-from mora_pipeline.errors import UserError
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.report.task_part import Facts, leaking, task_facts
 from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import MEAN, Published, RegionConfig
-from mora_pipeline.schemas import CellVectors
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def ablations_of(lake: Lake, region: str) -> dict[str, Any]:
 
 def map_of(embeddings: Version) -> dict[str, bytes]:
     """A picture of the vectors on the map, by caption."""
-    from mora_pipeline.serving.map import region_map_png
+    from mora_pipeline.plots import region_map_png
 
     table = embeddings.table(["cell", "vector"])
     return {"similar colours mean similar vectors": region_map_png(table, CellVectors.from_table(table).vectors)}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from mora_pipeline.evaluation.protocol import skipped_trials
+from mora_pipeline.evaluation.protocol.run import skipped_trials
 from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.summary import caveats, comparisons

@@ -25,7 +25,7 @@ def residual_map(cells: Cells, truth: Floats, predicted: Floats) -> str:
         cells: int64 [n], the cell of each label; a cell may occur several times.
         truth, predicted: [n].
     """
-    from mora_pipeline.serving.map import hexagons
+    from mora_pipeline.plots import hexagons
 
     hexes, mean = coarsened(cells, predicted - truth)
     limit = max(float(np.percentile(np.abs(mean), 95)), 1e-12)

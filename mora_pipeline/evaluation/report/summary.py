@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.intervals import FEWEST_BLOCKS, LEVEL
-from mora_pipeline.evaluation.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
+from mora_pipeline.evaluation.protocol.intervals import FEWEST_BLOCKS, LEVEL
+from mora_pipeline.evaluation.protocol.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
+from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
 from mora_pipeline.evaluation.report.tables import MODELS, split_title
-from mora_pipeline.evaluation.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
 from mora_pipeline.region import MEAN
 
 # Measured on us_east, seed 42, three tasks: docs/benchmark.md has the table.

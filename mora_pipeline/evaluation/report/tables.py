@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
-from mora_pipeline.evaluation.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
+from mora_pipeline.evaluation.protocol.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
+from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
 from mora_pipeline.region import Published
 
 MISSING = "–"

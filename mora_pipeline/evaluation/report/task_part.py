@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.report.tables import LEAKING, MISSING
-from mora_pipeline.evaluation.tasks import Task
 from mora_pipeline.region import RegionConfig
 
 DECLARED = ("level", "path", "column", "transform", "aggregate", "weight")  # of a task in region.yaml

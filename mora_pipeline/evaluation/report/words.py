@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mora_pipeline.evaluation.blocks import BLOCK_LEVELS
-from mora_pipeline.evaluation.intervals import FEWEST_BLOCKS, LEVEL
-from mora_pipeline.evaluation.parameters import PROTOCOLS, BenchmarkParameters
+from mora_pipeline.evaluation.labels.blocks import BLOCK_LEVELS
+from mora_pipeline.evaluation.protocol.intervals import FEWEST_BLOCKS, LEVEL
+from mora_pipeline.evaluation.protocol.parameters import PROTOCOLS, BenchmarkParameters
 from mora_pipeline.evaluation.report.tables import MISSING
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mora_pipeline.evaluation.protocol import skipped_trials
-from mora_pipeline.evaluation.regressors import PROBE
+from mora_pipeline.contract.files import replace_file
+from mora_pipeline.evaluation.protocol.regressors import PROBE
+from mora_pipeline.evaluation.protocol.run import skipped_trials
+from mora_pipeline.evaluation.protocol.trials import BLOCKED
 from mora_pipeline.evaluation.report.ablation_part import ablation_figures, ablation_note
 from mora_pipeline.evaluation.report.charts import forest, predicted_against_true
 from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
@@ -30,8 +32,6 @@ from mora_pipeline.evaluation.report.summary import SINGLY, Comparison, caveats,
 from mora_pipeline.evaluation.report.tables import MODELS, RMSE, score_tables, sections, split_title
 from mora_pipeline.evaluation.report.task_part import task_notes, task_table
 from mora_pipeline.evaluation.report.words import flat_facts, protocol_words
-from mora_pipeline.evaluation.trials import BLOCKED
-from mora_pipeline.files import replace_file
 
 
 def write_report(folder: Path, data: ReportData) -> Path:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mora_pipeline import schemas
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.methods import Inputs, make_methods
 from mora_pipeline.evaluation.methods.hex2vec import _Near, category_counts, trained_on_counts
 from mora_pipeline.lake import Lake

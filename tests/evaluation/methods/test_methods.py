@@ -12,7 +12,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.evaluation.methods import (
     METHODS,
     Inputs,
@@ -25,10 +26,9 @@ from mora_pipeline.evaluation.methods.catalogue import is_ours
 from mora_pipeline.evaluation.methods.coordinates import SCALES, sine_features
 from mora_pipeline.evaluation.methods.flows import log_flow_components, statistics
 from mora_pipeline.evaluation.methods.interface import Method
-from mora_pipeline.evaluation.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.schemas import CellVectors, Edges
 
 
 def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: Inputs, cells: pa.Table) -> None:

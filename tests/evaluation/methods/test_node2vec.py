@@ -6,12 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.evaluation.methods import Inputs, make_methods
 from mora_pipeline.evaluation.methods.node2vec import LENGTH, WALKS, Walks, skip_gram
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.schemas import Edges
 from tests.evaluation.methods.processes import printed_in_two_processes
 
 
@@ -72,7 +72,7 @@ def test_another_process_gives_the_same_vectors() -> None:
     script = (
         "import hashlib, numpy as np\n"
         "from mora_pipeline.evaluation.methods.node2vec import Walks, skip_gram\n"
-        "from mora_pipeline.schemas import Edges\n"
+        "from mora_pipeline.contract.schemas import Edges\n"
         "graph = Edges(np.arange(40), np.arange(40) * 7 % 41, np.arange(40) + 1.0)\n"
         "print(hashlib.sha256(skip_gram(Walks(graph, 41))).hexdigest())"
     )

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.evaluation.methods import Inputs, make_methods
 from mora_pipeline.evaluation.methods.raw import standard_components
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.schemas import CellVectors
 
 TEXTS = {
     "kind": "text",

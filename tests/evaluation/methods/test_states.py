@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from mora_pipeline.errors import UserError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.evaluation.methods import Inputs, make_methods
 from mora_pipeline.evaluation.methods.catalogue import is_ours
 from mora_pipeline.evaluation.methods.principal import principal_axes
 from mora_pipeline.lake import Lake
-from mora_pipeline.schemas import CellVectors
-from mora_pipeline.training.inductive.parameters import InductiveParameters
-from mora_pipeline.training.inductive.region import read_evidence
-from mora_pipeline.training.inductive.states import fit_states
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.region import read_evidence
+from mora_pipeline.presets.inductive.states import fit_states
 
 
 def test_the_states_are_the_encoders_inputs_as_principal_components(inputs: Inputs) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mora_pipeline import schemas
-from mora_pipeline.evaluation.ablations import BASE
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.ablation.families import BASE
 from mora_pipeline.evaluation.report import ReportData
 from mora_pipeline.region import Published
 

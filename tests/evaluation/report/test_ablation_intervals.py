@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mora_pipeline import schemas
-from mora_pipeline.evaluation.ablations import BASE
-from mora_pipeline.evaluation.intervals import Resamples, interval_table
-from mora_pipeline.evaluation.protocol import Record
-from mora_pipeline.evaluation.report.ablation_intervals import replicates, with_differences
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.ablation.families import BASE
+from mora_pipeline.evaluation.ablation.intervals import replicates, with_differences
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.intervals import Resamples, interval_table
+from mora_pipeline.evaluation.protocol.run import Record
+from mora_pipeline.evaluation.protocol.trials import Trial
 from mora_pipeline.evaluation.report.ablation_part import effects
-from mora_pipeline.evaluation.tasks import Task
-from mora_pipeline.evaluation.trials import Trial
 
 Make = Callable[..., Task]
 RESAMPLES = 200

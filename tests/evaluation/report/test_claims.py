@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mora_pipeline import schemas
+from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.report.claims import claim_sentences
 
 PAPER = {"preset": "paper"}

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mora_pipeline import schemas
-from mora_pipeline.evaluation.ablations import BASE
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.ablation.families import BASE
 from mora_pipeline.evaluation.report import ReportData, markdown_report, report_html, write_report
 from mora_pipeline.evaluation.report.ablation_part import GRAPH, ablation_figures, ablation_markdown, effects
 from mora_pipeline.evaluation.report.charts import WIDTH

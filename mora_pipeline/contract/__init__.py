@@ -1,0 +1,1 @@
+"""What Spark jobs and the pipeline agree on: schemas, errors, files that are replaced in one step."""

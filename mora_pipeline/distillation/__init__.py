@@ -1,0 +1,1 @@
+"""The distilled encoder: a network from a coordinate to an embedding."""

@@ -1,1 +1,0 @@
-"""Frozen backbones: from texts, image crops and histograms to one input vector a cell."""

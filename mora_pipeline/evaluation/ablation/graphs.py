@@ -1,0 +1,110 @@
+"""Graphs in place of the published one: other samples of the flows, neighbours, chance.
+
+On arrays, for regions that training can hold; what a region publishes is sampled by Spark.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from mora_pipeline.contract.schemas import Edges
+from mora_pipeline.presets.inductive.relations import neighbours
+
+AROUND = 6  # cells in the ring around a cell of the whole grid
+REPAIRS = 100  # passes over the moves from a cell to itself and the repeated pairs that chance makes
+
+
+def top_share(edges: Edges, share: float) -> Edges:
+    """Of each origin the strongest max(1, ceil(share · out-degree)) flows; ties won by the smaller destination."""
+    return _first_of_each(edges, np.lexsort((edges.destination, -edges.flow, edges.origin)), share)
+
+
+def random_share(edges: Edges, share: float, seed: int) -> Edges:
+    """As many flows of each origin as `top_share` keeps, chosen by chance."""
+    chance = np.random.default_rng(seed).random(len(edges.flow))
+    return _first_of_each(edges, np.lexsort((chance, edges.origin)), share)
+
+
+def at_least(edges: Edges, flow: float) -> Edges:
+    """Flows of a minimum and more; may be none."""
+    return chosen_edges(edges, np.flatnonzero(edges.flow >= flow))
+
+
+def median_flow(edges: Edges) -> float:
+    """The flow that half of the edges reach: a threshold that no label has chosen. 0 without edges."""
+    return float(np.median(edges.flow)) if len(edges.flow) else 0.0
+
+
+def same_edges(one: Edges, other: Edges) -> bool:
+    """Whether two graphs hold the same flows, in whatever order."""
+    return all(np.array_equal(*pair) for pair in zip(_ordered(one), _ordered(other), strict=True))
+
+
+def pieces(edges: Edges, num_cells: int) -> tuple[int, float]:
+    """How many pieces the flows leave unconnected (a cell without flows is one), and the largest's share of cells."""
+    shape = (num_cells, num_cells)
+    joined = sparse.csr_matrix((np.ones(len(edges.flow)), (edges.origin, edges.destination)), shape=shape)
+    count, piece_of_cell = connected_components(joined, directed=False)
+    return int(count), float(np.bincount(piece_of_cell).max(initial=0)) / max(num_cells, 1)
+
+
+def neighbour_edges(coordinates: npt.NDArray[np.float64], count: int = AROUND) -> Edges:
+    """Every cell and the cells nearest to it, in both directions, each pair with a flow of 1.
+
+    Where the grid is whole, the six nearest are the ring around a cell (the paper's neighbour graph). Cells that lie
+    apart, as those of counties or of a city's regions do, hardly have a ring, and their nearest cells stand in for it.
+
+    Args:
+        coordinates: latitude and longitude of the cells' centres, degrees, [N, 2].
+        count: nearest cells of each.
+    """
+    nearest = neighbours(coordinates[:, 0], coordinates[:, 1], count)
+    joined = (nearest + nearest.T).tocoo()
+    return Edges(joined.row, joined.col, np.ones(joined.nnz))
+
+
+def rewired(edges: Edges, seed: int) -> Edges:
+    """The same cells with the same numbers of origins and destinations, joined by chance.
+
+    Destinations are dealt out anew among the edges; each edge keeps its origin and its flow. Where that joins a cell
+    to itself or repeats a pair, the destination is swapped with another edge's, in up to `REPAIRS` passes.
+    """
+    generator = np.random.default_rng(seed)
+    origin, destination = edges.origin, generator.permutation(edges.destination)
+    for _ in range(REPAIRS):
+        wrong = _unwanted(origin, destination)
+        if not len(wrong):
+            break
+        for edge, other in zip(wrong, generator.integers(0, len(origin), len(wrong)), strict=True):
+            destination[[edge, other]] = destination[[other, edge]]
+    return Edges(origin, destination, edges.flow)
+
+
+def _unwanted(origin: npt.NDArray[np.integer], destination: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Edges from a cell to itself, and all but the first of each repeated pair."""
+    order = np.lexsort((destination, origin))
+    repeated = (np.diff(origin[order]) == 0) & (np.diff(destination[order]) == 0)
+    return np.union1d(np.flatnonzero(origin == destination), order[1:][repeated]).astype(np.int64)
+
+
+def _first_of_each(edges: Edges, order: npt.NDArray[np.integer], share: float) -> Edges:
+    origin = edges.origin[order]
+    starts = np.flatnonzero(np.diff(origin, prepend=-1))
+    degrees = np.diff(np.append(starts, len(origin)))
+    # The tiny subtraction keeps 0.1 · 30 from being 4.
+    kept = np.maximum(1, np.ceil(share * degrees - 1e-9))
+    rank = np.arange(len(origin)) - np.repeat(starts, degrees)
+    return chosen_edges(edges, np.sort(order[rank < np.repeat(kept, degrees)]))
+
+
+def _ordered(edges: Edges) -> tuple[npt.NDArray[Any], ...]:
+    order = np.lexsort((edges.destination, edges.origin))
+    return edges.origin[order], edges.destination[order], edges.flow[order]
+
+
+def chosen_edges(edges: Edges, rows: npt.NDArray[np.integer]) -> Edges:
+    """Some of the edges, by their rows."""
+    return Edges(edges.origin[rows], edges.destination[rows], edges.flow[rows])

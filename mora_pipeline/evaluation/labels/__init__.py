@@ -1,0 +1,1 @@
+"""Labels: read, put on cells, checked for leaks."""

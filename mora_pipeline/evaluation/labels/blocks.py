@@ -1,0 +1,49 @@
+"""Which cells belong together: H3 parents, and the groups that region.yaml names."""
+
+import h3ronpy
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows
+
+BLOCK_LEVELS = 3  # a block is the H3 parent three levels up, about 343 cells (method.md: spatially blocked folds)
+
+
+def parents(cells: Rows, resolution: int) -> Rows:
+    """The H3 parents, `BLOCK_LEVELS` up, of cells of a resolution, in their order."""
+    if not len(cells):
+        return cells
+    coarse = max(0, resolution - BLOCK_LEVELS)
+    return np.asarray(h3ronpy.change_resolution(cells.astype(np.uint64), coarse)).astype(np.int64)
+
+
+def group_of_cells(members: pd.DataFrame, num_cells: int) -> Rows:
+    """The group that most of a cell's places are in; the smaller id wins a tie.
+
+    Args:
+        members: columns ``group`` (text or None) and ``row`` (of the cell, or UNKNOWN).
+        num_cells: number of cells N.
+
+    Returns:
+        int64 [N], numbers of groups; UNKNOWN for cells without any.
+    """
+    known = members[(members["row"] != UNKNOWN) & members["group"].notna()]
+    numbers = pd.factorize(known["group"], sort=True)[0].astype(np.int64)
+    found = np.full(num_cells, UNKNOWN, dtype=np.int64)
+    counts = pd.DataFrame({"row": known["row"].to_numpy(dtype=np.int64), "group": numbers}).value_counts()
+    ordered = counts.reset_index().sort_values(["row", "count", "group"], ascending=[True, False, True])
+    first = ordered.drop_duplicates("row")
+    found[first["row"].to_numpy(dtype=np.int64)] = first["group"].to_numpy(dtype=np.int64)
+    return found
+
+
+def middles(membership: sparse.csr_matrix, sphere: npt.NDArray[np.float64]) -> Rows:
+    """Row of the member cell nearest the middle of each label's cells; the smaller cell wins a tie."""
+    if membership.nnz == membership.shape[0]:
+        return np.asarray(membership.indices, dtype=np.int64)
+    label = np.repeat(np.arange(membership.shape[0]), np.diff(membership.indptr))
+    nearness = np.einsum("ij,ij->i", (membership @ sphere)[label], sphere[membership.indices])
+    order = np.lexsort((membership.indices, -nearness.round(12), label))
+    return np.asarray(membership.indices[order][membership.indptr[:-1]], dtype=np.int64)

@@ -1,0 +1,75 @@
+"""Labels that are inputs in disguise: such a task says nothing about embeddings and is refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from mora_pipeline.evaluation.labels.tasks import Task
+
+Floats = npt.NDArray[np.float64]
+FEWEST_ROWS = 10  # that a correlation says anything about
+
+
+@dataclass(frozen=True)
+class InputColumns:
+    """Columns that reach the methods: names, values [N, d] in the order of `cells`, and which cells have them [N]."""
+
+    names: Sequence[str]
+    values: npt.NDArray[np.floating]
+    present: npt.NDArray[np.bool_]
+
+
+def refuse_leaks(tasks: Sequence[Task], inputs: Mapping[str, InputColumns], bound: float) -> list[Task]:
+    """Mark the tasks whose label is an input column, or nearly so.
+
+    Each column is brought to the task's level as vectors are (the cell's own, or a group's mean). The label is refused
+    if its correlation with one column, in size, reaches the bound: of the values, or of their ranks, which no monotone
+    transform of a column escapes. Labels made from several columns together are not found.
+
+    Args:
+        tasks: those that allow leaks are left as they are.
+        inputs: by modality.
+        bound: in (0, 1].
+    """
+    return [task if task.leaks_allowed else _judged(task, inputs, bound) for task in tasks]
+
+
+def _judged(task: Task, inputs: Mapping[str, InputColumns], bound: float) -> Task:
+    for modality, columns in inputs.items():
+        whole = np.asarray(task.membership @ columns.present.astype(np.float64)) > 1 - 1e-9
+        target = task.target[whole]
+        if len(target) < FEWEST_ROWS or np.ptp(target) == 0:
+            continue
+        values = np.asarray(task.membership @ columns.values.astype(np.float64))[whole]
+        for what, found in (
+            ("correlation", correlations(values, target)),
+            ("rank correlation", correlations(rankdata(values, axis=0), rankdata(target))),
+        ):
+            worst = int(np.argmax(np.abs(found)))
+            if abs(found[worst]) >= bound:
+                return replace(task, refused=_message(task.name, modality, columns.names[worst], what, found[worst]))
+    return task
+
+
+def correlations(values: Floats, target: Floats) -> Floats:
+    """Pearson's r of each column with the target, float64 [d]; 0 for a column without spread.
+
+    Args:
+        values: [n, d].
+        target: [n], with spread.
+    """
+    centred, label = values - values.mean(axis=0), target - target.mean()
+    lengths = np.linalg.norm(centred, axis=0)
+    flat = lengths <= 1e-9 * np.abs(values).max(axis=0, initial=0) * np.sqrt(len(values))
+    products = label @ centred
+    return np.divide(products, lengths * np.linalg.norm(label), out=np.zeros_like(products), where=~flat)
+
+
+def _message(task: str, modality: str, column: str, what: str, found: float) -> str:
+    return (
+        f"the label leaks: its {what} with the input column {column} of {modality} is {found:.3f}. Remove the column, "
+        f"or write tasks.{task}.leaks: allowed in region.yaml"
+    )

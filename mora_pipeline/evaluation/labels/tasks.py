@@ -1,0 +1,212 @@
+"""What embeddings are judged on: labels of cells, of groups of cells and of points, as region.yaml declares them."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from scipy import sparse
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.sphere import on_unit_sphere
+from mora_pipeline.evaluation.labels.blocks import group_of_cells, middles, parents
+from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows, cell_rows, match_ids, read_roles
+from mora_pipeline.region import CellTask, GroupTask, Members, Places, PointTask, RegionConfig
+from mora_pipeline.region.files import read_header
+
+Labels = tuple[npt.NDArray[np.float64], sparse.csr_matrix, Rows]  # target, membership, order
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labels and the cells they belong to.
+
+    Attributes:
+        level: ``cell``, ``group`` or ``point``.
+        target: float64 [n], finite.
+        membership: CSR [n, N]; each row sums to 1. ``membership @ vectors`` are the labels' features: the cell's own
+            vector, or the mean of a group's member cells.
+        middle: int64 [n], row of the label's cell; for a group, of the member cell nearest its middle.
+        blocks: int64 [n], the H3 parent of that cell.
+        groupings: int64 [n] by name, the group of that cell in each grouping that region.yaml names under blocks.
+        order: int64 [n], where the label's place stands among the places, else in its file.
+        dropped: rows of the label file that became no label.
+        reasons: the same by reason.
+        leaks_allowed: whether the label may be nearly an input column.
+        refused: why no model may be judged on it; None if one may.
+    """
+
+    name: str
+    level: str
+    target: npt.NDArray[np.float64]
+    membership: sparse.csr_matrix
+    middle: Rows
+    blocks: Rows
+    order: Rows
+    groupings: Mapping[str, Rows] = field(default_factory=dict)
+    dropped: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    leaks_allowed: bool = False
+    refused: str | None = None
+
+
+def load_tasks(config: RegionConfig, cells: pa.Table) -> list[Task]:
+    """Read all tasks of a region.
+
+    A task may come out empty (the benchmark skips it and says why).
+
+    Args:
+        config: the region.
+        cells: `schemas.CELLS`, sorted by cell; fixes N and the row order.
+
+    Raises:
+        UserError: if a file cannot be read, or a label cannot be transformed.
+    """
+    loader = _Loader(config, cells)
+    return [loader.load(name) for name in config.tasks]
+
+
+class _Loader:
+    """Reads the tasks of one region; the table of places is read once."""
+
+    def __init__(self, config: RegionConfig, cells: pa.Table) -> None:
+        self.config, self.cells = config, cells["cell"].to_numpy()
+        self.sphere = on_unit_sphere(cells["latitude"].to_numpy(), cells["longitude"].to_numpy())
+        self.parents = parents(self.cells, config.resolution)
+        self.places: dict[str | None, pd.DataFrame] = {}
+        self.groupings = {
+            name: group_of_cells(self._members(f"blocks.{name}", members), len(self.cells))
+            for name, members in config.blocks.items()
+        }
+
+    def load(self, name: str) -> Task:
+        declared, dropped = self.config.tasks[name], dict[str, int]()
+        if isinstance(declared, CellTask):
+            target, membership, order = self._cell_task(name, declared, dropped)
+        elif isinstance(declared, GroupTask):
+            target, membership, order = self._group_task(name, declared, dropped)
+        else:
+            target, membership, order = self._point_task(name, declared, dropped)
+        if declared.transform == "log1p":
+            if len(target) and target.min() <= -1:
+                raise UserError(
+                    f"{self.config.file.name}: tasks.{name}.transform is log1p, but {declared.column} holds "
+                    f"{target.min():g}. Write transform: none, or mend the labels."
+                )
+            target = np.log1p(target)
+        middle = middles(membership, self.sphere)
+        logger.info("Task %s: %d labels, dropped %s", name, len(target), dropped or "none")
+        return Task(
+            name,
+            declared.level,
+            target,
+            membership,
+            middle,
+            self.parents[middle],
+            order,
+            {grouping: group[middle] for grouping, group in self.groupings.items()},
+            sum(dropped.values()),
+            dropped,
+            declared.leaks == "allowed",
+        )
+
+    def _cell_task(self, name: str, task: CellTask, dropped: dict[str, int]) -> Labels:
+        key, labelled = f"tasks.{name}", self._has(task.path, task.weight)  # else the weight is of the places
+        roles = {"place": task.place, "latitude": task.latitude, "longitude": task.longitude, "column": task.column}
+        own_weight = task.weight if labelled or task.place is None else None
+        table = read_roles(self.config, key, task.path, {**roles, "weight": own_weight})
+        table = _keep(table.assign(order=np.arange(len(table))), table["column"].notna(), "no label", dropped)
+        if task.place is not None:
+            table = self._at_places(table, None if own_weight else task.weight)
+            table = _keep(table, table["known"], "unknown place", dropped)
+        table["row"] = self._rows(table)
+        table = _keep(table, table["row"] != UNKNOWN, "outside the cells", dropped)
+        if task.weight is not None:
+            table = _keep(table, table["weight"] > 0, "no weight", dropped)
+        weight = table["weight"].to_numpy() if task.weight is not None else np.ones(len(table))
+        rows, label_of = np.unique(table["row"].to_numpy(dtype=np.int64), return_inverse=True)
+        total = np.bincount(label_of, weights=weight * table["column"].to_numpy(), minlength=len(rows))
+        share = np.bincount(label_of, weights=weight, minlength=len(rows))
+        target = total / share if task.aggregate == "mean" else total.astype(np.float64)
+        order = np.full(len(rows), np.iinfo(np.int64).max)
+        np.minimum.at(order, label_of, table["order"].to_numpy(dtype=np.int64))
+        return target, self._one_cell_each(rows), order
+
+    def _point_task(self, name: str, task: PointTask, dropped: dict[str, int]) -> Labels:
+        roles = {"latitude": task.latitude, "longitude": task.longitude, "column": task.column}
+        table = read_roles(self.config, f"tasks.{name}", task.path, roles)
+        table = _keep(table, table["column"].notna(), "no label", dropped)
+        table["row"] = self._rows(table)
+        table = _keep(table, table["row"] != UNKNOWN, "outside the cells", dropped)
+        rows = table["row"].to_numpy(dtype=np.int64)
+        return table["column"].to_numpy(), self._one_cell_each(rows), np.arange(len(rows))
+
+    def _group_task(self, name: str, task: GroupTask, dropped: dict[str, int]) -> Labels:
+        table = read_roles(self.config, f"tasks.{name}", task.path, {"id": task.id, "column": task.column})
+        table = _keep(table, table["column"].notna(), "no label", dropped)
+        table = _keep(table, table["id"].notna(), "no id", dropped)
+        labels = table.groupby("id")["column"].mean()
+        if len(labels) < len(table):
+            logger.warning("Task %s: %d rows repeat a group; their mean is taken", name, len(table) - len(labels))
+        members = self._members(f"tasks.{name}.members", task.members)
+        group = match_ids(members["group"], pd.Series(labels.index, dtype=object))
+        inside = (group != UNKNOWN) & (members["row"] != UNKNOWN).to_numpy()
+        pairs = np.unique(np.stack([group[inside], members["row"].to_numpy()[inside]], axis=1), axis=0)
+        counts = np.bincount(pairs[:, 0], minlength=len(labels))
+        lost = int(table["id"].isin(labels.index[counts == 0]).sum())
+        if lost:
+            dropped["no member cells"] = lost
+        indptr = np.concatenate([[0], np.cumsum(counts[counts > 0])])
+        shares = 1 / counts[pairs[:, 0]]
+        shape = (len(indptr) - 1, len(self.cells))
+        membership = sparse.csr_matrix((shares, pairs[:, 1], indptr), shape=shape)
+        return labels.to_numpy()[counts > 0], membership, np.arange(shape[0])
+
+    def _members(self, key: str, members: Members) -> pd.DataFrame:
+        roles = {name: getattr(members, name) for name in ("group", "place", "latitude", "longitude")}
+        table = read_roles(self.config, key, members.path, roles)
+        if members.place is not None:
+            table = self._at_places(table)
+        table["row"] = self._rows(table)
+        return table
+
+    def _at_places(self, table: pd.DataFrame, weight: str | None = None) -> pd.DataFrame:
+        """Add the coordinates of each row's place, its weight there if asked for, and whether the place is known."""
+        if weight not in self.places:
+            self.places[weight] = self._read_places(weight)
+        places = self.places[weight]
+        position = match_ids(table["place"], places["id"])
+        known = position != UNKNOWN
+        for column in places.columns.drop("id"):
+            values = places[column].to_numpy()[np.maximum(position, 0)] if len(places) else np.nan
+            table[column] = np.where(known, values, np.nan)
+        return table.assign(known=known, order=position)
+
+    def _read_places(self, weight: str | None) -> pd.DataFrame:
+        places: Places | None = self.config.places_or_none()
+        if places is None:
+            raise ValueError("no table of places: RegionConfig lets nothing refer to places without one")
+        roles = {"id": places.id, "latitude": places.latitude, "longitude": places.longitude, "weight": weight}
+        table = read_roles(self.config, "places", places.path, roles)
+        return table[table["id"].notna()].drop_duplicates("id").reset_index(drop=True)
+
+    def _has(self, path: str, column: str | None) -> bool:
+        return all(column in read_header(file, "path").columns for file in self.config.files(path))
+
+    def _rows(self, table: pd.DataFrame) -> Rows:
+        return cell_rows(table["latitude"], table["longitude"], self.config.resolution, self.cells)
+
+    def _one_cell_each(self, rows: Rows) -> sparse.csr_matrix:
+        parts = (np.ones(len(rows)), rows, np.arange(len(rows) + 1))
+        return sparse.csr_matrix(parts, shape=(len(rows), len(self.cells)))
+
+
+def _keep(table: pd.DataFrame, kept: pd.Series, reason: str, dropped: dict[str, int]) -> pd.DataFrame:
+    lost = int((~kept).sum())
+    if lost:
+        dropped[reason] = dropped.get(reason, 0) + lost
+    return table[kept].copy()

@@ -1,0 +1,135 @@
+"""The models that judge vectors: LightGBM as published, ridge for small groups, and a linear probe.
+
+Each is a function of the rows to fit and the rows to test that returns predictions, so that what is common to all
+folds (LightGBM's bins) is done once.
+"""
+
+from collections.abc import Callable
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import Ridge
+
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.protocol.splits import Rows
+
+Floats = npt.NDArray[np.floating]
+Regressor = Callable[[Rows, Rows], npt.NDArray[np.float64]]
+LEAST_VARIATION = 0.05  # of a feature on the fit rows, as a share of its standard deviation on all rows
+PROBE_ALPHAS = 10.0 ** np.arange(-2, 6)  # penalties that the linear probe chooses from
+LIGHTGBM = "lightgbm"  # as published
+BOOSTING = "short_boosting"  # the same with fewer, larger steps: about a tenth of the time
+BOOSTED = (LIGHTGBM, BOOSTING)
+POOLED_RIDGE = "pooled_ridge"  # the published protocol's ridge for small groups
+PUBLISHED_RIDGE = "published_ridge"  # what papers on regions of a city report: clipped at 0
+PROBE = "ridge"
+
+
+def lightgbm_regressor(
+    features: Floats,
+    target: npt.NDArray[np.float64],
+    level: str,
+    parameters: BenchmarkParameters,
+    threads: int = 1,
+    short: bool = False,
+) -> Regressor:
+    """LightGBM with the published parameters; the features are binned once for all folds.
+
+    Bins see the features of all rows, never a label. One thread a fit: several fits at a time use the cores better,
+    and threads of one fit wait for each other on a busy machine.
+
+    Args:
+        features: [n, d].
+        target: float64 [n].
+        level: `cell`, `point` or `group`; groups have smaller trees.
+        short: fewer trees, larger steps, fewer bins.
+    """
+    grouped = level == "group"
+    trees = parameters.short_trees if short else parameters.trees
+    settings = {
+        "objective": "regression",
+        "learning_rate": parameters.short_learning_rate if short else parameters.learning_rate,
+        "max_depth": parameters.maximum_depth,
+        "num_leaves": parameters.group_leaves if grouped else parameters.cell_leaves,
+        "min_child_samples": parameters.group_minimum_child if grouped else parameters.cell_minimum_child,
+        "max_bin": parameters.short_bins if short else parameters.bins,
+        "deterministic": True,
+        "force_col_wise": True,
+        "feature_pre_filter": False,  # it would drop features by all rows, not by the fit rows
+        "num_threads": threads,
+        "seed": 0,  # nothing is drawn: no bagging, no sampling of features
+        "verbosity": -1,
+    }
+    binned = lightgbm.Dataset(features, label=target, params=settings).construct()
+
+    def predict(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
+        booster = lightgbm.train(settings, binned.subset(train), trees)
+        return np.asarray(booster.predict(features[test], num_threads=threads), dtype=np.float64)
+
+    return predict
+
+
+def ridge_regressor(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Regressor:
+    """Ridge on the vectors as they are: what the published protocol does with cities."""
+    features = features.astype(np.float64)
+
+    def predict(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
+        model = Ridge(alpha=alpha).fit(features[train], target[train])
+        return np.asarray(model.predict(features[test]), dtype=np.float64)
+
+    return predict
+
+
+def clipped_ridge(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Regressor:
+    """Ridge on the vectors as they are, predictions clipped at 0 (MVURE, MGFN, HREP, HAFusion: counts)."""
+    plain = ridge_regressor(features, target, alpha)
+    return lambda train, test: np.maximum(plain(train, test), 0)
+
+
+def make_regressor(
+    model: str,
+    features: Floats,
+    target: npt.NDArray[np.float64],
+    level: str,
+    parameters: BenchmarkParameters,
+    threads: int = 1,
+) -> Regressor:
+    """The model of a name, on the features and labels of one task."""
+    if model in BOOSTED:
+        return lightgbm_regressor(features, target, level, parameters, threads, short=model == BOOSTING)
+    if model == POOLED_RIDGE:
+        return ridge_regressor(features, target, parameters.ridge_alpha)
+    if model == PUBLISHED_RIDGE:
+        return clipped_ridge(features, target, parameters.ridge_alpha)
+    return linear_probe(features, target)
+
+
+def linear_probe(features: Floats, target: npt.NDArray[np.float64]) -> Regressor:
+    """Ridge on standardised features; the penalty of each fold has the smallest leave-one-out error on its fit rows.
+
+    In the eigenvectors V of XᵀX = V diag(λ) Vᵀ, with Z = X V: the fit is ŷ = ȳ + Z (Zᵀy / (λ + α)), the leverage of a
+    row is h = 1/n + Σ z² / (λ + α), and its leave-one-out residual (y − ŷ) / (1 − h). One decomposition serves all
+    penalties, where scikit-learn's RidgeCV takes a singular value decomposition of X. A feature that hardly varies on
+    the fit rows, beside how it varies on all, counts as constant: singular vectors of flows live on one county each,
+    and a county that is left out would be hundreds of standard deviations away.
+    """
+    features = features.astype(np.float64)
+    least = LEAST_VARIATION * features.std(axis=0)
+
+    def predict(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
+        fitted, mean = features[train], target[train].mean()
+        centre, scale = fitted.mean(axis=0), fitted.std(axis=0)
+        # Constant up to rounding, or as good as.
+        scale[scale <= np.maximum(1e-12 * np.abs(centre), least)] = np.inf
+        standard = (fitted - centre) / scale
+        values, vectors = np.linalg.eigh(standard.T @ standard)
+        rotated, labels = standard @ vectors, target[train] - mean
+        shrink = 1 / (np.maximum(values, 0)[:, None] + PROBE_ALPHAS)  # [d, number of penalties]
+        weights = shrink * (rotated.T @ labels)[:, None]
+        leverage = 1 / len(train) + rotated**2 @ shrink
+        left_out = (labels[:, None] - rotated @ weights) / np.maximum(1 - leverage, 1e-9)
+        best = np.argmin(np.mean(left_out**2, axis=0))
+        return np.asarray((features[test] - centre) / scale @ (vectors @ weights[:, best]) + mean)
+
+    return predict

@@ -1,0 +1,83 @@
+"""A region's published datasets as the arrays that training and evaluation take, and a record of what was read."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors, Edges
+from mora_pipeline.lake import Lake, Version
+from mora_pipeline.region import RegionConfig
+
+Cells = npt.NDArray[np.int64]
+
+
+class RegionReader:
+    """Reads the datasets of one region; ``inputs`` holds the versions read so far, by dataset."""
+
+    def __init__(self, config: RegionConfig, lake: Lake) -> None:
+        self.config, self.lake, self.region = config, lake, config.region
+        self.inputs: dict[str, Version] = {}
+
+    def read(self, dataset: str) -> Version:
+        """The published version of an input; what is begun from now on records it."""
+        self.inputs[dataset] = self.lake.read(dataset, self.region)
+        return self.inputs[dataset]
+
+    def cells(self) -> Cells:
+        """The region's cells, int64 [N], ascending; an input."""
+        return np.asarray(self.read("cells").table(["cell"])["cell"].to_numpy(), dtype=np.int64)
+
+    def vectors(self, dataset: str, cells: Cells) -> npt.NDArray[np.float32]:
+        """A dataset with one vector a cell, float32 [N, d] in the order of `cells`; an input.
+
+        Raises:
+            UserError: if it was made for other cells.
+        """
+        found = CellVectors.from_table(self.read(dataset).table(["cell", "vector"]))
+        if not np.array_equal(found.cells, cells):
+            raise UserError(
+                f"`{dataset}` of '{self.region}' was made for other cells than `cells` holds now. "
+                f"Materialise it again: mora materialize {self.region} --select {dataset}+"
+            )
+        return found.vectors
+
+    def features(self, name: str) -> CellVectors:
+        """A modality's vectors; an input.
+
+        Raises:
+            UserError: if there are none, or they were made when region.yaml said something else of the modality.
+        """
+        modality, made = self.config.modalities[name], self.read(f"features/{name}")
+        told = {"kind": modality.kind, "encoder": getattr(modality, "encoder", None)}
+        if any(made.details.get(key) != value for key, value in told.items()):
+            raise UserError(
+                f"{self.config.file}: modalities.{name} has changed since its features were made ({made.details}). "
+                f"Materialise {modality.kind}_features of '{self.region}' again."
+            )
+        return CellVectors.from_table(made.table())
+
+
+def edge_rows(edges: Version, cells: Cells) -> Edges:
+    """Edges as rows of the cells, read as a stream.
+
+    Args:
+        edges: `schemas.EDGES` or `schemas.GRAPH`.
+        cells: int64 [N], ascending.
+
+    Returns:
+        The rows are int32.
+
+    Raises:
+        UserError: if the edges name a cell that `cells` lacks, or a file of them is lost or damaged.
+    """
+    from mora_pipeline.presets.paper.graph import rows_of
+
+    parts = []
+    for batch in edges.batches(["origin", "destination", "flow"]):
+        origin = rows_of(cells, batch["origin"].to_numpy(), edges.dataset).astype(np.int32)
+        destination = rows_of(cells, batch["destination"].to_numpy(), edges.dataset).astype(np.int32)
+        parts.append((origin, destination, batch["flow"].to_numpy()))
+    if not parts:
+        return Edges(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float64))
+    origins, destinations, flows = zip(*parts, strict=True)
+    return Edges(np.concatenate(origins), np.concatenate(destinations), np.concatenate(flows))

@@ -1,0 +1,112 @@
+"""Which regions this home knows: the name of each, and where its `region.yaml` lies."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.files import locked, replace_file
+from mora_pipeline.lake import mora_home
+
+if TYPE_CHECKING:
+    from mora_pipeline.region import RegionConfig
+
+
+class Registry:
+    """The regions of one home, kept in ``regions.json`` as {region: absolute path of region.yaml}."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.path = home / "regions.json"
+
+    @classmethod
+    def at_home(cls) -> "Registry":
+        return cls(mora_home())
+
+    def add(self, region_yaml: Path, replace: bool = False) -> "RegionConfig":
+        """Check a `region.yaml` and the files it names, and remember it; adding it again changes nothing.
+
+        Args:
+            region_yaml: the file, or the folder that holds it.
+            replace: take this file even if the region is known from another one.
+
+        Raises:
+            UserError: if the file or one it names is wrong, or another existing file has the region's name.
+        """
+        from mora_pipeline.region import RegionConfig
+
+        path = region_yaml.expanduser().resolve()
+        if path.is_dir():
+            path = path / "region.yaml"
+        config = RegionConfig.load(path)
+        config.check_files()
+        with locked(self.path.with_suffix(".lock")):
+            known = self.all()
+            other = known.get(config.region, path)
+            if other != path and other.exists() and not replace:
+                raise UserError(
+                    f"{path}: region '{config.region}' is already known from {other}. Give one of them another name "
+                    f"(region: ...), or replace the old one: mora region add {path} --replace"
+                )
+            self._write(known | {config.region: path})
+        return config
+
+    def all(self) -> dict[str, Path]:
+        """Every known region and the path of its `region.yaml`, by name.
+
+        Raises:
+            UserError: if ``regions.json`` cannot be read.
+        """
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            return {str(name): Path(path) for name, path in sorted(content.items())}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise UserError(
+                f"{self.path} cannot be read ({error}). Move it away and add the regions again: mora region add PATH"
+            ) from error
+
+    def path_of(self, region: str) -> Path:
+        """Where the region's `region.yaml` lies.
+
+        Raises:
+            UserError: if the region is not known.
+        """
+        known = self.all()
+        if region not in known:
+            raise UserError(
+                f"Region '{region}' is not known; known are {', '.join(known) or 'none'}. "
+                "Add it: mora region add PATH_OF_REGION_YAML"
+            )
+        return known[region]
+
+    def load(self, region: str) -> "RegionConfig":
+        """The settings of a region, read anew.
+
+        Raises:
+            UserError: if the region is not known, its file is gone or wrong, or names another region by now.
+        """
+        from mora_pipeline.region import RegionConfig
+
+        path = self.path_of(region)
+        config = RegionConfig.load(path)
+        if config.region != region:
+            raise UserError(
+                f"{path}: region is '{config.region}' by now, but this home knows the file as '{region}'. "
+                f"Change it back, or add it under its new name: mora region add {path}"
+            )
+        return config
+
+    def remove(self, region: str) -> None:
+        """Forget a region; its files and what was made from them stay.
+
+        Raises:
+            UserError: if the region is not known.
+        """
+        with locked(self.path.with_suffix(".lock")):
+            self.path_of(region)
+            self._write({name: path for name, path in self.all().items() if name != region})
+
+    def _write(self, regions: dict[str, Path]) -> None:
+        replace_file(self.path, json.dumps({name: str(path) for name, path in sorted(regions.items())}, indent=2))

@@ -1,0 +1,247 @@
+"""Where a dataset lives: versions per region, published in one atomic step.
+
+``lake/<dataset>/region=<region>/<version>/part-*.parquet`` with ``current.json`` beside the versions. A draft is a
+folder that no reader looks at; publishing renames it and then replaces ``current.json``, so that a reader sees the
+old version or the new one, and a killed process leaves nothing that anybody reads; the steps are in
+`mora_pipeline.lake.publishing`.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.files import sync
+from mora_pipeline.contract.names import checked_region_name
+from mora_pipeline.lake import publishing
+
+BATCH_ROWS = 1 << 20
+DATASET_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?")
+
+
+def mora_home() -> Path:
+    """The folder that holds all a run makes: ``$MORA_HOME``, or ``.mora`` in the working directory."""
+    return Path(os.environ.get("MORA_HOME", ".mora")).expanduser().resolve()
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version of a dataset of a region."""
+
+    dataset: str
+    region: str
+    version: str
+    path: Path
+    rows: int = 0
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    schema: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _files(self) -> tuple[Path, ...]:
+        return tuple(sorted(self.path.glob("*.parquet")))
+
+    def files(self) -> list[Path]:
+        """Its Parquet files in order, listed once: a file that goes meanwhile is missed when it is read."""
+        return list(self._files)
+
+    def table(self, columns: list[str] | None = None) -> pa.Table:
+        """All rows in file order, read in one go: for tables of cells, not for edges of a large region.
+
+        Raises:
+            UserError: if a file is missing, truncated or not Parquet.
+        """
+        found = read_files(self.files(), columns)
+        self._check_rows(found.num_rows)
+        return found
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows in file order, BATCH_ROWS at a time: for what is too large to be read in one go.
+
+        Raises:
+            UserError: if a file is missing, truncated or not Parquet.
+        """
+        rows = 0
+        for file in self.files():
+            with readable(file), pq.ParquetFile(file) as parquet:
+                for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
+                    rows += batch.num_rows
+                    yield batch
+        self._check_rows(rows)
+
+    def _check_rows(self, found: int) -> None:
+        if found != self.rows:
+            raise UserError(
+                f"{self.path} holds {found:,} rows, but {self.rows:,} were published: a file is lost or was changed. "
+                f"Materialise `{self.dataset}` of '{self.region}' again."
+            )
+
+
+def read_files(files: list[Path], columns: list[str] | None = None) -> pa.Table:
+    """Read Parquet files in the given order.
+
+    Raises:
+        UserError: if a file is missing, truncated or not Parquet.
+    """
+    tables = []
+    for file in files:
+        with readable(file):
+            tables.append(pq.read_table(file, columns=columns, partitioning=None))
+    if not tables:
+        raise UserError("There is no Parquet file to read: materialise the asset again.")
+    return pa.concat_tables(tables)
+
+
+@contextlib.contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Tell which file it was that could not be read as Parquet."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{file} is gone: newer versions took its place meanwhile, or somebody deleted it. Run it again; if that "
+            "does not help, materialise its asset again."
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file} cannot be read as Parquet ({error}). Materialise its asset again.") from error
+
+
+class Draft:
+    """A version under construction; nobody reads it before `publish`. Made by `Lake.begin`."""
+
+    def __init__(self, lake: "Lake", dataset: str, region: str, inputs: Mapping[str, Version]) -> None:
+        self.lake, self.dataset, self.region = lake, dataset, region
+        self.inputs = {name: source.version for name, source in inputs.items()}
+        self.version = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        self.path, self._life = publishing.new_draft(lake.folder(dataset, region), self.version)
+
+    def write(self, table: pa.Table, name: str = "part-00000.parquet") -> None:
+        """Write one Parquet file of the draft."""
+        pq.write_table(table, self.path / name, compression="zstd")
+
+    def publish(self, details: Mapping[str, Any] | None = None) -> Version:
+        """Make this draft the version that readers see, and drop versions beyond the last three.
+
+        Raises:
+            UserError: if a part of the draft is not whole Parquet; the published version stays.
+        """
+        rows, schema = self._rows_and_schema()
+        record = {
+            "version": self.version,
+            "rows": rows,
+            "inputs": self.inputs,
+            "schema": {column.name: str(column.type) for column in schema},
+            "details": dict(details or {}),
+        }
+        for file in self.path.rglob("*"):
+            sync(file)
+        sync(self.path)
+        publishing.publish(self.lake.folder(self.dataset, self.region), self.path, record)
+        publishing.discard(self.path, self._life)
+        return self.lake.version(self.dataset, self.region, record)
+
+    def _rows_and_schema(self) -> tuple[int, pa.Schema]:
+        rows, schema = 0, pa.schema([])
+        for file in sorted(self.path.glob("*.parquet")):
+            try:
+                footer = pq.ParquetFile(file)
+            except (pa.ArrowException, OSError) as error:
+                raise UserError(f"{file} is not a whole Parquet file ({error}). Nothing was published.") from error
+            rows, schema = rows + footer.metadata.num_rows, footer.schema_arrow
+        return rows, schema
+
+    def discard(self) -> None:
+        """Give the draft up; nothing happens to one that has been published."""
+        publishing.discard(self.path, self._life)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All datasets under one root."""
+
+    root: Path
+
+    @classmethod
+    def at_home(cls) -> "Lake":
+        return cls(mora_home() / "lake")
+
+    def folder(self, dataset: str, region: str) -> Path:
+        """Where the versions of a dataset of a region lie; both names are checked, so none can leave the lake."""
+        if not DATASET_NAME.fullmatch(dataset):
+            raise ValueError(f"'{dataset}' cannot name a dataset")
+        return self.root / dataset / f"region={checked_region_name(region)}"
+
+    def begin(self, dataset: str, region: str, inputs: Mapping[str, Version] | None = None) -> Draft:
+        """Start a new version; what dead processes left behind is removed first."""
+        return Draft(self, dataset, region, inputs or {})
+
+    def read(self, dataset: str, region: str) -> Version:
+        """The published version.
+
+        Raises:
+            UserError: if there is none, or its record is damaged.
+        """
+        current = self.folder(dataset, region) / publishing.CURRENT
+        try:
+            return self.version(dataset, region, json.loads(current.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise UserError(
+                f"`{dataset}` of region '{region}' has not been made yet: materialise it (mora materialize {region})."
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{current} is damaged ({error}). Materialise `{dataset}` again, or point it at one of the versions "
+                f"beside it: mora lake restore {dataset} {region} VERSION"
+            ) from error
+
+    def has(self, dataset: str, region: str) -> bool:
+        return (self.folder(dataset, region) / publishing.CURRENT).exists()
+
+    def versions(self, dataset: str, region: str) -> list[Version]:
+        """Published versions that are still kept, oldest first."""
+        found = []
+        for path in publishing.published_versions(self.folder(dataset, region)):
+            with contextlib.suppress(FileNotFoundError):  # dropped a moment ago
+                record = json.loads((path / publishing.RECORD).read_text(encoding="utf-8"))
+                found.append(self.version(dataset, region, record))
+        return found
+
+    def restore(self, dataset: str, region: str, version: str) -> Version:
+        """Point readers at an earlier version.
+
+        Raises:
+            UserError: if it is not kept any more.
+        """
+        kept = {item.version for item in self.versions(dataset, region)}
+        try:
+            if version not in kept:
+                raise FileNotFoundError
+            return self.version(dataset, region, publishing.restore(self.folder(dataset, region), version))
+        except FileNotFoundError:
+            raise UserError(
+                f"`{dataset}` of '{region}' has no version {version}; kept are {', '.join(sorted(kept)) or 'none'}."
+            ) from None
+
+    def version(self, dataset: str, region: str, record: dict[str, Any]) -> Version:
+        """A version from its record."""
+        return Version(
+            dataset,
+            region,
+            record["version"],
+            self.folder(dataset, region) / record["version"],
+            record["rows"],
+            record["inputs"],
+            record["schema"],
+            record["details"],
+        )

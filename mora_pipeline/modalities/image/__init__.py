@@ -1,0 +1,1 @@
+"""Imagery that covers the region."""

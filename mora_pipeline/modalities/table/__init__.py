@@ -1,0 +1,1 @@
+"""Tables of places, such as ages."""

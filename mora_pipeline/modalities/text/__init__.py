@@ -1,0 +1,1 @@
+"""Texts at points, such as POIs."""

@@ -1,0 +1,1 @@
+"""Presets: ways to make embeddings."""

@@ -1,0 +1,150 @@
+"""The encoder: Gaussian units centred on cells it has seen, read out linearly, from a cell's state to its embedding."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mora_pipeline.presets.inductive.schema import FORMAT, SETTINGS, WEIGHTS, Schema, damaged, read_settings
+from mora_pipeline.presets.inductive.states import Block, Evidence, StateMap, Vectors
+
+CHUNK = 8192  # cells at a time: with 1,024 units 32 MiB
+FAR = 0.1  # a cell whose largest unit answers less is unlike all that the encoder has seen: its vector nears one point
+
+
+def gaussian_units(states: Tensor, centres: Tensor, sharpness: float) -> Tensor:
+    """exp(-γ |x - centre|²) for all pairs, in [0, 1]: float32 [n, units] for [n, width] and [units, width]."""
+    squares = states.square().sum(1, keepdim=True) + centres.square().sum(1)
+    squares = torch.addmm(squares, states, centres.T, alpha=-2).clamp_min_(0)
+    return squares.mul_(-sharpness).exp_()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What an encoder says of a region.
+
+    Attributes:
+        vectors: float32 [N, dimension], un-normalised.
+        share_far: share of the cells whose largest unit answers less than `FAR`.
+    """
+
+    vectors: Vectors
+    share_far: float
+
+
+@dataclass(frozen=True)
+class GaussianReadout:
+    """E(x) = Σ_k exp(-γ |x - centre_k|²) readout_k - offset.
+
+    Attributes:
+        centres: states of some cells of the region it was fitted to, float32 [units, width].
+        readout: float32 [units, dimension].
+        offset: float32 [dimension]: the fitted region's embeddings have mean 0.
+        sharpness: γ.
+    """
+
+    centres: Tensor
+    readout: Tensor
+    offset: Tensor
+    sharpness: float
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Embeddings, un-normalised, [n, dimension]; `CHUNK` states at a time."""
+        return self.with_largest(states)[0]
+
+    def with_largest(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings, and each cell's largest answer of a unit, [n], in [0, 1]."""
+        found, largest = [], []
+        for chunk in states.split(CHUNK):
+            answers = gaussian_units(chunk, self.centres, self.sharpness)
+            found.append(answers @ self.readout - self.offset)
+            largest.append(answers.amax(1))
+        return torch.cat(found), torch.cat(largest)
+
+    def to(self, device: torch.device | str) -> "GaussianReadout":
+        return GaussianReadout(self.centres.to(device), self.readout.to(device), self.offset.to(device), self.sharpness)
+
+
+@dataclass(frozen=True)
+class InductiveEncoder:
+    """Evidence in, embeddings out; the same function for every region."""
+
+    schema: Schema
+    states: StateMap
+    readout: GaussianReadout
+
+    def embed(self, evidence: Evidence) -> Vectors:
+        """The vectors of `embed_and_judge` alone."""
+        return self.embed_and_judge(evidence).vectors
+
+    @torch.no_grad()
+    def embed_and_judge(self, evidence: Evidence) -> Embedded:
+        """Embed all cells of a region in one forward pass, and say how many of them are unlike all that was seen.
+
+        A cell's vector depends on its own evidence and its related cells', not on the order of rows.
+
+        Raises:
+            ValueError: if the evidence has other modalities than the schema.
+        """
+        names = [one.name for one in evidence.modalities]
+        if names != self.schema.names:
+            raise ValueError(f"the encoder takes {self.schema.names}, not {names}")
+        vectors, largest = self.readout.with_largest(torch.from_numpy(self.states.apply(evidence)))
+        return Embedded(vectors.numpy(), float((largest < FAR).double().mean()))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights by name, on the CPU, ready for safetensors."""
+        found = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
+        for name, block in self.states.blocks.items():
+            found |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in ("mean", "matrix")}
+        return found
+
+    def settings(self) -> dict[str, Any]:
+        """What its JSON says: the schema, the blocks' weights and γ."""
+        return {
+            "format": FORMAT,
+            "schema": self.schema.as_json(),
+            "weights": dict(self.states.weights),
+            "sharpness": self.readout.sharpness,
+        }
+
+
+def save_encoder(encoder: InductiveEncoder, folder: Path) -> None:
+    """Write ``encoder.safetensors`` and ``encoder.json`` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(encoder.tensors(), folder / WEIGHTS)
+    (folder / SETTINGS).write_text(json.dumps(encoder.settings(), indent=2), encoding="utf-8")
+
+
+def load_encoder(folder: Path) -> InductiveEncoder:
+    """Read what `save_encoder` wrote; no code in the files is ever run.
+
+    Raises:
+        UserError: if a file is missing or damaged, or the two do not belong together.
+    """
+    settings = read_settings(folder)
+    try:
+        return _assembled(settings, load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from error
+
+
+def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> InductiveEncoder:
+    weights = dict(settings["weights"])
+    blocks = {name: Block(*(tensors[f"{name}/{part}"].numpy() for part in ("mean", "matrix"))) for name in weights}
+    readout = GaussianReadout(tensors["centres"], tensors["readout"], tensors["offset"], settings["sharpness"])
+    _check_shapes(blocks, readout)
+    return InductiveEncoder(settings["schema"], StateMap(blocks, weights), readout)
+
+
+def _check_shapes(blocks: Mapping[str, Block], readout: GaussianReadout) -> None:
+    width = sum(block.matrix.shape[1] for block in blocks.values())
+    units, dimension = readout.readout.shape
+    if readout.centres.shape != (units, width) or readout.offset.shape != (dimension,):
+        raise ValueError("its weights and its settings come from different encoders")

@@ -1,0 +1,95 @@
+"""A region as the encoder sees it: its evidence from the lake, and whether an encoder of another region fits it."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.lake import Lake, mora_home
+from mora_pipeline.lake.reading import RegionReader, edge_rows
+from mora_pipeline.lake.registry import Registry
+from mora_pipeline.presets.inductive.encoder import Embedded, InductiveEncoder, load_encoder
+from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features
+from mora_pipeline.presets.inductive.relations import neighbours, partners
+from mora_pipeline.presets.inductive.schema import Input, Schema, check_declared, check_made, encoder_version
+from mora_pipeline.presets.inductive.states import Evidence, check_finite
+from mora_pipeline.presets.paper.alignment import Modality
+
+
+def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVectors:
+    """Embed a region with the encoder of another one: no training, one forward pass, the other's vector space.
+
+    Args:
+        region: a known region whose cells, edges and features are in the lake.
+        encoder: the region whose encoder is used.
+        home: default: `$MORA_HOME`.
+
+    Returns:
+        The region's cells and their vectors. Nothing is published: `mora materialize REGION --encoder OTHER` does that.
+
+    Raises:
+        UserError: if there is no such encoder, or it does not fit the region.
+    """
+    home = home or mora_home()
+    reader = RegionReader(Registry(home).load(region), Lake(home / "lake"))
+    cells, found = embed_with(reader, load_encoder(encoder_version(reader.lake, encoder).path))
+    return CellVectors(cells["cell"].to_numpy(), found.vectors)
+
+
+def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, Embedded]:
+    """A region's `cells`, and what an encoder says of them.
+
+    Raises:
+        UserError: if the encoder does not fit the region, or a feature is not finite.
+    """
+    schema = encoder.schema
+    check_declared(schema, reader.config)
+    check_made(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
+    cells, evidence = read_evidence(reader, schema.names, schema.neighbours)
+    check_finite(evidence)
+    return cells, encoder.embed_and_judge(evidence)
+
+
+def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: int) -> tuple[pa.Table, Evidence]:
+    """A region's `cells`, and all that an encoder sees of them.
+
+    Args:
+        names: the modalities to read, of those in region.yaml.
+        num_neighbours: nearest cells that make a cell's surroundings.
+
+    Raises:
+        UserError: if a dataset is missing, or was made for other cells.
+    """
+    table = reader.read("cells").table()
+    cells = table["cell"].to_numpy()
+    flows = edge_rows(reader.read("edges"), cells)
+    latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
+    declared = reader.config.modalities
+    modalities = tuple(
+        Modality(name, declared[name].kind, *reader.features(name).on(cells), declared[name].temperature)
+        for name in sorted(names)
+    )
+    return table, Evidence(
+        modalities,
+        flow_features(flows, table["internal_flow"].to_numpy(), latitude, longitude),
+        partners(flows, len(cells)),
+        neighbours(latitude, longitude, num_neighbours),
+    )
+
+
+def schema_of(reader: RegionReader, names: Collection[str], num_neighbours: int) -> Schema:
+    """What an encoder that is trained on a region will ask of others."""
+    inputs = tuple(_input(reader, name) for name in sorted(names))
+    return Schema(reader.region, reader.config.resolution, num_neighbours, inputs, tuple(flow_feature_names()))
+
+
+def _input(reader: RegionReader, name: str) -> Input:
+    kind = reader.config.modalities[name].kind
+    made = reader.read(f"features/{name}")
+    dimension = pq.read_schema(made.files()[0]).field("vector").type.list_size
+    if kind == "table":
+        columns = [column for column in reader.read(f"table_cells/{name}").schema if column != "cell"]
+        return Input(name, kind, dimension, columns=tuple(columns))
+    return Input(name, kind, dimension, backbone=made.details.get("encoder"))

@@ -1,0 +1,186 @@
+"""What an encoder asks of a region, and whether a region has it; without torch, so that a command may ask first."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.lake import Lake, Version
+from mora_pipeline.region import RegionConfig
+
+DATASET = "encoder"  # beside `embeddings`, of a region that has trained one
+WEIGHTS, SETTINGS, FORMAT = "encoder.safetensors", "encoder.json", "mora inductive encoder 1"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the encoder takes of one modality.
+
+    Attributes:
+        backbone: the frozen encoder that made the vectors, as region.yaml names it; None for a table.
+        columns: of a table, in order; empty for texts and images.
+    """
+
+    name: str
+    kind: str
+    dimension: int
+    backbone: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a region must have so that the encoder can embed it.
+
+    Attributes:
+        region: the one it was trained on.
+        resolution: of its cells.
+        neighbours: nearest cells that make a cell's surroundings.
+        modalities: sorted by name.
+        flow_features: what flows are described by.
+    """
+
+    region: str
+    resolution: int
+    neighbours: int
+    modalities: tuple[Input, ...]
+    flow_features: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [one.name for one in self.modalities]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Schema":
+        """The inverse of `as_json`; a `KeyError` or `TypeError` says that it is none."""
+        modalities = tuple(Input(**{**one, "columns": tuple(one["columns"])}) for one in found["modalities"])
+        return cls(**{**found, "modalities": modalities, "flow_features": tuple(found["flow_features"])})
+
+
+def encoder_version(lake: Lake, region: str) -> Version:
+    """The published encoder of a region.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if lake.has(DATASET, region):
+        return lake.read(DATASET, region)
+    maker = lake.read("embeddings", region).details.get("encoder_region") if lake.has("embeddings", region) else None
+    if maker:
+        raise UserError(
+            f"Region '{region}' has no encoder of its own: that of '{maker}' embedded it. Use --encoder {maker}."
+        )
+    raise UserError(
+        f"Region '{region}' has no inductive encoder yet. Train one: mora materialize {region} "
+        "--set embeddings.preset=inductive"
+    )
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The JSON of an encoder, its schema under `schema`.
+
+    Raises:
+        UserError: if it is missing or describes no encoder.
+    """
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if settings["format"] != FORMAT:
+            raise ValueError(f"its format is '{settings['format']}', not '{FORMAT}'")
+        return {**settings, "schema": Schema.from_json(settings["schema"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from error
+
+
+def damaged(folder: Path, error: Exception) -> UserError:
+    """The message for a folder that holds no whole encoder."""
+    return UserError(
+        f"{folder} does not hold a whole inductive encoder ({type(error).__name__}: {error}). Train it again: "
+        "materialise its region with --set embeddings.preset=inductive"
+    )
+
+
+def check_declared(schema: Schema, config: RegionConfig) -> None:
+    """Refuse a region whose region.yaml already says that its vectors would not lie in the encoder's space.
+
+    Cells of another resolution are refused too: flows, texts and histograms of cells of another size are other
+    quantities, and nothing would show it in the result. Modalities that the encoder does not know are left out.
+
+    Raises:
+        UserError: naming both sides and the remedy.
+    """
+    whose = f"The encoder of '{schema.region}'"
+    if schema.resolution != config.resolution:
+        raise UserError(
+            f"{whose} is for cells of resolution {schema.resolution}, but {config.file} has resolution "
+            f"{config.resolution}: cells of another size have other flows. Write resolution: {schema.resolution}, or "
+            f"train an encoder on a region of resolution {config.resolution}."
+        )
+    for wanted in schema.modalities:
+        key, found = f"modalities.{wanted.name}", config.modalities.get(wanted.name)
+        if found is None:
+            raise UserError(
+                f"{whose} takes {listed(schema.names)}, but {config.file} has {listed(config.modalities)}. Add {key} "
+                f"(kind: {wanted.kind}), or train an encoder on a region without it."
+            )
+        if wanted.kind != found.kind:
+            raise UserError(
+                f"{whose} takes {key} of kind {wanted.kind}, but in {config.file} it is of kind {found.kind}. Give one "
+                "of the two another name."
+            )
+        backbone = getattr(found, "encoder", None)
+        if wanted.backbone != backbone:
+            raise UserError(
+                f"{whose} takes {key} by the {wanted.kind} encoder '{wanted.backbone}', but {config.file} says "
+                f"'{backbone}'. Write {key}.encoder: {wanted.backbone} and make {wanted.kind}_features again."
+            )
+
+
+def check_made(schema: Schema, found: Schema, file: Path) -> None:
+    """Refuse features that are not what the encoder was trained on.
+
+    Args:
+        schema: what the encoder asks for.
+        found: what the region has, of the same modalities.
+        file: its region.yaml, for the messages.
+
+    Raises:
+        UserError: naming both sides and the remedy.
+    """
+    whose = f"The encoder of '{schema.region}'"
+    if schema.flow_features != found.flow_features:
+        raise UserError(
+            f"{whose} was made by another version of this program, which described flows differently. Train it again: "
+            f"mora materialize {schema.region} --set embeddings.preset=inductive"
+        )
+    for wanted, own in zip(schema.modalities, found.modalities, strict=True):
+        key = f"modalities.{wanted.name}"
+        if wanted.columns != own.columns:
+            raise UserError(
+                f"{whose} takes {key} with the columns {listed(wanted.columns)}; that of '{found.region}' "
+                f"{_difference(wanted.columns, own.columns)}. Name the same columns in the same order in {key}.groups "
+                f"of {file}."
+            )
+        if wanted.dimension != own.dimension:
+            raise UserError(
+                f"{whose} takes {key} as {wanted.dimension} numbers, but '{found.region}' has {own.dimension}: another "
+                f"model stands behind the {wanted.kind} encoder '{wanted.backbone}'. Use the same one."
+            )
+
+
+def _difference(wanted: Collection[str], found: Collection[str]) -> str:
+    missing = [name for name in wanted if name not in found]
+    extra = [name for name in found if name not in wanted]
+    if not missing and not extra:
+        return "has them in another order"
+    return f"lacks {listed(missing)} and has besides {listed(extra)}"
+
+
+def listed(names: Collection[str], most: int = 6) -> str:
+    """Names with commas, the first few of many."""
+    shown = ", ".join(list(names)[:most])
+    return (f"{shown} and {len(names) - most} more" if len(names) > most else shown) or "none"

@@ -1,0 +1,71 @@
+"""Training of the inductive encoder on one region: its states, then its readout."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.presets.inductive.components import kernel_components
+from mora_pipeline.presets.inductive.encoder import InductiveEncoder, Schema
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.states import Evidence, Vectors, check_finite, fit_states
+from mora_pipeline.presets.paper.device import training_device
+
+
+@dataclass(frozen=True)
+class InductiveResult:
+    """What training gives.
+
+    Attributes:
+        encoder: on the CPU.
+        embeddings: of the region it was trained on, float32 [N, dimension], un-normalised.
+        scores: `explained`, the share of the kernel features' variance that the embeddings hold, `width` of a state and
+            `units`.
+        seconds: wall time.
+    """
+
+    encoder: InductiveEncoder
+    embeddings: Vectors
+    scores: dict[str, float]
+    seconds: float
+
+
+def train_inductive(evidence: Evidence, schema: Schema, parameters: InductiveParameters) -> InductiveResult:
+    """Fit an encoder to a region and embed the region with it.
+
+    Args:
+        evidence: of all cells.
+        schema: what the encoder will ask of other regions; made from the same region.
+
+    Returns:
+        Equal bytes for equal arguments on one machine.
+
+    Raises:
+        UserError: if there are fewer than 4 cells, a feature is not finite, or CUDA is asked for where there is none.
+    """
+    started = time.perf_counter()
+    check_evidence(evidence)
+    states = fit_states(evidence, parameters)
+    inputs = torch.from_numpy(states.apply(evidence)).to(training_device(parameters.device, "inductive encoder"))
+    readout, explained = kernel_components(inputs, states.columns(), parameters)
+    encoder = InductiveEncoder(schema, states, readout.to("cpu"))
+    scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}
+    return InductiveResult(encoder, encoder.embed(evidence), scores, time.perf_counter() - started)
+
+
+def check_evidence(evidence: Evidence) -> None:
+    """Refuse a region that has nothing to fit states to.
+
+    Raises:
+        UserError: if there are fewer than 4 cells, a modality is in none of them, or a feature is not finite.
+    """
+    if evidence.num_cells < 4:
+        raise UserError(f"inductive encoder: {evidence.num_cells} cells are too few to learn from; 4 are needed.")
+    check_finite(evidence)
+    for one in evidence.modalities:
+        if not one.present.any():
+            raise UserError(
+                f"inductive encoder: no cell has {one.name}. Remove the modality from region.yaml, or use data that "
+                "cover the region."
+            )

@@ -1,0 +1,1 @@
+"""The published recipe: LINE, LightGCN and contrastive alignment."""

@@ -1,0 +1,195 @@
+"""Encoders in the lake: what a region must have to be embedded by another's, and what is said where it has not."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+
+from mora_pipeline.contract import schemas
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.lake import Lake
+from mora_pipeline.lake.reading import RegionReader
+from mora_pipeline.lake.registry import Registry
+from mora_pipeline.presets.inductive.encoder import save_encoder
+from mora_pipeline.presets.inductive.region import embed_region, embed_with, read_evidence, schema_of
+from mora_pipeline.presets.inductive.schema import DATASET, Schema, check_declared, encoder_version
+from mora_pipeline.presets.inductive.train import train_inductive
+
+POINT = {"latitude": "y", "longitude": "x"}
+MODALITIES = {
+    "poi": {"kind": "text", "path": "pois.csv", "columns": {**POINT, "category": "kind"}},
+    "ages": {"kind": "table", "path": "ages.csv", "columns": POINT, "groups": {"age": "age_*"}},
+    "sky": {"kind": "image", "source": "geotiff", "path": "sky.tif"},
+}
+COLUMNS = ["age_a", "age_b", "age_c", "age_d", "age_e"]
+
+
+class Home:
+    """A home whose lake holds what the encoder reads, written without running anything."""
+
+    def __init__(self, path):
+        self.path, self.lake = path, Lake(path / "lake")
+
+    def add(self, region, town, modalities=MODALITIES, resolution=8, columns=COLUMNS):
+        columns_of_trips = {f"{end}_{axis}": f"{end}_{axis}" for end in ("origin", "destination") for axis in POINT}
+        mobility = {"kind": "trips", "path": "trips.csv", "columns": columns_of_trips}
+        folder = self.path / region
+        folder.mkdir()
+        text = {"region": region, "resolution": resolution, "mobility": mobility, "modalities": modalities}
+        (folder / "region.yaml").write_text(yaml.safe_dump(text))
+        registry = Registry(self.path)
+        registry._write(registry.all() | {region: folder / "region.yaml"})
+        self._publish(region, town, modalities, columns)
+
+    def _publish(self, region, town, modalities, columns):
+        cells = self.cells(len(town.latitude))
+        nothing = np.zeros(len(cells))
+        table = [cells, np.arange(len(cells)), town.latitude, town.longitude, town.internal, nothing]
+        self.write("cells", region, pa.table(table, schema=schemas.CELLS))
+        edges = [cells[town.flows.origin], cells[town.flows.destination], town.flows.flow]
+        users = pa.nulls(len(edges[0]), pa.int64())
+        self.write("edges", region, pa.table([*edges, users], schema=schemas.EDGES))
+        shares = [np.zeros(len(cells)) for _ in columns]
+        self.write("table_cells/ages", region, pa.table([cells, *shares], schema=schemas.table_cells(columns)))
+        for one in town.modalities:
+            if one.name in modalities:
+                declared = modalities[one.name]
+                known = CellVectors(cells[one.present], one.vectors[one.present])
+                backbone = None if one.kind == "table" else declared.get("encoder", "default")
+                self.write(f"features/{one.name}", region, known.to_table(), {"kind": one.kind, "encoder": backbone})
+
+    def cells(self, count):
+        return np.arange(count) * 10 + 7
+
+    def write(self, dataset, region, table, details=None):
+        draft = self.lake.begin(dataset, region)
+        draft.write(table)
+        draft.publish(details)
+
+    def reader(self, region):
+        return RegionReader(Registry(self.path).load(region), self.lake)
+
+    def train(self, region, parameters):
+        reader = self.reader(region)
+        names = list(reader.config.modalities)
+        _, evidence = read_evidence(reader, names, parameters.neighbours)
+        found = train_inductive(evidence, schema_of(reader, names, parameters.neighbours), parameters)
+        draft = self.lake.begin(DATASET, region)
+        save_encoder(found.encoder, draft.path)
+        draft.publish()
+        return found
+
+
+@pytest.fixture
+def home(tmp_path, town, other_town, small):
+    made = Home(tmp_path)
+    made.add("east", town)
+    made.trained = made.train("east", small)
+    return made
+
+
+def test_another_region_is_embedded_without_training(home, other_town):
+    home.add("west", other_town)
+    found = embed_region("west", "east", home.path)
+    assert found.cells.tolist() == [number * 10 + 7 for number in range(35)]
+    expected = home.trained.encoder.embed(other_town.evidence())
+    np.testing.assert_array_equal(found.vectors, expected)
+
+
+def test_its_own_region_gets_the_vectors_of_the_training(home):
+    np.testing.assert_array_equal(embed_region("east", "east", home.path).vectors, home.trained.embeddings)
+
+
+def test_modalities_that_the_encoder_does_not_know_are_left_out(home, other_town):
+    more = dataclasses.replace(other_town.modalities[1], name="signs")
+    town = dataclasses.replace(other_town, modalities=(*other_town.modalities, more))
+    home.add("west", town, {**MODALITIES, "signs": MODALITIES["poi"]})
+    found = embed_region("west", "east", home.path)
+    np.testing.assert_array_equal(found.vectors, home.trained.encoder.embed(other_town.evidence()))
+
+
+def test_a_schema_survives_its_json(home):
+    schema = home.trained.encoder.schema
+    assert Schema.from_json(schema.as_json()) == schema
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"resolution": 9}, r"for cells of resolution 8, but .*west/region.yaml has resolution 9"),
+        (
+            {"modalities": {name: MODALITIES[name] for name in ("poi", "ages")}},
+            r"'east' takes ages, poi, sky, but .*region.yaml has ages, poi. Add modalities.sky \(kind: image\)",
+        ),
+        (
+            {"modalities": {**MODALITIES, "poi": {**MODALITIES["poi"], "encoder": "BAAI/bge-m3"}}},
+            r"modalities.poi by the text encoder 'default', but .* says 'BAAI/bge-m3'. Write modalities.poi.encoder",
+        ),
+        (
+            {"modalities": {**MODALITIES, "sky": {**MODALITIES["ages"], "groups": {"sky": "sky_*"}}}},
+            r"takes modalities.sky of kind image, but in .* it is of kind table",
+        ),
+        (
+            {"columns": [*COLUMNS[:4], "age_z"]},
+            r"that of 'west' lacks age_e and has besides age_z. Name the same columns",
+        ),
+        ({"columns": COLUMNS[::-1]}, "has them in another order"),
+    ],
+)
+def test_a_region_that_differs_is_refused_by_name(home, other_town, change, told):
+    home.add("west", other_town, **change)
+    with pytest.raises(UserError, match=told):
+        embed_region("west", "east", home.path)
+
+
+def test_another_model_behind_the_same_name_is_refused(home, other_town):
+    poi = other_town.modalities[1]
+    wider = dataclasses.replace(poi, vectors=np.tile(poi.vectors, 2))
+    modalities = (other_town.modalities[0], wider, other_town.modalities[2])
+    home.add("west", dataclasses.replace(other_town, modalities=modalities))
+    with pytest.raises(UserError, match=r"takes modalities.poi as 12 numbers, but 'west' has 24"):
+        embed_region("west", "east", home.path)
+
+
+def test_what_region_yaml_says_is_refused_before_anything_is_made(home, other_town):
+    home.add("west", other_town, resolution=9)
+    with pytest.raises(UserError, match="resolution 8"):
+        check_declared(home.trained.encoder.schema, Registry(home.path).load("west"))
+
+
+def test_a_region_without_an_encoder_is_told_how_to_get_one(home, other_town):
+    home.add("west", other_town)
+    with pytest.raises(UserError, match=r"'west' has no inductive encoder yet.*west --set embeddings.preset=inductive"):
+        encoder_version(home.lake, "west")
+    vectors = CellVectors(np.arange(3), np.zeros((3, 2), np.float32)).to_table()
+    home.write("embeddings", "west", vectors, {"encoder_region": "east"})
+    with pytest.raises(UserError, match=r"that of 'east' embedded it. Use --encoder east"):
+        encoder_version(home.lake, "west")
+
+
+def test_features_that_are_not_finite_are_refused_by_name(home, other_town):
+    poi = other_town.modalities[1]
+    spoilt = poi.vectors.copy()
+    spoilt[5, 2] = np.nan
+    modalities = (other_town.modalities[0], dataclasses.replace(poi, vectors=spoilt), other_town.modalities[2])
+    home.add("west", dataclasses.replace(other_town, modalities=modalities))
+    with pytest.raises(UserError, match=r"poi hold NaN or infinity in 1 cells.*make text_features again"):
+        embed_region("west", "east", home.path)
+
+
+def test_cells_unlike_all_that_was_seen_are_counted(home, other_town):
+    """A unit answers exp(-γ |x - centre|²): near 1 at home, nothing where all features are far away."""
+    home.add("west", other_town)
+    far = tuple(dataclasses.replace(one, vectors=one.vectors + 1000) for one in other_town.modalities)
+    home.add("mars", dataclasses.replace(other_town, modalities=far))
+    encoder = home.trained.encoder
+    shares = {name: embed_with(home.reader(name), encoder)[1].share_far for name in ("east", "west", "mars")}
+    assert shares["east"] == 0
+    assert shares["mars"] == 1
+    states = encoder.states.apply(other_town.evidence())
+    centres, sharpness = encoder.readout.centres.numpy(), encoder.readout.sharpness
+    largest = np.exp(-sharpness * np.square(states[:, None] - centres[None]).sum(2)).max(1)
+    assert shares["west"] == pytest.approx((largest < 0.1).mean())

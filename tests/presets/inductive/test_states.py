@@ -1,0 +1,80 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.presets.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, fit_states
+
+OWN = ["modality/ages", "modality/poi", "modality/sky", FLOWS]
+
+
+def columns(states, name):
+    """The columns of a state that belong to a block."""
+    widths = {block: states.blocks[block].matrix.shape[1] for block in states.weights}
+    names = list(widths)
+    start = sum(widths[block] for block in names[: names.index(name)])
+    return slice(start, start + widths[name])
+
+
+def test_blocks_have_the_weights_that_were_asked_for_and_a_state_is_about_one_long(town, small):
+    evidence = town.evidence()
+    states = fit_states(evidence, small)
+    found = states.apply(evidence)
+    assert list(states.weights) == [*OWN, PARTNERS, NEIGHBOURS]
+    asked = dict(zip(OWN, [0.3, 0.3, 0.3, 1.0], strict=True)) | {PARTNERS: 0.7, NEIGHBOURS: 0.5}
+    total = sum(weight**2 for weight in asked.values())
+    for name, weight in asked.items():
+        part = found[:, columns(states, name)]
+        known = part[np.abs(part).sum(1) > 0]
+        assert np.square(known).sum(1).mean() == pytest.approx(weight**2 / total, rel=1e-3), name
+
+
+def test_a_text_is_reduced_to_its_principal_components(town, small):
+    evidence = town.evidence()
+    states = fit_states(evidence, small)
+    found = states.apply(evidence)[:, columns(states, "modality/poi")]
+    expected = PCA(small.components).fit_transform(town.modalities[1].vectors.astype(float))
+    scale = np.linalg.norm(found) / np.linalg.norm(expected)
+    np.testing.assert_allclose(np.abs(found), np.abs(expected) * scale, atol=1e-5)
+
+
+def test_surroundings_are_means_of_what_the_related_cells_have(town, small):
+    evidence = town.evidence()
+    states = fit_states(evidence, small)
+    found = states.apply(evidence)
+    own = np.concatenate([found[:, columns(states, name)] / states.weights[name] for name in OWN], axis=1)
+    means = evidence.neighbours.toarray() @ own
+    centred = means - means.mean(0)
+    expected = centred / np.sqrt(np.square(centred).sum(1).mean()) * states.weights[NEIGHBOURS]
+    np.testing.assert_allclose(found[:, columns(states, NEIGHBOURS)], expected, atol=1e-5)
+
+
+def test_missing_evidence_is_zero_whatever_stands_in_its_row(town, small):
+    evidence = town.evidence()
+    states = fit_states(evidence, small)
+    ages = town.modalities[0]
+    spoilt = ages.vectors.copy()
+    spoilt[~ages.present] = np.nan
+    changed = dataclasses.replace(
+        evidence, modalities=(dataclasses.replace(ages, vectors=spoilt), *town.modalities[1:])
+    )
+    found = states.apply(changed)
+    np.testing.assert_array_equal(found[~ages.present, columns(states, "modality/ages")], 0)
+    np.testing.assert_array_equal(found, states.apply(evidence))
+    np.testing.assert_array_equal(found[3, columns(states, PARTNERS)], 0)  # cell 3 has no flow
+
+
+def test_a_column_that_never_varies_says_nothing_elsewhere_either(town, small):
+    evidence = town.evidence()
+    flat = evidence.flows.copy()
+    flat[:, 0] = 2.5
+    states = fit_states(dataclasses.replace(evidence, flows=flat), small)
+    assert not states.blocks[FLOWS].matrix[0].any()
+
+
+def test_without_any_weight_there_is_nothing_to_learn(town, small):
+    nothing = dict.fromkeys(["modality_weight", "flow_weight", "partner_weight", "neighbour_weight"], 0.0)
+    with pytest.raises(UserError, match="every weight is 0"):
+        fit_states(town.evidence(), small.model_copy(update=nothing))
