@@ -24,7 +24,8 @@ from mora_pipeline.presets.paper.parameters import AlignmentParameters
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.steps.checks import no_nan, not_collapsed, one_row_per_cell
 from mora_pipeline.steps.features import FEATURES
-from mora_pipeline.steps.interface import Markdown, Picture, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
 if TYPE_CHECKING:
     from mora_pipeline.presets.paper.checkpoint import Checkpoint
