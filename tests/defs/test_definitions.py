@@ -99,8 +99,8 @@ def test_the_workspace_names_the_definitions() -> None:
 
 
 def test_every_sampling_strategy_of_the_job_can_be_chosen() -> None:
+    from mora_pipeline.contract.sampling import STRATEGIES, make_strategy
     from mora_pipeline.defs.graph import SamplingConfig, SamplingStrategy
-    from spark_jobs.sampling import STRATEGIES, make_strategy
 
     assert {strategy.value for strategy in SamplingStrategy} == set(STRATEGIES)
     for strategy in SamplingStrategy:
