@@ -1,6 +1,5 @@
 """Run the main job for one region on the persistent instance, in a child process whose events are followed."""
 
-import difflib
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import yaml
 
 from mora_pipeline.commands.materialize import MAIN_JOB
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.lake import mora_home
 
 if TYPE_CHECKING:
@@ -254,10 +254,8 @@ def _setting_error(job: "JobDefinition", problem: "EvaluationError") -> str:
     for key in path:
         place = place.fields[key].config_type
     known = sorted(place.fields)
-    close = difflib.get_close_matches(unknown[0], known, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
     where = ".".join(path) or "the run config"
-    return f"{where} has no '{', '.join(unknown)}'; it has {', '.join(known)}.{hint}"
+    return f"{where} has no '{', '.join(unknown)}'; it has {', '.join(known)}.{did_you_mean(unknown[0], known)}"
 
 
 def _first_line(error: Exception) -> str:
@@ -265,6 +263,4 @@ def _first_line(error: Exception) -> str:
 
 
 def _known(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"Assets are {', '.join(sorted(known))}.{hint}"
+    return f"Assets are {', '.join(sorted(known))}.{did_you_mean(name, known)}"

@@ -4,8 +4,8 @@ import sys
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from mora_pipeline.contract.constants import TEMPERATURES
 from mora_pipeline.presets.paper.parameters import (
-    TEMPERATURES,
     AlignmentParameters,
     DistillParameters,
     LineParameters,
