@@ -11,7 +11,7 @@ from tests.presets.inductive.conftest import make_town
 from tests.presets.inductive.test_region import Home
 
 from mora_pipeline.cli import main
-from mora_pipeline.commands.execution import assign
+from mora_pipeline.commands.run_config import assign
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
