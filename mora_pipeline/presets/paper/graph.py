@@ -11,7 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.presets.paper.merging import ENTRIES_AT_A_TIME, Csr, EdgeBatch, merge_both_directions, row_blocks
+from mora_pipeline.presets.merging import ENTRIES_AT_A_TIME, Csr, EdgeBatch, merge_both_directions, row_blocks
 
 INT32_LIMIT = np.iinfo(np.int32).max
 
