@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.presets.paper.merging import ENTRIES_AT_A_TIME, Csr, EdgeBatch, merge_both_directions, row_blocks
+from mora_pipeline.presets.merging import ENTRIES_AT_A_TIME, Csr, EdgeBatch, merge_both_directions, row_blocks
 
 INT32_LIMIT = np.iinfo(np.int32).max
 

@@ -1,4 +1,4 @@
-"""What training may be told: pydantic models without torch, so that Dagster's configuration can reuse them.
+"""Settings of the preset `paper`: pydantic models without torch, so that Dagster's configuration can reuse them.
 
 The defaults are the method's; where the published sources are silent, the comment says so (method.md).
 """
@@ -6,19 +6,17 @@ The defaults are the method's; where the published sources are silent, the comme
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION
+from mora_pipeline.parameters import Parameters
 
-MOBILITY = "mobility"  # the graph's own modality: the anchor unless told otherwise
+MOBILITY = "mobility"  # the graph's own modality: the anchor by default
+# Raise it when a change of LINE, of alignment or of its states gives other bytes for the same inputs and settings:
+# resume states and cached vectors of ablations from before are then not taken up.
+TRAINING_FORMAT = 1
 TABLE_HIDDEN = 64  # MoRA's released core: Linear(40, 64) → ReLU → Linear(64, 128)
-
-
-class Parameters(BaseModel):
-    """What all training parameters share: unknown keys are refused, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LineParameters(Parameters):

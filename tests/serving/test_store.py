@@ -13,7 +13,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder, save_encoder
 from mora_pipeline.lake import Lake
-from mora_pipeline.serving.embeddings import Embeddings, cells_at
+from mora_pipeline.serving import EmbeddingStore
+from mora_pipeline.serving.store import cells_at
 
 REGION, RESOLUTION, DIMENSION = "tiny", 7, 8
 NAMES = sorted(h3.grid_disk(h3.latlng_to_cell(48.2, 16.4, RESOLUTION), 3))
@@ -57,33 +58,33 @@ def test_a_coordinate_in_a_cell_gets_the_cells_vector(lake: Lake, vectors: np.nd
     centres = np.array([h3.cell_to_latlng(name) for name in reversed(NAMES)])
     for source in ("cell", "auto"):
         np.testing.assert_array_equal(
-            Embeddings.open(REGION, lake).at(centres[:, 0], centres[:, 1], source), vectors[::-1]
+            EmbeddingStore.open(REGION, lake).at(centres[:, 0], centres[:, 1], source), vectors[::-1]
         )
 
 
 def test_a_coordinate_outside_gets_the_distilled_encoders(
     lake: Lake, vectors: np.ndarray, encoder: CoordinateEncoder
 ) -> None:
-    found = Embeddings.open(REGION, lake).at([INSIDE[0], OUTSIDE[0]], [INSIDE[1], OUTSIDE[1]])
+    found = EmbeddingStore.open(REGION, lake).at([INSIDE[0], OUTSIDE[0]], [INSIDE[1], OUTSIDE[1]])
     np.testing.assert_array_equal(found[0], vectors[5])
     np.testing.assert_array_equal(found[1], encoder.encode(*OUTSIDE)[0])
     assert found.dtype == np.float32
 
 
 def test_distilled_can_be_asked_for_inside_too(lake: Lake, encoder: CoordinateEncoder) -> None:
-    found = Embeddings.open(REGION, lake).at(*INSIDE, source="distilled")
+    found = EmbeddingStore.open(REGION, lake).at(*INSIDE, source="distilled")
     np.testing.assert_array_equal(found, encoder.encode(*INSIDE))
 
 
 def test_cells_alone_name_the_row_that_has_none(lake: Lake) -> None:
     with pytest.raises(UserError, match=r"Row 1 \(-33.4, -70.6\).*source='auto'"):
-        Embeddings.open(REGION, lake).at([INSIDE[0], OUTSIDE[0]], [INSIDE[1], OUTSIDE[1]], "cell")
+        EmbeddingStore.open(REGION, lake).at([INSIDE[0], OUTSIDE[0]], [INSIDE[1], OUTSIDE[1]], "cell")
 
 
 def test_cells_alone_need_no_distilled_encoder(tmp_path: Path, vectors: np.ndarray) -> None:
     lake = Lake(tmp_path / "other")
     write_embeddings(lake, vectors)
-    embeddings = Embeddings.open(REGION, lake)
+    embeddings = EmbeddingStore.open(REGION, lake)
     np.testing.assert_array_equal(embeddings.at(*INSIDE)[0], vectors[5])
     with pytest.raises(UserError, match="`distilled_encoder` of region 'tiny' has not been made"):
         embeddings.at(*OUTSIDE)
@@ -102,20 +103,20 @@ def test_cells_alone_need_no_distilled_encoder(tmp_path: Path, vectors: np.ndarr
 )
 def test_what_is_no_coordinate_is_named(lake: Lake, latitude: list, longitude: list, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Embeddings.open(REGION, lake).at(latitude, longitude)
+        EmbeddingStore.open(REGION, lake).at(latitude, longitude)
 
 
 def test_an_unknown_source_is_named(lake: Lake) -> None:
     with pytest.raises(UserError, match="auto, cell, distilled"):
-        Embeddings.open(REGION, lake).at(0, 0, "cells")  # type: ignore[arg-type]
+        EmbeddingStore.open(REGION, lake).at(0, 0, "cells")  # type: ignore[arg-type]
 
 
 def test_no_coordinates_no_vectors(lake: Lake) -> None:
-    assert Embeddings.open(REGION, lake).at([], []).shape == (0, DIMENSION)
+    assert EmbeddingStore.open(REGION, lake).at([], []).shape == (0, DIMENSION)
 
 
 def test_a_cell_is_found_by_hex_id_and_by_number(lake: Lake, vectors: np.ndarray) -> None:
-    embeddings = Embeddings.open(REGION, lake)
+    embeddings = EmbeddingStore.open(REGION, lake)
     for cell in (NAMES[5], NAMES[5].upper(), h3.str_to_int(NAMES[5]), np.int64(h3.str_to_int(NAMES[5]))):
         np.testing.assert_array_equal(embeddings.cell(cell), vectors[5])
 
@@ -132,23 +133,23 @@ def test_a_cell_is_found_by_hex_id_and_by_number(lake: Lake, vectors: np.ndarray
 )
 def test_a_cell_that_is_not_there_is_named(lake: Lake, cell: str | int, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Embeddings.open(REGION, lake).cell(cell)
+        EmbeddingStore.open(REGION, lake).cell(cell)
 
 
 def test_the_nearest_are_the_most_alike(lake: Lake, vectors: np.ndarray) -> None:
-    found = Embeddings.open(REGION, lake).nearest(*INSIDE, k=4)
+    found = EmbeddingStore.open(REGION, lake).nearest(*INSIDE, k=4)
     lengths = np.linalg.norm(vectors, axis=1)
     cosine = vectors @ vectors[5] / lengths / lengths[5]
     assert found["h3"].to_pylist() == [NAMES[row] for row in np.argsort(-cosine)[:4]]
     assert found["h3"][0].as_py() == NAMES[5]
     np.testing.assert_allclose(found["cosine"].to_numpy(), np.sort(cosine)[::-1][:4], rtol=1e-5)
     with pytest.raises(UserError, match="at least 1"):
-        Embeddings.open(REGION, lake).nearest(*INSIDE, k=0)
+        EmbeddingStore.open(REGION, lake).nearest(*INSIDE, k=0)
 
 
 def test_a_region_without_embeddings_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mora materialize"):
-        Embeddings.open(REGION, Lake(tmp_path))
+        EmbeddingStore.open(REGION, Lake(tmp_path))
 
 
 def test_cells_are_those_of_h3_everywhere() -> None:

@@ -1,4 +1,4 @@
-"""Look embeddings up: by coordinate, by cell, by likeness; where no cell is, the distilled encoder answers."""
+"""Look embeddings up: by coordinate, by cell, by similarity; where there is no cell, the distilled encoder answers."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
@@ -21,8 +21,8 @@ Vectors = npt.NDArray[np.float32]
 Cells = npt.NDArray[np.int64]
 
 
-class Embeddings:
-    """A region's published embeddings: ``cells`` int64 [N], ascending, and ``vectors`` float32 [N, d] beside them."""
+class EmbeddingStore:
+    """A region's committed embeddings: ``cells`` int64 [N], ascending, and ``vectors`` float32 [N, d] beside them."""
 
     def __init__(self, region: str, own: CellVectors, lake: Lake) -> None:
         self.region, self.cells, self.vectors, self._lake = region, own.cells, own.vectors, lake
@@ -31,8 +31,8 @@ class Embeddings:
         self.resolution = int(h3.get_resolution(h3.int_to_str(int(self.cells[0]))))
 
     @classmethod
-    def open(cls, region: str, lake: Lake | None = None) -> "Embeddings":
-        """Read the published version once; a later run of the pipeline does not change what this object answers.
+    def open(cls, region: str, lake: Lake | None = None) -> "EmbeddingStore":
+        """Read the current version once; a later run of the pipeline does not change what this object answers.
 
         Raises:
             UserError: if the region has no embeddings yet.
@@ -63,17 +63,17 @@ class Embeddings:
         if source == "distilled":
             return self._distilled.encode(latitude, longitude)
         cells = cells_at(latitude, longitude, self.resolution)
-        rows, found = find_rows(self.cells, cells)
-        if source == "cell" and not found.all():
-            row = int(np.flatnonzero(~found)[0])
+        rows, known = find_rows(self.cells, cells)
+        if source == "cell" and not known.all():
+            row = int(np.flatnonzero(~known)[0])
             raise UserError(
-                f"Row {row} ({latitude[row]}, {longitude[row]}) lies in cell {h3.int_to_str(int(cells[row]))}, of "
-                f"which '{self.region}' has no embedding ({int((~found).sum())} such rows). Say source='auto' for the "
+                f"Row {row} ({latitude[row]}, {longitude[row]}) is in cell {h3.int_to_str(int(cells[row]))}, of "
+                f"which '{self.region}' has no embedding ({int((~known).sum())} such rows). Say source='auto' for the "
                 "distilled encoder's answer there."
             )
         vectors = self.vectors[rows]
-        if not found.all():
-            vectors[~found] = self._distilled.encode(latitude[~found], longitude[~found])
+        if not known.all():
+            vectors[~known] = self._distilled.encode(latitude[~known], longitude[~known])
         return vectors
 
     def cell(self, cell: str | int) -> Vectors:
@@ -83,23 +83,20 @@ class Embeddings:
             UserError: if it is no cell, or the region has no embedding of it.
         """
         number = _cell_number(cell)
-        rows, found = find_rows(self.cells, np.array([number], dtype=np.int64))
-        if not found[0]:
+        rows, known = find_rows(self.cells, np.array([number], dtype=np.int64))
+        if not known[0]:
             resolution = h3.get_resolution(h3.int_to_str(number))
-            hint = (
-                ""
-                if resolution == self.resolution
-                else f" Its cells have resolution {self.resolution}, not {resolution}."
-            )
+            same = resolution == self.resolution
+            hint = "" if same else f" Its cells have resolution {self.resolution}, not {resolution}."
             raise UserError(f"'{self.region}' has no embedding of cell {h3.int_to_str(number)}.{hint}")
         return self.vectors[rows[0]].copy()
 
     def nearest(self, latitude: float, longitude: float, k: int = 10, source: Source = "auto") -> pa.Table:
-        """The k cells whose vectors are most like the one at a point, by cosine.
+        """The k cells whose vectors are most similar to the one at a point, by cosine.
 
         Returns:
-            cell, h3, latitude, longitude (centre), cosine; the most alike first, ties by cell. The point's own cell is
-            among them.
+            cell, h3, latitude, longitude (of the centre), cosine; the most similar first, ties by cell. The cell at the
+            point is one of them.
 
         Raises:
             UserError: as `at`, or if k is not positive.
@@ -112,15 +109,8 @@ class Embeddings:
         best = np.argsort(-cosine, kind="stable")[:k]
         names = [h3.int_to_str(int(cell)) for cell in self.cells[best]]
         centres = np.array([h3.cell_to_latlng(name) for name in names])
-        return pa.table(
-            {
-                "cell": self.cells[best],
-                "h3": names,
-                "latitude": centres[:, 0],
-                "longitude": centres[:, 1],
-                "cosine": cosine[best],
-            }
-        )
+        columns = [self.cells[best], names, centres[:, 0], centres[:, 1], cosine[best]]
+        return pa.table(columns, names=["cell", "h3", "latitude", "longitude", "cosine"])
 
     @cached_property
     def _lengths(self) -> Vectors:
@@ -128,34 +118,29 @@ class Embeddings:
 
     @cached_property
     def _distilled(self) -> "CoordinateEncoder":
-        # Only here: a plain lookup need not wait for torch.
         from mora_pipeline.distillation.coordinate_encoder import load_encoder
 
         return load_encoder(self._lake.read("distilled_encoder", self.region).path)
 
 
 def cells_at(latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64], resolution: int) -> Cells:
-    """H3 cells of valid coordinates, int64 [n]."""
+    """H3 cells of valid coordinates in degrees, float64 [n] each: int64 [n]."""
     from h3ronpy.vector import coordinates_to_cells
 
-    return (
-        pa.array(coordinates_to_cells(latitude, longitude, resolution)).to_numpy(zero_copy_only=False).astype(np.int64)
-    )
+    cells = pa.array(coordinates_to_cells(latitude, longitude, resolution))
+    return cells.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def checked_coordinates(
     latitude: npt.ArrayLike, longitude: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Both as float64 [n].
+    """Both as float64 [n]: degrees, latitude in [-90, 90], longitude in [-180, 180].
 
     Raises:
         UserError: naming the first row that is not a coordinate.
     """
     try:
-        latitude, longitude = (
-            np.asarray(latitude, np.float64).reshape(-1),
-            np.asarray(longitude, np.float64).reshape(-1),
-        )
+        latitude, longitude = (np.asarray(values, np.float64).reshape(-1) for values in (latitude, longitude))
     except (TypeError, ValueError) as error:
         raise UserError(f"Coordinates must be numbers, in degrees ({error}).") from error
     if len(latitude) != len(longitude):
