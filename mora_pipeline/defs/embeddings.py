@@ -114,21 +114,18 @@ def embeddings(
 
 def aligned(work: Step, parameters: AlignmentParameters, tracking: Tracking) -> tuple[Embedded, "Checkpoint"]:
     """Train the paper's table of node vectors; returns it, and where its state is kept until it is published."""
+    from mora_pipeline.modalities import LoadedModality
     from mora_pipeline.plots import curve_png
     from mora_pipeline.presets.paper.checkpoint import Checkpoint, alignment_key
     from mora_pipeline.presets.paper.graph import load_adjacency
-    from mora_pipeline.presets.paper.trainer import Modality, train_alignment
+    from mora_pipeline.presets.paper.trainer import train_alignment
 
     table = work.read("cells").table()
     cells = table["cell"].to_numpy()
     adjacency = load_adjacency(work.read("graph").batches, cells)
     line = work.vectors("line_vectors", cells)
     chosen = parameters.chosen(list(work.config.modalities))
-    modalities = [
-        Modality(name, modality.kind, *work.features(name).on(cells), modality.temperature)
-        for name, modality in work.config.modalities.items()
-        if name in chosen
-    ]
+    modalities = [LoadedModality.read(work, name, cells) for name in work.config.modalities if name in chosen]
     key = alignment_key(adjacency, line, modalities, parameters)
     checkpoint = Checkpoint(work.home / "checkpoints" / work.region / "embeddings", key)
 

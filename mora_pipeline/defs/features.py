@@ -12,7 +12,9 @@ from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.progress import log_progress
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.defs.step import Kind, Step, blocking, step
-from mora_pipeline.region import ImageModality, TableModality, TextModality
+from mora_pipeline.modalities.image.config import ImageModality
+from mora_pipeline.modalities.table.config import TableModality
+from mora_pipeline.modalities.text.config import TextModality
 
 COMMON: dict[str, Any] = {"partitions_def": regions, "group_name": "features", "metadata": column_schema(VECTORS)}
 

@@ -12,7 +12,10 @@ from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.defs.spark import SparkReport, SparkSubmit, merged_checks, none_to_check
 from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.lake import Draft
-from mora_pipeline.region import TableModality, TextModality
+from mora_pipeline.modalities import kind_of
+from mora_pipeline.modalities.table.config import TableModality
+from mora_pipeline.modalities.text.config import TextModality
+from mora_pipeline.region.jobs import mobility_job
 
 SPARK: dict[str, Any] = {
     "partitions_def": regions,
@@ -38,7 +41,7 @@ def edges(context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkSub
         quarantine = work.begin("quarantine/edges", evidence=True)
         self_flow, target = work.begin("self_flow"), work.begin("edges")
         output = {"edges": target.path, "self_flow": self_flow.path, "quarantine": quarantine.path}
-        parameters = work.config.mobility_job()
+        parameters = mobility_job(work.config)
         kept = work.home / "cache" / "mobility" / work.region
         if "weeks" in parameters:
             parameters["kept"] = kept
@@ -65,9 +68,7 @@ def text_cells(context: dg.AssetExecutionContext, lake: LakeResource, spark: Spa
         for name in work.modalities(TextModality):
             texts, target = work.begin(f"texts/{name}"), work.begin(f"text_cells/{name}")
             output = {"texts": texts.path, "text_cells": target.path}
-            reports[name] = grid_modality(
-                work, spark, "grid_text", name, work.config.text_job(name), output, quarantine
-            )
+            reports[name] = grid_modality(work, spark, "grid_text", name, job_of(work, name), output, quarantine)
         return work.finish(checks_of(work, reports), spark_metadata(reports))
 
 
@@ -88,7 +89,7 @@ def table_cells(context: dg.AssetExecutionContext, lake: LakeResource, spark: Sp
         for name in work.modalities(TableModality):
             weights, target = work.begin(f"table_weights/{name}"), work.begin(f"table_cells/{name}")
             output = {"weights": weights.path, "table_cells": target.path}
-            parameters = work.config.table_job(name)
+            parameters = job_of(work, name)
             reports[name] = grid_modality(work, spark, "grid_table", name, parameters, output, quarantine)
         return work.finish(checks_of(work, reports), spark_metadata(reports))
 
@@ -164,3 +165,9 @@ def spark_metadata(reports: dict[str, SparkReport]) -> dict[str, Any]:
         "bad_rows": count_table("reason", reasons) if reasons else "none",
         **figures,
     }
+
+
+def job_of(work: Step, name: str) -> dict[str, Any]:
+    """The parameters of the job that grids a modality, less its output."""
+    config = work.config.modalities[name]
+    return kind_of(config.kind).job_parameters(work.config, name, config)

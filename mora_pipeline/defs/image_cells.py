@@ -11,7 +11,7 @@ from mora_pipeline.defs.metadata import column_schema, markdown_rows
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.defs.step import blocking, step
-from mora_pipeline.region import ImageModality
+from mora_pipeline.modalities.image.config import ImageModality
 
 
 @dg.asset(

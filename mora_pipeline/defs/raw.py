@@ -11,13 +11,14 @@ from mora_pipeline.defs.metadata import markdown_rows
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.defs.step import step
+from mora_pipeline.region.checks import check_files
 
 
 @dg.asset(partitions_def=regions, group_name="raw", kinds={"yaml"}, description=__doc__)
 def raw_files(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
     with step(context, lake) as work:
         config = work.config
-        files = config.check_files()
+        files = check_files(config)
         stamps = [(str(file.path), file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in files]
         rows = [
             (file.key, f"`{file.path}`", file.format, "" if file.rows is None else f"{file.rows:,}", f"{file.bytes:,}")

@@ -15,7 +15,9 @@ from mora_pipeline.defs.meter import Meter
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.lake import Draft, Version
 from mora_pipeline.lake.reading import RegionReader
-from mora_pipeline.region import ImageModality, TableModality, TextModality
+from mora_pipeline.modalities.image.config import ImageModality
+from mora_pipeline.modalities.table.config import TableModality
+from mora_pipeline.modalities.text.config import TextModality
 
 Kind = TypeVar("Kind", TextModality, ImageModality, TableModality)
 

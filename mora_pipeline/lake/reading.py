@@ -48,7 +48,7 @@ class RegionReader:
             UserError: if there are none, or they were made when region.yaml said something else of the modality.
         """
         modality, made = self.config.modalities[name], self.read(f"features/{name}")
-        told = {"kind": modality.kind, "encoder": getattr(modality, "encoder", None)}
+        told = {"kind": modality.kind, "encoder": modality.backbone}
         if any(made.details.get(key) != value for key, value in told.items()):
             raise UserError(
                 f"{self.config.file}: modalities.{name} has changed since its features were made ({made.details}). "

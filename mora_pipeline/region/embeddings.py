@@ -1,4 +1,4 @@
-"""How region.yaml says that a region is embedded, for every run that is not told otherwise."""
+"""How region.yaml says that a region is embedded, for every run whose config does not say otherwise."""
 
 from typing import Literal, Self
 
@@ -6,12 +6,12 @@ from pydantic import Field, model_validator
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
-from mora_pipeline.region.parts import Part, problem
+from mora_pipeline.region.sections import Section, problem
 
 Preset = Literal["paper", "inductive"]
 
 
-class Embedding(Part):
+class EmbeddingDefaults(Section):
     """What makes a region's vectors, so that a nightly run keeps them in the space that its users chose."""
 
     preset: Preset | None = Field(default=None, description="paper or inductive; by default paper, without an encoder")
@@ -24,7 +24,7 @@ class Embedding(Part):
         try:
             checked_region_name(self.encoder)
         except UserError as error:
-            raise problem(f"has an encoder of no region: {error}".rstrip(".")) from None
+            raise problem(f"has an encoder that cannot be a region's: {error}".rstrip(".")) from None
         if self.preset == "paper":
             raise problem(
                 f"has preset paper and encoder {self.encoder}, but an encoder is of preset inductive. Keep one "

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mora_pipeline.contract.files import replacing
-from mora_pipeline.presets.paper.alignment import Modality
+from mora_pipeline.modalities import LoadedModality
 from mora_pipeline.presets.paper.device import training_device
 from mora_pipeline.presets.paper.digest import code_of_training, digest
 from mora_pipeline.presets.paper.graph import Adjacency
@@ -91,7 +91,7 @@ class Checkpoint:
 def alignment_key(
     adjacency: Adjacency,
     initial: npt.NDArray[np.float32],
-    modalities: Sequence[Modality],
+    modalities: Sequence[LoadedModality],
     parameters: AlignmentParameters,
 ) -> str:
     """A digest of all that `train_alignment`'s bytes depend on: its arguments' content, its code and where it runs.

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mora_pipeline.presets.paper.alignment import Alignment, Modality, total_loss
+from mora_pipeline.modalities import LoadedModality
+from mora_pipeline.presets.paper.alignment import Alignment, total_loss
 from mora_pipeline.presets.paper.device import training_device
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.lightgcn import LightGCN
@@ -28,7 +29,7 @@ class Learner:
         self,
         adjacency: Adjacency,
         initial: npt.NDArray[np.float32],
-        modalities: Sequence[Modality],
+        modalities: Sequence[LoadedModality],
         parameters: AlignmentParameters,
     ) -> None:
         self.parameters = parameters

@@ -13,7 +13,6 @@ from mora_pipeline.contract.schemas import DIMENSION
 
 MOBILITY = "mobility"  # the graph's own modality: the anchor unless told otherwise
 TEMPERATURES: dict[str, float] = {"text": 0.5, "table": 0.7, "image": 0.2}  # MoRA's released core: POI, demographics
-TABLE_HIDDEN = 64  # MoRA's released core: Linear(40, 64) → ReLU → Linear(64, 128)
 
 
 class Parameters(BaseModel):
