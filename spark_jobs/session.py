@@ -3,7 +3,6 @@
 ``python -m spark_jobs.session`` starts one and ends it; the first time, this keeps Spark's classes for the later ones.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -17,8 +16,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from spark_jobs.classes import Classes, classes_for
-from spark_jobs.errors import InputError
 from spark_jobs.java import java_environment
+from spark_jobs.user_settings import settings_of_user
 
 GIBIBYTE = 1 << 30
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
@@ -34,7 +33,7 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
     ``MORA_SPARK_CONF`` (JSON object of ``spark.*`` settings).
 
     Raises:
-        InputError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
+        UserError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
     """
     wanted = settings_of_user()
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
@@ -74,18 +73,6 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def settings_of_user() -> dict[str, str]:
-    """``MORA_SPARK_CONF`` as strings, the way Spark takes them."""
-    text = os.environ.get("MORA_SPARK_CONF", "") or "{}"
-    try:
-        settings = json.loads(text)
-    except ValueError as error:
-        raise InputError(f'MORA_SPARK_CONF is not JSON ({error}): say {{"spark.master": "local[4]"}}.') from None
-    if not isinstance(settings, dict) or not all(key.startswith("spark.") for key in settings):
-        raise InputError(f'MORA_SPARK_CONF must be an object of spark.* settings ({{"spark.master": …}}), not {text}.')
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
-
-
 def default_settings(scratch: str) -> dict[str, str]:
     """What a job needs (first block: results depend on it) and what serves one machine."""
     return {
@@ -122,12 +109,13 @@ def local_memory_gibibytes() -> int:
 
 
 def code_archive(folder: Path) -> str:
-    """This package as a zip file, shipped with the job: workers need no installation of it."""
-    package = Path(__file__).resolve().parent
+    """The jobs and the contract as a zip file, shipped with the job: workers need no installation of them."""
+    root = Path(__file__).resolve().parents[1]
     archive = folder / "spark_jobs.zip"
+    modules = [path for package in ("spark_jobs", "mora_pipeline/contract") for path in (root / package).rglob("*.py")]
     with zipfile.ZipFile(archive, "w") as target:
-        for module in sorted(package.rglob("*.py")):
-            target.write(module, module.relative_to(package.parent))
+        for module in [root / "mora_pipeline" / "__init__.py", *sorted(modules)]:
+            target.write(module, module.relative_to(root))
     return str(archive)
 
 

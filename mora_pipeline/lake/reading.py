@@ -3,10 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.kinds import ModalityConfig
 
 Cells = npt.NDArray[np.int64]
 
@@ -17,6 +19,10 @@ class RegionReader:
     def __init__(self, config: RegionConfig, lake: Lake) -> None:
         self.config, self.lake, self.region = config, lake, config.region
         self.inputs: dict[str, Version] = {}
+
+    def modalities(self, kind: str) -> dict[str, ModalityConfig]:
+        """The region's modalities of a kind, in the order of region.yaml."""
+        return {name: item for name, item in self.config.modalities.items() if item.kind == kind}
 
     def read(self, dataset: str) -> Version:
         """The published version of an input; what is begun from now on records it."""
@@ -70,8 +76,6 @@ def edge_rows(edges: Version, cells: Cells) -> Edges:
     Raises:
         UserError: if the edges name a cell that `cells` lacks, or a file of them is lost or damaged.
     """
-    from mora_pipeline.presets.paper.graph import rows_of
-
     parts = []
     for batch in edges.batches(["origin", "destination", "flow"]):
         origin = rows_of(cells, batch["origin"].to_numpy(), edges.dataset).astype(np.int32)

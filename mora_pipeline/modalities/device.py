@@ -1,4 +1,4 @@
-"""Where frozen backbones run: the GPU if there is one, else all cores of the CPU, one batch each."""
+"""How frozen backbones use a CPU: all cores, one batch each."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -7,13 +7,6 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def best_device() -> str:
-    """`cuda` if torch sees a GPU, else `cpu`."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def on_every_core(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,7 @@ from mora_pipeline.modalities.blocks import Block, principal
 from mora_pipeline.modalities.encoder import Progress
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.columns import Checker
-from mora_pipeline.region.kinds import ModalityConfig, all_kinds
-from mora_pipeline.region.kinds import kind_of as region_kind
+from mora_pipeline.region.kinds import KINDS, ModalityConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,25 +105,28 @@ class ModalityKind(ABC, Generic[Config]):
         return principal(vectors, components)
 
 
-def kind_of(name: str) -> ModalityKind[Any]:
-    """The kind that region.yaml names.
+def register(kind: ModalityKind[Any]) -> None:
+    """Add a kind for this process; an entry point adds it for all.
 
     Raises:
-        KeyError: if there is none.
-        TypeError: if a package names something else as such.
+        ValueError: if there is a kind of that name.
     """
-    return _checked(region_kind(name))
+    KINDS.register(kind.name, kind)
+
+
+def unregister(name: str) -> None:
+    """Take back what `register` added."""
+    KINDS.unregister(name)
+
+
+def kind_of(name: str) -> ModalityKind[Any]:
+    """The kind that region.yaml names; `KeyError` if there is none."""
+    return cast(ModalityKind[Any], KINDS[name])
 
 
 def kinds() -> list[ModalityKind[Any]]:
     """All kinds, the built-in ones first."""
-    return [_checked(kind) for kind in all_kinds()]
-
-
-def _checked(kind: object) -> ModalityKind[Any]:
-    if not isinstance(kind, ModalityKind):
-        raise TypeError(f"{kind!r} is not a mora_pipeline.modalities.ModalityKind")
-    return kind
+    return [kind_of(name) for name in KINDS.names()]
 
 
 @dataclass(frozen=True)

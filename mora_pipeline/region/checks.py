@@ -5,11 +5,11 @@ import re
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.region.columns import Checker, is_text, listed
 from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.files import InputFile, sample_text
-from mora_pipeline.region.kinds import kind_of
-from mora_pipeline.region.messages import did_you_mean
+from mora_pipeline.region.kinds import KINDS
 from mora_pipeline.region.mobility import EventsMobility
 from mora_pipeline.region.sections import PlacesConfig
 from mora_pipeline.region.tasks import CellTask, GroupTask, Members, TaskConfig
@@ -37,7 +37,7 @@ def check_files(config: RegionConfig) -> list[InputFile]:
         if isinstance(mobility, EventsMobility):
             _check_time(checker, file, mobility)
     for name, modality in config.modalities.items():
-        kind_of(modality.kind).check_files(checker, f"modalities.{name}", modality)
+        KINDS[modality.kind].check_files(checker, f"modalities.{name}", modality)
     for name, task in config.tasks.items():
         _check_task(checker, f"tasks.{name}", task, places)
     for name, members in config.blocks.items():

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.region.files import InputFile, data_files, read_header, sample_text
-from mora_pipeline.region.messages import did_you_mean
 
 NUMBERS = {
     "latitude", "longitude", "origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude",

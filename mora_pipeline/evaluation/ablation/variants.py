@@ -75,7 +75,7 @@ def train_variant(
         progress: called with what is counted (`edges drawn` of LINE, `epochs`), how many are done, how many there are
             at most, and the loss; not where the vectors were kept.
     """
-    from mora_pipeline.presets.paper.device import training_device
+    from mora_pipeline.devices import best_device
 
     started = time.perf_counter()
     seed = {} if variant.seed is None else {"seed": variant.seed}
@@ -102,14 +102,14 @@ def train_variant(
         matrix = symmetrise_and_normalise(graph.origin, graph.destination, graph.flow, len(cells))
         return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment, tell).embeddings
 
-    device = str(training_device(alignment.device, "alignment"))
+    device = best_device(alignment.device, "alignment")
     vectors = kept_or_trained(inputs.cache, arrays, told, train, device)
     return Trained(vectors, time.perf_counter() - started)
 
 
 def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters, progress: Progress | None) -> Vectors:
     """What the node table starts from, float32 [N, dimension]."""
-    from mora_pipeline.presets.paper.device import training_device
+    from mora_pipeline.devices import best_device
 
     num_cells = len(inputs.cells)
     if variant.start == "random":
@@ -127,7 +127,7 @@ def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters, progr
 
     arrays = {"origin": edges.origin, "destination": edges.destination, "flow": edges.flow}
     told = {"line": parameters.model_dump(mode="json"), "cells": num_cells}
-    device = str(training_device(parameters.device, "line"))
+    device = best_device(parameters.device, "line")
     return kept_or_trained(inputs.cache, arrays, told, train, device)
 
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import PIL.Image
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.modalities.device import best_device, on_every_core
+from mora_pipeline.devices import best_device
+from mora_pipeline.modalities.device import on_every_core
 from mora_pipeline.modalities.encoder import Image, Progress, Vectors, count_of
 from mora_pipeline.modalities.weights import first_line, hub_is_out_of_reach
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.contract.schemas import CellVectors, table_cells
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.modalities.blocks import Block, standardised
@@ -14,7 +15,6 @@ from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.columns import Checker, listed
 from mora_pipeline.region.files import read_header
 from mora_pipeline.region.jobs import places_source, source_of
-from mora_pipeline.region.messages import did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn

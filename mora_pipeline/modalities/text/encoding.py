@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.modalities.device import best_device
+from mora_pipeline.devices import best_device
 from mora_pipeline.modalities.encoder import IntArray, Progress, TextEncoder, Vectors
 from mora_pipeline.modalities.weights import first_line, hub_is_out_of_reach
 

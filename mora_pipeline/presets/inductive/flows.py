@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.contract.sphere import kilometres_between
-from mora_pipeline.presets.paper.merging import ENTRIES_AT_A_TIME
+from mora_pipeline.presets.merging import ENTRIES_AT_A_TIME
 
 Floats = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.integer]

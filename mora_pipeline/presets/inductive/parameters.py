@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from mora_pipeline.contract.schemas import DIMENSION
-from mora_pipeline.presets.paper.parameters import Parameters
+from mora_pipeline.parameters import Parameters
 
 
 class InductiveParameters(Parameters):

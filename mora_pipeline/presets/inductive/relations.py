@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.presets.inductive.flows import Floats
-from mora_pipeline.presets.paper.merging import ENTRIES_AT_A_TIME, EdgeBatch, merge_both_directions, row_blocks
+from mora_pipeline.presets.merging import ENTRIES_AT_A_TIME, EdgeBatch, merge_both_directions, row_blocks
 
 
 def partners(flows: Edges, num_cells: int) -> sparse.csr_array:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from mora_pipeline.devices import best_device
 from mora_pipeline.modalities import LoadedModality
 from mora_pipeline.presets.paper.alignment import Alignment, total_loss
-from mora_pipeline.presets.paper.device import training_device
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.lightgcn import LightGCN
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
@@ -33,7 +33,7 @@ class Learner:
         parameters: AlignmentParameters,
     ) -> None:
         self.parameters = parameters
-        self.device = training_device(parameters.device, "alignment")
+        self.device = best_device(parameters.device, "alignment")
         self.propagation = Propagation(adjacency.to(self.device), parameters.backend)
         with torch.random.fork_rng():
             torch.manual_seed(parameters.seed)

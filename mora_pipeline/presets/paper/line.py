@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mora_pipeline.presets.paper.device import training_device
+from mora_pipeline.devices import best_device
 from mora_pipeline.presets.paper.line_closed_form import factorise_line
 from mora_pipeline.presets.paper.parameters import LineParameters
 from mora_pipeline.presets.paper.sampling import EdgeSampler, Flows, Rows, WeightedSampler, noise_weights
@@ -39,7 +39,7 @@ class Draw:
     target: Tensor
     noise: Tensor
 
-    def to(self, device: torch.device) -> "Draw":
+    def to(self, device: str) -> "Draw":
         return Draw(*(rows.to(device, non_blocking=True) for rows in (self.source, self.target, self.noise)))
 
 
@@ -84,7 +84,7 @@ def train_line(
         factors = factorise_line(origin_rows, destination_rows, flow, num_cells, parameters)
         vertex = torch.where((factors != 0).any(1, keepdim=True), factors, vertex)
         return _finished(vertex, parameters)
-    device = training_device(parameters.device, "line")
+    device = best_device(parameters.device, "line")
     vertex = vertex.to(device)
     context = vertex if parameters.order == 1 else torch.zeros(shape, device=device)
     both = not parameters.directed

@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from mora_pipeline.presets.paper.merging import Flows, Rows, merge_both_directions, row_blocks
+from mora_pipeline.presets.merging import Flows, Rows, merge_both_directions, row_blocks
 from mora_pipeline.presets.paper.parameters import LineParameters
 from mora_pipeline.presets.paper.propagation import csr_tensor
 

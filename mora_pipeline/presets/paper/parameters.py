@@ -1,4 +1,4 @@
-"""What training may be told: pydantic models without torch, so that Dagster's configuration can reuse them.
+"""Settings of the preset `paper`: pydantic models without torch, so that Dagster's configuration can reuse them.
 
 The defaults are the method's; where the published sources are silent, the comment says so (method.md).
 """
@@ -6,19 +6,16 @@ The defaults are the method's; where the published sources are silent, the comme
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION
+from mora_pipeline.parameters import Parameters
 
-MOBILITY = "mobility"  # the graph's own modality: the anchor unless told otherwise
-TEMPERATURES: dict[str, float] = {"text": 0.5, "table": 0.7, "image": 0.2}  # MoRA's released core: POI, demographics
-
-
-class Parameters(BaseModel):
-    """What all training parameters share: unknown keys are refused, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+MOBILITY = "mobility"  # the graph's own modality: the anchor by default
+# Raise it when a change of LINE, of alignment or of its states gives other bytes for the same inputs and settings:
+# resume states and cached vectors of ablations from before are then not taken up.
+TRAINING_FORMAT = 1
 
 
 class LineParameters(Parameters):
@@ -30,7 +27,7 @@ class LineParameters(Parameters):
         description="sampled: LINE's own way, by drawn edges; closed_form: the matrix that LINE factorises implicitly, "
         "factorised outright (second order alone; draws, steps and learning rate then have no meaning).",
     )
-    order: Literal[1, 2] = Field(2, description="Proximity that LINE keeps: 2 is the method's, 1 an option.")
+    order: int = Field(2, ge=1, le=2, description="Proximity that LINE keeps: 2 is the method's, 1 an option.")
     negatives: int = Field(5, ge=1, description="Noise cells drawn for each edge.")  # silent in MoRA; LINE's own
     shift: float = Field(
         1.0, gt=0, description="closed_form: flows below shift × what chance gives count as none; NetMF's is 1."

@@ -1,0 +1,96 @@
+"""What vectors of cells must hold before anybody reads them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.steps.results import Check
+
+MINIMUM_SPREAD = 1e-3
+MINIMUM_DIRECTIONS = 2.0
+SAMPLED_CELLS = 20_000
+
+Cells = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
+
+
+def cells_known(found: Mapping[str, Cells], cells: Cells) -> Check:
+    """Every cell of every modality is one of the region's, and stands once, in ascending order.
+
+    Args:
+        found: the cells of each modality; ``cells`` int64 [N], ascending.
+    """
+    figures: dict[str, int] = {"cells": len(cells)}
+    passed = True
+    for name, own in found.items():
+        unknown = int(np.count_nonzero(~np.isin(own, cells)))
+        disordered = int(np.count_nonzero(np.diff(own) <= 0))
+        figures |= {f"{name}_cells": len(own), f"{name}_unknown": unknown, f"{name}_disordered": disordered}
+        passed = passed and unknown == disordered == 0
+    return Check("cells_known", passed, figures)
+
+
+def no_nan(found: Mapping[str, Vectors]) -> Check:
+    """Every number of every array is finite."""
+    bad = {f"{name}_not_finite": int(np.count_nonzero(~np.isfinite(vectors))) for name, vectors in found.items()}
+    return Check("no_nan", not any(bad.values()), bad)
+
+
+def one_row_per_cell(vectors: CellVectors, cells: Cells) -> Check:
+    """The vectors' cells are the region's, in their order."""
+    passed = np.array_equal(vectors.cells, cells) and len(vectors.vectors) == len(cells)
+    return Check("one_row_per_cell", passed, {"rows": len(vectors.cells), "cells": len(cells)})
+
+
+def not_collapsed(vectors: Vectors) -> Check:
+    """The vectors differ between cells (spread), in more than a few directions.
+
+    See `spread_and_directions` for the two measures. A region of less than three cells cannot fail.
+    """
+    if not np.isfinite(vectors).all():
+        return Check("not_collapsed", False, {"reason": "there are numbers that are not finite"})
+    spread, directions = spread_and_directions(vectors)
+    passed = len(vectors) < 3 or (spread >= MINIMUM_SPREAD and directions >= MINIMUM_DIRECTIONS)
+    figures = {"spread": spread, "directions": directions, "dimension": vectors.shape[1]}
+    return Check("not_collapsed", passed, figures)
+
+
+def spread_and_directions(vectors: Vectors) -> tuple[float, float]:
+    """How much vectors vary, and in how many directions.
+
+    Args:
+        vectors: float32 [n, d], finite; of more than `SAMPLED_CELLS` rows, evenly spaced ones are looked at.
+
+    Returns:
+        The variance around the mean as a share of the mean squared length (0: all are equal, 1: the mean is 0), and
+        the effective rank exp(entropy of the normalised eigenvalues of the covariance), in [1, d].
+
+    Source: effective rank, Roy & Vetterli 2007.
+    """
+    sample = vectors[:: max(1, len(vectors) // SAMPLED_CELLS)].astype(np.float64)
+    centred = sample - sample.mean(axis=0)
+    total = float(np.square(sample).sum())
+    variance = np.clip(np.linalg.eigvalsh(centred.T @ centred), 0, None)
+    if total == 0 or variance.sum() == 0:
+        return 0.0, 1.0
+    share = variance / variance.sum()
+    share = share[share > 0]
+    return float(variance.sum() / total), float(np.exp(-(share * np.log(share)).sum()))
+
+
+DESCRIPTIONS = {
+    "edges_positive": "Every flow is a positive number.",
+    "edges_clustered": "Every file holds all edges of its origins.",
+    "bad_rows_within_limit": "The share of bad rows is at most maximum_bad_share of region.yaml.",
+    "shares_sum_to_one": "The shares of every group sum to 1 in every cell.",
+    "cells_unique_and_sorted": "Every cell has one row, in ascending order, and node is the number of its row.",
+    "follows_strategy": "Every origin keeps the edges that the sampling strategy says, and no others.",
+    "cells_known": "Every cell of every modality is one of the region's cells.",
+    "one_row_per_cell": "There is one row for each of the region's cells, in their order.",
+    "no_nan": "Every number is finite.",
+    "every_method_scored": "All methods have scores for the same trials.",
+    "every_variant_scored": "All variants have scores for the same trials, of which there is one at least.",
+    "not_collapsed": "The vectors differ between cells, in more than a few directions.",
+}

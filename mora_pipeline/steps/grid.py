@@ -1,0 +1,164 @@
+"""Raw records on the H3 grid: mobility as edges between cells, modalities by cell, and the cells themselves."""
+
+import shutil
+from functools import partial
+from typing import Any
+
+from mora_pipeline.contract import schemas
+from mora_pipeline.modalities import ModalityKind, kinds
+from mora_pipeline.region.jobs import mobility_job
+from mora_pipeline.steps.checks import cells_known
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, StepResult
+from mora_pipeline.steps.spark import SparkReport, merged_checks
+from mora_pipeline.steps.tables import count_table, coverage_table
+
+_step = partial(Step, group="grid", kinds=frozenset({"spark", "parquet"}), pool="spark")
+
+
+def grid_mobility(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
+    """Flows between cells, every file with whole origins.
+
+    Source: the region's mobility (od, trips or events). Written by the Spark job `grid_mobility`, together with
+    `self_flow` (moves inside one cell) and `quarantine/edges` (bad rows, with the reason).
+    """
+    quarantine = region.begin("quarantine/edges", evidence=True)
+    self_flow, edges = region.begin("self_flow"), region.begin("edges")
+    parameters = mobility_job(region.config)
+    kept = region.home / "cache" / "mobility" / region.region
+    if "weeks" in parameters:
+        parameters["kept"] = kept
+    else:  # the sums of a window may hold users' ids
+        shutil.rmtree(kept, ignore_errors=True)
+    output = {"edges": edges.path, "self_flow": self_flow.path, "quarantine": quarantine.path}
+    report = region.spark.run("grid_mobility", {**parameters, "output": output})
+    return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
+
+
+def grid_rows(
+    region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker, *, kind: ModalityKind[Any]
+) -> StepResult:
+    """Grid every modality of a kind by its Spark job; their bad rows are quarantined together."""
+    quarantine, reports = region.begin(f"quarantine/{kind.name}_cells", evidence=True), {}
+    for name, modality in region.modalities(kind.name).items():
+        output = {key: region.begin(f"{dataset}/{name}").path for key, dataset in kind.job_outputs.items()}
+        parameters = {
+            **kind.job_parameters(region.config, name, modality),
+            "bad_share_setting": f"modalities.{name}.maximum_bad_share",
+            "output": {**output, "quarantine": quarantine.path / name},
+        }
+        reports[name] = region.spark.run(str(kind.job), parameters)
+    return region.finish(checks_of(region, reports), spark_metadata(reports))
+
+
+def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
+    """The region's cells: all that mobility, texts or tables have seen, ascending; `node` is the row of a cell.
+
+    Source: `edges`, `self_flow`, and the cells of every kind of modality that a Spark job grids (`text_cells/*`,
+    `table_cells/*`). Written by the Spark job `cells`. Nothing else decides the row order of features and embeddings.
+    """
+    modalities = [(kind, *item) for kind in gridded_by_spark() for item in region.modalities(kind.name).items()]
+    members = [region.read(f"{kind.name}_cells/{name}").path for kind, name, _ in modalities]
+    weights = (kind.weights_dataset(name, modality) for kind, name, modality in modalities)
+    population = next(filter(None, weights), None)  # the first that is declared
+    parameters = {
+        "edges": region.read("edges").path,
+        "self_flow": region.read("self_flow").path,
+        "members": members,
+        "population": region.read(population).path if population else None,
+        "resolution": region.config.resolution,
+    }
+    target = region.begin("cells")
+    report = region.spark.run("cells", {**parameters, "output": {"cells": target.path}})
+    return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
+
+
+def look_up_cells(
+    region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker, *, kind: ModalityKind[Any]
+) -> StepResult:
+    """Find what every modality of a kind has in the region's cells, and write it as `<kind>_cells/<modality>`."""
+    cells, by_modality = region.cells(), {}
+    for name, modality in region.modalities(kind.name).items():
+        table = kind.grid(region, name, modality)
+        region.begin(f"{kind.name}_cells/{name}").write(table)
+        by_modality[name] = table["cell"].to_numpy()
+    coverage = coverage_table((name, len(own), len(cells), "") for name, own in by_modality.items())
+    return region.finish([cells_known(by_modality, cells)], {"modalities": len(by_modality), "coverage": coverage})
+
+
+def gridded_by_spark() -> list[ModalityKind[Any]]:
+    """The kinds whose raw rows become cells; those cells are the region's."""
+    return [kind for kind in kinds() if kind.job]
+
+
+def checks_of(region: RegionRun, reports: dict[str, SparkReport]) -> list[Check]:
+    """The step's checks over all its modalities; they pass in a region that has none of the kind."""
+    if not reports:
+        return [Check(name, True, {"modalities": 0}) for name in region.step.checks]
+    return merged_checks(reports)
+
+
+def spark_metadata(reports: dict[str, SparkReport]) -> dict[str, Any]:
+    """What the jobs read, wrote and refused, by modality; the name is empty where there is only one job."""
+    reasons: dict[str, int] = {}
+    for report in reports.values():
+        for reason, count in report.quarantined.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    figures = {
+        f"{name}_{key}".lstrip("_"): value for name, report in reports.items() for key, value in report.metadata.items()
+    }
+    return {
+        **({} if "" in reports else {"modalities": ", ".join(reports) or "none"}),
+        "rows_read": sum(report.read for report in reports.values()),
+        "bad_rows": count_table("reason", reasons),
+        **figures,
+    }
+
+
+EDGES = _step(
+    "edges",
+    grid_mobility,
+    grid_mobility.__doc__,
+    inputs=("raw_files",),
+    columns=schemas.EDGES,
+    checks=("edges_positive", "edges_clustered", "bad_rows_within_limit"),
+)
+
+
+def grid_steps() -> list[Step]:
+    """The step `edges`, that of each kind of modality, and `cells`."""
+    spark = gridded_by_spark()
+    rows = [
+        _step(
+            f"{kind.name}_cells",
+            partial(grid_rows, kind=kind),
+            kind.cells_about,
+            inputs=("raw_files",),
+            columns=kind.cells_schema,
+            checks=kind.cells_checks,
+        )
+        for kind in spark
+    ]
+    cells = _step(
+        "cells",
+        list_cells,
+        list_cells.__doc__,
+        inputs=("edges", *(f"{kind.name}_cells" for kind in spark)),
+        columns=schemas.CELLS,
+        checks=("cells_unique_and_sorted",),
+    )
+    looked_up = [
+        Step(
+            f"{kind.name}_cells",
+            partial(look_up_cells, kind=kind),
+            kind.cells_about,
+            inputs=("cells",),
+            group="grid",
+            kinds=frozenset({"python", "parquet"}),
+            columns=kind.cells_schema,
+            checks=("cells_known",),
+        )
+        for kind in kinds()
+        if not kind.job
+    ]
+    return [EDGES, *rows, cells, *looked_up]
