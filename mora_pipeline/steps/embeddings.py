@@ -23,7 +23,7 @@ from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.steps.checks import no_nan, not_collapsed, one_row_per_cell
-from mora_pipeline.steps.features import FEATURES
+from mora_pipeline.steps.features import features_names
 from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
@@ -102,21 +102,18 @@ def run(region: RegionRun, settings: EmbeddingsSettings, progress: Progress, tra
 
 def aligned(region: RegionRun, parameters: AlignmentParameters, tracker: Tracker) -> tuple[Embedded, "Checkpoint"]:
     """Train the paper's table of node vectors; returns it, and where its state is kept until it is published."""
+    from mora_pipeline.modalities import LoadedModality
     from mora_pipeline.plots import curve_png
     from mora_pipeline.presets.paper.checkpoint import Checkpoint, alignment_key
     from mora_pipeline.presets.paper.graph import load_adjacency
-    from mora_pipeline.presets.paper.trainer import Modality, train_alignment
+    from mora_pipeline.presets.paper.trainer import train_alignment
 
     table = region.read("cells").table()
     cells = table["cell"].to_numpy()
     adjacency = load_adjacency(region.read("graph").batches, cells)
     line = region.vectors("line_vectors", cells)
     chosen = parameters.chosen(list(region.config.modalities))
-    modalities = [
-        Modality(name, modality.kind, *region.features(name).on(cells), modality.temperature)
-        for name, modality in region.config.modalities.items()
-        if name in chosen
-    ]
+    modalities = [LoadedModality.read(region, name, cells) for name in region.config.modalities if name in chosen]
     key = alignment_key(adjacency, line, modalities, parameters)
     checkpoint = Checkpoint(region.home / "checkpoints" / region.region / "embeddings", key)
 
@@ -227,15 +224,17 @@ def embeddings_table(cells: pa.Table, vectors: npt.NDArray[np.float32]) -> pa.Ta
     return pa.table(columns, schema=schemas.embeddings(vectors.shape[1]))
 
 
-EMBEDDINGS = Step(
-    "embeddings",
-    run,
-    __doc__,
-    inputs=("cells", "edges", "graph", "line_vectors", *FEATURES),
-    group="embeddings",
-    kinds=frozenset({"pytorch", "mlflow"}),
-    settings=EmbeddingsSettings,
-    columns=schemas.embeddings(schemas.DIMENSION),
-    checks=("one_row_per_cell", "no_nan", "not_collapsed"),
-    pool="gpu",
-)
+def embeddings_step() -> Step:
+    """The step `embeddings`, which reads the features of every kind of modality."""
+    return Step(
+        "embeddings",
+        run,
+        __doc__,
+        inputs=("cells", "edges", "graph", "line_vectors", *features_names()),
+        group="embeddings",
+        kinds=frozenset({"pytorch", "mlflow"}),
+        settings=EmbeddingsSettings,
+        columns=schemas.embeddings(schemas.DIMENSION),
+        checks=("one_row_per_cell", "no_nan", "not_collapsed"),
+        pool="gpu",
+    )
