@@ -14,7 +14,7 @@ from mora_pipeline.steps.ablation import ABLATIONS
 from mora_pipeline.steps.benchmark import BENCHMARK
 from mora_pipeline.steps.champion import CHAMPION_STEP
 from mora_pipeline.steps.distil import DISTILLED_ENCODER
-from mora_pipeline.steps.embeddings import EMBEDDINGS
+from mora_pipeline.steps.embeddings import embeddings_step
 from mora_pipeline.steps.features import IMAGE_FEATURES, TABLE_FEATURES, TEXT_FEATURES
 from mora_pipeline.steps.graph import GRAPH
 from mora_pipeline.steps.grid import CELLS, EDGES, TABLE_CELLS, TEXT_CELLS
@@ -35,7 +35,7 @@ def all_steps() -> list[Step]:
         step.name: step
         for step in (
             *(RAW_FILES, EDGES, TEXT_CELLS, TABLE_CELLS, CELLS, IMAGE_CELLS, GRAPH),
-            *(TEXT_FEATURES, IMAGE_FEATURES, TABLE_FEATURES, LINE_VECTORS, EMBEDDINGS, DISTILLED_ENCODER),
+            *(TEXT_FEATURES, IMAGE_FEATURES, TABLE_FEATURES, LINE_VECTORS, embeddings_step(), DISTILLED_ENCODER),
             *(BENCHMARK, CHAMPION_STEP, ABLATIONS),
         )
     }

@@ -4,13 +4,9 @@ import sys
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from mora_pipeline.presets.paper.parameters import (
-    TEMPERATURES,
-    AlignmentParameters,
-    DistillParameters,
-    LineParameters,
-    Parameters,
-)
+from mora_pipeline.distillation.parameters import DistillParameters
+from mora_pipeline.parameters import Parameters
+from mora_pipeline.presets.paper.parameters import TEMPERATURES, AlignmentParameters, LineParameters
 
 MODELS: list[type[Parameters]] = [LineParameters, AlignmentParameters, DistillParameters]
 
