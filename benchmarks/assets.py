@@ -10,13 +10,13 @@ import json
 
 import dagster as dg
 
-from mora_pipeline.commands.execution import repository
 from mora_pipeline.commands.instance import dagster_instance
+from mora_pipeline.definitions import defs
 
 
 def costs(instance: dg.DagsterInstance, region: str) -> dict[str, tuple[float, float]]:
     """Seconds and GiB of each asset that has been made, in the order of their dependencies."""
-    graph = repository().get_definition().asset_graph
+    graph = defs.resolve_asset_graph()
     found: dict[str, tuple[float, float]] = {}
     for key in graph.toposorted_asset_keys:
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[region])

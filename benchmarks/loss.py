@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.measure import REPORTS, held_bytes, machine, peak_bytes, run_alone, save_report
+from mora_pipeline.contract.constants import TEMPERATURES
 from mora_pipeline.presets.paper.loss import contrastive_loss
-from mora_pipeline.presets.paper.parameters import TEMPERATURES
 
 
 def dense_loss(anchor: Tensor, other: Tensor, temperature: float) -> Tensor:

@@ -15,18 +15,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-su
 
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.clustering import edges_checks
-from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.judging import Verdict, settle
-from spark_jobs.mobility.bounds import BAD_SHARE, allowed_share, least_published, number_of_partitions
 from spark_jobs.mobility.edges import Written, write_edges
-from spark_jobs.mobility.movement import READERS, plain_of
+from spark_jobs.mobility.readers import READERS, parquet_source_of
+from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
 from spark_jobs.mobility.window import grid_window
 from spark_jobs.output import checked_empty, part_files
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.session import QUICK_JAVA
 from spark_jobs.sources import Source
+from spark_jobs.validation import BadRows, quarantine_and_check
 
 
 def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
@@ -42,18 +42,18 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             ``output.edges``, ``.self_flow``, ``.quarantine`` (folders).
 
     Raises:
-        InputError: if the files or the parameters are wrong, too many rows are bad, or no edge remains.
+        UserError: if the files or the parameters are wrong, too many rows are bad, or no edge remains.
     """
     kind = parameter(params, "kind")
     if kind not in READERS:
-        raise InputError(f"kind is '{kind}': say {', '.join(READERS)}.")
+        raise UserError(f"kind is '{kind}': say {', '.join(READERS)}.")
     checked_resolution(parameter(params, "resolution"))
     for name in ("edges", "self_flow", "quarantine"):
         checked_empty(parameter(params, f"output.{name}"))
     gridded = grid_window if params.get("kept") else grid_whole
     written, verdict, figures = gridded(spark, params)
     if written.edges == 0:
-        raise InputError(no_edge(Source.parse(params["source"], set()).describe(), written, params))
+        raise UserError(no_edge(Source.parse(params["source"], set()).describe(), written, params))
     limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
     return Outcome(
         rows={
@@ -72,23 +72,23 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     )
 
 
-def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, Verdict, dict[str, Any]]:
+def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, BadRows, dict[str, Any]]:
     """Read all files."""
     movement = READERS[params["kind"]](spark, params)
-    least = least_published(params, movement)
+    least = thresholds_of(params, movement)
     partitions = number_of_partitions(spark, params, movement.source, movement.rows())
     output = params["output"]
     written = write_edges(movement.packed(partitions), partitions, least, output["edges"], output["self_flow"])
     movement.judged[0].tell(written.read, written.good)
-    verdict = settle(movement.judged, allowed_share(params), BAD_SHARE, output["quarantine"])
+    verdict = quarantine_and_check(movement.judged, allowed_share(params), BAD_SHARE, output["quarantine"])
     return written, verdict, {"partitions": partitions}
 
 
 def settings(params: Mapping[str, Any]) -> dict[str, str]:
     """Where the tasks read the files by themselves, no row passes through the JVM: its quick compiler is enough."""
     try:
-        plain = plain_of(Source.parse(params["source"], set()), params["kind"])
-    except (InputError, KeyError):  # `run` says what is wrong
+        plain = parquet_source_of(Source.parse(params["source"], set()), params["kind"])
+    except (UserError, KeyError):  # `run` says what is wrong
         return {}
     return QUICK_JAVA if plain else {}
 

@@ -18,13 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-su
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.judging import settle, share_rules
 from spark_jobs.located import Located, read_located
 from spark_jobs.output import checked_empty, part_files, write_parts
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sources import NUMBER, Source
+from spark_jobs.validation import quarantine_and_check, share_rules
 
 Groups = dict[str, list[str]]
 TOLERANCE = 1e-9
@@ -39,7 +40,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             ``.weights``, ``.quarantine``.
 
     Raises:
-        InputError: if the files or the parameters are wrong or too many rows are bad.
+        UserError: if the files or the parameters are wrong or too many rows are bad.
     """
     checked_resolution(parameter(params, "resolution"))
     groups = checked_groups(parameter(params, "groups"))
@@ -56,9 +57,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         group: averaged.where(sql.col(f"{_group(number)}_absent")).count() for number, group in enumerate(groups)
     }
     averaged.unpersist()
-    verdict = settle(
+    verdict = quarantine_and_check(
         located.judged,
-        float(params.get("maximum_bad_share", 0.01)),
+        float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE)),
         params.get("bad_share_setting", "the modality's maximum_bad_share"),
         output["quarantine"],
     )
@@ -76,13 +77,13 @@ def checked_groups(groups: Any) -> Groups:
     """Groups of columns.
 
     Raises:
-        InputError: if there is none, or one has no columns or a column twice.
+        UserError: if there is none, or one has no columns or a column twice.
     """
     if not isinstance(groups, Mapping) or not groups:
-        raise InputError("groups must name at least one group of columns: {age_sex: [male_0_4, …]}.")
+        raise UserError("groups must name at least one group of columns: {age_sex: [male_0_4, …]}.")
     for group, columns in groups.items():
         if not columns or len(set(columns)) != len(columns):
-            raise InputError(f"groups.{group} must list at least one column, each once; it lists {columns}.")
+            raise UserError(f"groups.{group} must list at least one column, each once; it lists {columns}.")
     return {group: list(columns) for group, columns in groups.items()}
 
 

@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import TEXTS
 from spark_jobs.clustering import on_each_file
-from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.judging import NO_TEXT, Judged, positive_rules, settle
 from spark_jobs.located import read_located
 from spark_jobs.output import (
     WORKING,
@@ -39,8 +40,8 @@ from spark_jobs.output import (
 )
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.sources import NUMBER, TEXT, Source
+from spark_jobs.validation import NO_TEXT, ValidatedRows, positive_rules, quarantine_and_check
 
-TEXTS = pa.schema([pa.field("text_id", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)])
 COUNTS = "_counts"
 ROWS_SORTED_IN_ONE_TASK = 5_000_000
 
@@ -54,11 +55,11 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             ``.quarantine``.
 
     Raises:
-        InputError: if the files or the parameters are wrong or too many rows are bad.
+        UserError: if the files or the parameters are wrong or too many rows are bad.
     """
     source = Source.parse(parameter(params, "source"), set())
     if not {"name", "category"} & set(source.columns):
-        raise InputError("A text modality needs columns.name or columns.category, or both.")
+        raise UserError("A text modality needs columns.name or columns.category, or both.")
     checked_resolution(parameter(params, "resolution"))
     texts, text_cells = parameter(params, "output.texts"), parameter(params, "output.text_cells")
     for folder in (texts, text_cells, parameter(params, "output.quarantine")):
@@ -66,9 +67,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     counts, judged = counts_by_cell(spark, params, source)
     working = str(Path(text_cells) / COUNTS)
     write_parts(counts, working)
-    verdict = settle(
+    verdict = quarantine_and_check(
         judged,
-        float(params.get("maximum_bad_share", 0.01)),
+        float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE)),
         params.get("bad_share_setting", "the modality's maximum_bad_share"),
         params["output"]["quarantine"],
     )
@@ -86,7 +87,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     )
 
 
-def counts_by_cell(spark: SparkSession, params: Mapping[str, Any], source: Source) -> tuple[DataFrame, list[Judged]]:
+def counts_by_cell(
+    spark: SparkSession, params: Mapping[str, Any], source: Source
+) -> tuple[DataFrame, list[ValidatedRows]]:
     """cell, text, count: one shuffle, by cell; sums are repeatable, each added up in sorted order."""
     kinds = {"name": TEXT, "category": TEXT, "count": NUMBER}
     rules = [(sql.col("text").isNull(), NO_TEXT)]

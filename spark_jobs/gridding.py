@@ -12,9 +12,9 @@ from h3ronpy.vector import cells_to_coordinates, coordinates_to_cells
 from pyspark.sql import DataFrame, SparkSession, Window, types
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
-from spark_jobs.judging import AMBIGUOUS_PLACE, NO_ID, Judged, Rule, coordinate_rules
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.sources import NUMBER, TEXT, Source, read_source
+from spark_jobs.validation import AMBIGUOUS_PLACE, NO_ID, Rule, ValidatedRows, coordinate_rules
 
 Points = Mapping[str, tuple[str, str]]
 
@@ -23,10 +23,10 @@ def checked_resolution(value: object) -> int:
     """An H3 resolution.
 
     Raises:
-        InputError: if it is not a whole number from 0 to 15.
+        UserError: if it is not a whole number from 0 to 15.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 15:
-        raise InputError(f"resolution is {value!r}: say a whole number from 0 to 15.")
+        raise UserError(f"resolution is {value!r}: say a whole number from 0 to 15.")
     return value
 
 
@@ -77,7 +77,7 @@ class Places:
 
     table: DataFrame
     arrow: pa.Table
-    judged: Judged
+    judged: ValidatedRows
 
     def look_up(self, frame: DataFrame, role: str, cell: str) -> DataFrame:
         """Add the cell of the place in column `role`; null where it is unknown."""
@@ -89,7 +89,7 @@ def read_places(spark: SparkSession, params: object, resolution: int) -> Places:
     """The table of places; an id at several points is ambiguous, and all its rows are bad.
 
     Raises:
-        InputError: as `read_source`.
+        UserError: as `read_source`.
     """
     source = Source.parse(params, {"id", "latitude", "longitude"}, "places")
 
@@ -106,7 +106,7 @@ def read_places(spark: SparkSession, params: object, resolution: int) -> Places:
         ]
         return rules, raw
 
-    judged = Judged(source.describe(), make)
+    judged = ValidatedRows(source.describe(), make)
     good = with_cells(judged.good("id", "latitude", "longitude"), {"cell": ("latitude", "longitude")}, resolution)
     arrow = good.distinct().orderBy("id").toArrow()
     return Places(spark.createDataFrame(arrow), arrow, judged)

@@ -7,11 +7,11 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.gridding import read_places, with_cells
-from spark_jobs.judging import NO_ID, UNKNOWN_PLACE, Judged, Rule, coordinate_rules
 from spark_jobs.report import parameter
 from spark_jobs.sources import NUMBER, TEXT, Source, read_source
+from spark_jobs.validation import NO_ID, UNKNOWN_PLACE, Rule, ValidatedRows, coordinate_rules
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Located:
     """Good rows with their ``cell``, and the sources they come from, the main one first."""
 
     rows: DataFrame
-    judged: list[Judged]
+    judged: list[ValidatedRows]
 
 
 def read_located(
@@ -41,18 +41,18 @@ def read_located(
         columns: to keep beside ``cell``.
 
     Raises:
-        InputError: if the source has neither coordinates nor a place, or as `read_source`.
+        UserError: if the source has neither coordinates nor a place, or as `read_source`.
     """
     if {"latitude", "longitude"} <= set(source.columns):
         raw = read_source(spark, source, {**kinds, "latitude": NUMBER, "longitude": NUMBER})
         every = [*coordinate_rules("latitude", "longitude"), *rules]
-        judged = Judged(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
+        judged = ValidatedRows(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
         good = judged.good("latitude", "longitude", *columns)
         return Located(with_cells(good, {"cell": ("latitude", "longitude")}, params["resolution"]), [judged])
     if "place" not in source.columns:
-        raise InputError("source.columns needs latitude and longitude, or place (an id of the table of places).")
+        raise UserError("source.columns needs latitude and longitude, or place (an id of the table of places).")
     places = read_places(spark, parameter(params, "places"), params["resolution"])
     raw = places.look_up(read_source(spark, source, {**kinds, "place": TEXT}), "place", "cell")
     every = [(sql.col("place").isNull(), NO_ID), (sql.col("cell").isNull(), UNKNOWN_PLACE), *rules]
-    judged = Judged(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
+    judged = ValidatedRows(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
     return Located(judged.good("cell", *columns), [judged, places.judged])

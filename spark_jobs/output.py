@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 
 WORKING = "_writing"
 
@@ -23,7 +23,7 @@ def write_parts(frame: DataFrame, folder: str) -> int:
         The rows written.
 
     Raises:
-        InputError: if the folder holds Parquet files already.
+        UserError: if the folder holds Parquet files already.
     """
     target = checked_empty(folder)
     working = target / WORKING
@@ -63,7 +63,7 @@ def in_one_step(target: Path) -> Iterator[Path]:
     that comes later finds no place to write to, and changes nothing.
 
     Raises:
-        InputError: if the disk is full.
+        UserError: if the disk is full.
     """
     draft = target.parent / WORKING / f"{target.name}.{secrets.token_hex(8)}"
     try:
@@ -72,7 +72,7 @@ def in_one_step(target: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise InputError(
+        raise UserError(
             f"The disk of {target.parent} is full: no space left for the output. Free some there, or put the output "
             "on another disk (MORA_HOME)."
         ) from None
@@ -88,12 +88,12 @@ def checked_empty(folder: str) -> Path:
     """The folder, made if need be.
 
     Raises:
-        InputError: if it holds Parquet files already: a job neither mixes nor deletes datasets.
+        UserError: if it holds Parquet files already: a job neither mixes nor deletes datasets.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     if any(target.glob("*.parquet")):
-        raise InputError(f"{folder} holds Parquet files already: remove them or name another output folder.")
+        raise UserError(f"{folder} holds Parquet files already: remove them or name another output folder.")
     return target
 
 
@@ -101,11 +101,11 @@ def part_files(folder: str) -> list[str]:
     """The files of a dataset in row order.
 
     Raises:
-        InputError: if there is none.
+        UserError: if there is none.
     """
     files = sorted(str(path) for path in Path(folder).glob("*.parquet") if not path.name.startswith(("_", ".")))
     if not files:
-        raise InputError(f"{folder} holds no Parquet file: run the job that makes it first.")
+        raise UserError(f"{folder} holds no Parquet file: run the job that makes it first.")
     return files
 
 
@@ -113,14 +113,14 @@ def open_parquet(file: str) -> pq.ParquetFile:
     """A Parquet file, opened.
 
     Raises:
-        InputError: if it is missing, truncated or not Parquet.
+        UserError: if it is missing, truncated or not Parquet.
     """
     try:
         return pq.ParquetFile(file)
     except FileNotFoundError:
-        raise InputError(f"{file} does not exist.") from None
+        raise UserError(f"{file} does not exist.") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} cannot be read as Parquet ({error}). Is it whole? Make it again.") from None
+        raise UserError(f"{file} cannot be read as Parquet ({error}). Is it whole? Make it again.") from None
 
 
 def count_rows(files: list[str]) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.errors import InputError, as_input_error
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.errors import as_user_error
 from spark_jobs.session import spark_session
 
 PIPES_CONTEXT = "DAGSTER_PIPES_CONTEXT"
@@ -66,7 +67,7 @@ def run_as_program(
             with spark_session(f"mora {name}", settings(params) if settings else None) as spark:
                 message, status = asdict(work(spark, params)), 0
         except Exception as error:
-            mistake = as_input_error(error)
+            mistake = as_user_error(error)
             if mistake is None:
                 raise
             message, status = {"error": str(mistake)}, 2
@@ -81,16 +82,16 @@ def read_params(path: Path) -> dict[str, Any]:
     """The job's parameters.
 
     Raises:
-        InputError: if the file is missing or not a JSON object.
+        UserError: if the file is missing or not a JSON object.
     """
     try:
         params = json.loads(path.read_text())
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}.") from None
+        raise UserError(f"{path} is not JSON: {error}.") from None
     if not isinstance(params, dict):
-        raise InputError(f"{path} must hold a JSON object of parameters.")
+        raise UserError(f"{path} must hold a JSON object of parameters.")
     return params
 
 
@@ -98,12 +99,12 @@ def parameter(params: Mapping[str, Any], key: str) -> Any:
     """A required parameter; ``output.edges`` looks into an object.
 
     Raises:
-        InputError: if it is not there.
+        UserError: if it is not there.
     """
     value: Any = params
     for name in key.split("."):
         if not isinstance(value, Mapping) or value.get(name) is None:
-            raise InputError(f"The job's parameters lack '{key}'; they have {', '.join(sorted(params)) or 'nothing'}.")
+            raise UserError(f"The job's parameters lack '{key}'; they have {', '.join(sorted(params)) or 'nothing'}.")
         value = value[name]
     return value
 

@@ -21,14 +21,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.ranking import starts_of
+from mora_pipeline.contract.sampling import Strategy, make_strategy
+from mora_pipeline.contract.schemas import GRAPH
 from spark_jobs.clustering import on_each_file
-from spark_jobs.errors import InputError
 from spark_jobs.output import checked_empty, count_rows, in_one_step, part_files, part_name, written_by_tasks
-from spark_jobs.ranking import starts_of
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
-from spark_jobs.sampling import Strategy, make_strategy
 from spark_jobs.session import QUICK_JAVA
-from spark_jobs.spans import GRAPH, ROWS_PER_GROUP, Span, spans_of, whole_origins
+from spark_jobs.spans import ROWS_PER_GROUP, Span, spans_of, whole_origins
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,11 @@ def check_clustered(folder: str, origins: npt.NDArray[np.int64]) -> None:
     """Refuse edges of one origin in several files: each would be sampled as if it were the whole.
 
     Raises:
-        InputError: if an origin was found twice.
+        UserError: if an origin was found twice.
     """
     distinct, times = np.unique(origins, return_counts=True)
     if len(distinct) < len(origins):
-        raise InputError(
+        raise UserError(
             f"{folder}: {len(origins) - len(distinct)} origins lie in several files, such as {distinct[times > 1][0]}. "
             "Make the edges with the job grid_mobility, which keeps an origin's edges together."
         )
@@ -123,20 +124,20 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             of ``share`` (0 to 1), ``k``, ``minimum_flow`` and ``seed``, ``output.graph`` (folder).
 
     Raises:
-        InputError: if there are no edges, they are not clustered, the parameters are wrong, or no edge would remain.
+        UserError: if there are no edges, they are not clustered, the parameters are wrong, or no edge would remain.
     """
     make_strategy(params)  # a wrong parameter is told before anything starts
     files = part_files(parameter(params, "edges"))
     graph = checked_empty(parameter(params, "output.graph"))
     if count_rows(files) == 0:
-        raise InputError(f"{params['edges']} holds no edges: run the job grid_mobility first.")
+        raise UserError(f"{params['edges']} holds no edges: run the job grid_mobility first.")
     settings = {key: value for key, value in params.items() if key not in ("edges", "output")}
     with written_by_tasks(graph):
         kernel = partial(sample_span, params=settings, folder=str(graph))
         sampled = in_all(on_each_file(spark, spans_of(files), kernel))
         check_clustered(params["edges"], sampled.origins)
         if sampled.kept == 0:
-            raise InputError(f"No flow of {params['edges']} reaches minimum_flow = {params['minimum_flow']}: lower it.")
+            raise UserError(f"No flow of {params['edges']} reaches minimum_flow = {params['minimum_flow']}: lower it.")
     written, origins = count_rows(part_files(str(graph))), len(sampled.origins)
     figures = {"edges": sampled.read, "kept": sampled.kept, "written": written, "origins": origins}
     figures |= {"origins_wrong": sampled.broken, "origins_without_edges": origins - sampled.left}

@@ -33,7 +33,7 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
     ``MORA_SPARK_CONF`` (JSON object of ``spark.*`` settings).
 
     Raises:
-        InputError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
+        UserError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
     """
     wanted = settings_of_user()
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
@@ -109,12 +109,13 @@ def local_memory_gibibytes() -> int:
 
 
 def code_archive(folder: Path) -> str:
-    """This package as a zip file, shipped with the job: workers need no installation of it."""
-    package = Path(__file__).resolve().parent
+    """The jobs and the contract as a zip file, shipped with the job: workers need no installation of them."""
+    root = Path(__file__).resolve().parents[1]
     archive = folder / "spark_jobs.zip"
+    modules = [path for package in ("spark_jobs", "mora_pipeline/contract") for path in (root / package).rglob("*.py")]
     with zipfile.ZipFile(archive, "w") as target:
-        for module in sorted(package.rglob("*.py")):
-            target.write(module, module.relative_to(package.parent))
+        for module in [root / "mora_pipeline" / "__init__.py", *sorted(modules)]:
+            target.write(module, module.relative_to(root))
     return str(archive)
 
 

@@ -1,7 +1,6 @@
 """Raw files as they lie there, CSV or Parquet, read into columns of known types, one a role."""
 
 import csv
-import difflib
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession, types
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from spark_jobs.remote import columns_in_nanoseconds, is_remote, size_in_bytes
 
 NUMBER, TEXT, TIME = "number", "text", "time"
@@ -37,16 +37,16 @@ class Source:
         """The source that a parameter describes.
 
         Raises:
-            InputError: if it names no file, another format than csv or parquet, or lacks one of `roles`.
+            UserError: if it names no file, another format than csv or parquet, or lacks one of `roles`.
         """
         if not isinstance(params, Mapping) or not params.get("files"):
-            raise InputError(f"{where} must name at least one file, its format and its columns.")
+            raise UserError(f"{where} must name at least one file, its format and its columns.")
         source = cls(tuple(dict.fromkeys(params["files"])), params.get("format", ""), dict(params.get("columns") or {}))
         if source.format not in ("csv", "parquet"):
-            raise InputError(f"{where}.format is '{source.format}': say csv or parquet.")
+            raise UserError(f"{where}.format is '{source.format}': say csv or parquet.")
         missing = sorted(roles - set(source.columns))
         if missing:
-            raise InputError(
+            raise UserError(
                 f"{where}.columns lacks {', '.join(missing)}; it has {', '.join(source.columns) or 'none'}."
             )
         return source
@@ -78,7 +78,7 @@ def read_source(
         as JSON.
 
     Raises:
-        InputError: if a file is missing, unreadable or lacks a column, or the zone is unknown.
+        UserError: if a file is missing, unreadable or lacks a column, or the zone is unknown.
     """
     if time_zone is not None:
         _checked_zone(time_zone)
@@ -175,7 +175,7 @@ def _checked_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-        raise InputError(f"time_zone is '{name}', which is no zone: say America/Santiago or UTC.") from None
+        raise UserError(f"time_zone is '{name}', which is no zone: say America/Santiago or UTC.") from None
 
 
 def _open(spark: SparkSession, form: str, files: list[str]) -> DataFrame:
@@ -204,7 +204,7 @@ def _alike(spark: SparkSession, source: Source, columns: list[str]) -> list[tupl
         header = _header(spark, source, file)
         for column in columns:
             if column not in header:
-                raise InputError(_lacks(file, column, list(header)))
+                raise UserError(_lacks(file, column, list(header)))
         # Parquet is read by name, CSV by position.
         likeness = tuple(header[name] for name in columns) if source.format == "parquet" else tuple(header)
         groups.setdefault(likeness, ([], header))[0].append(file)
@@ -212,18 +212,16 @@ def _alike(spark: SparkSession, source: Source, columns: list[str]) -> list[tupl
 
 
 def _lacks(file: str, column: str, header: list[str]) -> str:
-    near = difflib.get_close_matches(column, header, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{file} has no column '{column}'; it has {', '.join(header)}.{hint}"
+    return f"{file} has no column '{column}'; it has {', '.join(header)}.{did_you_mean(column, header)}"
 
 
 def _parquet_columns(file: str) -> dict[str, str]:
     try:
         return {column.name: str(column.type) for column in pq.read_schema(file)}
     except FileNotFoundError:
-        raise InputError(f"{file} does not exist.") from None
+        raise UserError(f"{file} does not exist.") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} cannot be read as Parquet ({error}). Is it whole? Fetch it again.") from None
+        raise UserError(f"{file} cannot be read as Parquet ({error}). Is it whole? Fetch it again.") from None
 
 
 def _csv_header(file: str) -> list[str]:
@@ -232,11 +230,11 @@ def _csv_header(file: str) -> list[str]:
         with opener(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as stream:
             header = next(csv.reader(stream), [])
     except FileNotFoundError:
-        raise InputError(f"{file} does not exist.") from None
+        raise UserError(f"{file} does not exist.") from None
     except (OSError, EOFError) as error:
-        raise InputError(f"{file} cannot be read as CSV ({error}). Is it whole? Fetch it again.") from None
+        raise UserError(f"{file} cannot be read as CSV ({error}). Is it whole? Fetch it again.") from None
     if not header:
-        raise InputError(f"{file} is empty: a CSV file starts with a line of column names.")
+        raise UserError(f"{file} is empty: a CSV file starts with a line of column names.")
     return header
 
 

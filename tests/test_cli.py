@@ -296,26 +296,25 @@ def test_a_failing_step_shows_its_message_alone(mora: Mora, town: Path) -> None:
 def test_a_run_whose_process_dies_is_recorded_as_failed(mora: Mora, town: Path, mora_home: Path) -> None:
     import dagster as dg
 
-    from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.commands.execution import region_run
     from mora_pipeline.commands.instance import dagster_instance
     from mora_pipeline.commands.progress import RunState
 
     mora("region", "add", town)
     with dagster_instance() as instance, region_run(instance, "town", "raw_files", {}) as running:
         running.process.kill()
-        state = RunState.of(running.steps)
-        for entry in follow(instance, running):
+        state = RunState.of(running.steps())
+        for entry in running.events():
             state.take(entry)
-        run = instance.get_run_by_id(running.run.run_id)
+        run = running.run
     assert "ended with code -9" in state.errors[0]
-    assert run is not None
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert not state.succeeded
 
 
 def test_a_second_run_of_a_region_is_refused_while_the_first_works(mora: Mora, town: Path, mora_home: Path) -> None:
     """Both would publish into the same datasets."""
-    from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.commands.execution import region_run
     from mora_pipeline.commands.instance import dagster_instance
 
     mora("region", "add", town)
@@ -324,7 +323,7 @@ def test_a_second_run_of_a_region_is_refused_while_the_first_works(mora: Mora, t
             second = mora("materialize", "town", "--select", "raw_files")
             assert second.exit_code == 2
             assert f"'town' is being made by run {running.run.run_id} already" in second.stderr
-            for _ in follow(instance, running):
+            for _ in running.events():
                 pass
         assert len(instance.get_runs()) == 1
     assert mora("materialize", "town", "--select", "raw_files").exit_code == 0
@@ -388,11 +387,11 @@ def test_a_wrong_setting_names_the_right_ones(mora: Mora, town: Path) -> None:
 
 
 def test_settings_of_the_command_line_win_over_the_file(tmp_path: Path) -> None:
-    from mora_pipeline.commands.execution import settings
+    from mora_pipeline.commands.run_config import run_config
 
     file = tmp_path / "settings.yaml"
     file.write_text("ops: {embeddings: {config: {seed: 1, layers: 2}}}")
-    merged = settings(file, ["embeddings.seed=5", "embeddings.temperatures.poi=0.5", "line_vectors.order=1"])
+    merged = run_config(file, ["embeddings.seed=5", "embeddings.temperatures.poi=0.5", "line_vectors.order=1"])
     assert json.loads(json.dumps(merged))["ops"] == {
         "embeddings": {"config": {"seed": 5, "layers": 2, "temperatures": {"poi": 0.5}}},
         "line_vectors": {"config": {"order": 1}},

@@ -37,7 +37,7 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
       mora benchmark us_east --run --set "protocols=[paper, blocked, few_shot]" --set "files={mine: mine.parquet}"
       mora benchmark us_east --report
     """
-    from mora_pipeline.commands.materialize import run_region
+    from mora_pipeline.commands.execution import run_region
     from mora_pipeline.contract.errors import UserError
 
     if (full or assignments) and not run:
@@ -69,7 +69,7 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
       mora ablate us_east --set "families=[graph, anchor]" --set alignment_epochs=50
       mora ablate us_east --set "families=[graph]" --set 'variants=["graph: neighbours"]'
     """
-    from mora_pipeline.commands.materialize import run_region
+    from mora_pipeline.commands.execution import run_region
     from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
     from mora_pipeline.lake import Lake
 
@@ -116,14 +116,14 @@ def _published(region: str) -> "tuple[Lake, RegionConfig]":
 
 def _config(asset: str, full: bool, assignments: tuple[str, ...]) -> dict[str, Any]:
     """Run config of one asset from its settings."""
-    from mora_pipeline.commands.execution import settings
+    from mora_pipeline.commands.run_config import run_config
     from mora_pipeline.contract.errors import UserError
     from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 
     for assignment in assignments:
         if not assignment.partition("=")[2]:
             raise UserError(f"--set {assignment}: write KEY=VALUE, for example seeds=[42, 43]")
-    config = settings(None, [f"{asset}.{assignment}" for assignment in assignments])
+    config = run_config(None, [f"{asset}.{assignment}" for assignment in assignments])
     if full:
         chosen = BenchmarkParameters().full().model_dump(include={"methods", "protocols", "seeds", "paper_seeds"})
         own = config.setdefault("ops", {}).setdefault(asset, {}).setdefault("config", {})

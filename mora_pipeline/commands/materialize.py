@@ -2,13 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mora_pipeline.contract.errors import UserError
-
-MAIN_JOB = "materialize_region"
 
 
 @click.command()
@@ -40,13 +37,14 @@ def materialize(
       mora materialize us_east --set embeddings.preset=inductive
       mora materialize us_west --encoder us_east           (vectors in the space of us_east)
     """
-    from mora_pipeline.commands.execution import assign, settings
+    from mora_pipeline.commands.execution import run_region
+    from mora_pipeline.commands.run_config import assign, run_config
 
-    run_config = settings(config_file, assignments)
+    config = run_config(config_file, assignments)
     if encoder:
         check_encoder(region, encoder, select)
-        assign(run_config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
-    if not run_region(region, select, run_config):
+        assign(config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
+    if not run_region(region, select, config):
         sys.exit(1)
     click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
 
@@ -57,7 +55,7 @@ def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
     Raises:
         UserError: if it has none, region.yaml differs in what the encoder asks for, or no embeddings are selected.
     """
-    from mora_pipeline.commands.execution import selected_assets
+    from mora_pipeline.commands.selection import selected_assets
     from mora_pipeline.contract.names import checked_region_name
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
@@ -70,30 +68,3 @@ def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
             f"--encoder {encoder} is about the asset `embeddings`, which --select {select} leaves out. Add it "
             f"(--select {select},embeddings), or leave --encoder away."
         )
-
-
-def run_region(region: str, select: str | None, run_config: dict[str, Any], job: str = MAIN_JOB) -> bool:
-    """Run a job for a region, the main one unless told, and show it; True if it succeeded.
-
-    Raises:
-        UserError: if the region, its files, the selection or a setting is wrong; then nothing has been started.
-    """
-    from mora_pipeline.commands.execution import follow, region_run
-    from mora_pipeline.commands.instance import REGIONS, dagster_instance
-    from mora_pipeline.commands.progress import RunState, progress_for
-    from mora_pipeline.lake.registry import Registry
-
-    Registry.at_home().load(region)
-    with dagster_instance() as instance:
-        instance.add_dynamic_partitions(REGIONS, [region])
-        with region_run(instance, region, select, run_config, job) as running:
-            state = RunState.of(running.steps)
-            click.echo(f"Run {running.run.run_id} of {region}, {len(running.steps)} steps")
-            with progress_for(state) as shown:
-                for entry in follow(instance, running):
-                    shown.show(state.take(entry))
-    if not state.succeeded:
-        for message in state.errors or ["The run ended without a message."]:
-            click.echo(message, err=True)
-        click.echo(f"\nWhat was printed on the way: {running.log}", err=True)
-    return state.succeeded

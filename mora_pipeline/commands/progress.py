@@ -2,13 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.commands.base import console
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, EventLogEntry
-    from dagster._utils.error import SerializableErrorInfo
     from rich.table import Table
 
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "failed": "✗", "skipped": "-"}
@@ -183,7 +182,7 @@ def _run_error(event: "DagsterEvent") -> str:
     return _root_message(error) if error else (event.message or "The run failed without a message.")
 
 
-def _root_message(error: "SerializableErrorInfo") -> str:
+def _root_message(error: Any) -> str:
     """The innermost error's text; the class is named unless it is one that means the user's data or settings."""
     while error.cause is not None:
         error = error.cause

@@ -110,7 +110,7 @@ def lay_out_city(rng: np.random.Generator, rings: int) -> City:
 
 
 def scatter(rng: np.random.Generator, city: City, blocks: Ints) -> tuple[Floats, Floats]:
-    """A random point inside each of the city's blocks, [k]: metres east and north of the centre, [k] each."""
+    """A random point inside each of the blocks (rows of the city's, [k]): metres east and north of the centre, [k]."""
     angle = rng.uniform(0, 2 * np.pi, len(blocks))
     radius = BLOCK_RADIUS_M * np.sqrt(rng.uniform(0, 1, len(blocks)))
     return city.x[blocks] + radius * np.cos(angle), city.y[blocks] + radius * np.sin(angle)

@@ -5,6 +5,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
@@ -77,8 +78,6 @@ def edge_rows(edges: Version, cells: Cells) -> Edges:
     Raises:
         UserError: if the edges name a cell that `cells` lacks, or a file of them is lost or damaged.
     """
-    from mora_pipeline.presets.paper.graph import rows_of
-
     parts = []
     for batch in edges.batches(["origin", "destination", "flow"]):
         origin = rows_of(cells, batch["origin"].to_numpy(), edges.dataset).astype(np.int32)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.region.columns import Checker, is_text, listed
 from mora_pipeline.region.files import IMAGE_FORMATS, InputFile, data_files, matches, sample_text
 from mora_pipeline.region.jobs import expand_groups
-from mora_pipeline.region.messages import did_you_mean
 from mora_pipeline.region.mobility import EventsMobility
 from mora_pipeline.region.modalities import ImageModality, TableModality, TextModality
 from mora_pipeline.region.parts import Part

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.region.files import InputFile, data_files, read_header, sample_text
-from mora_pipeline.region.messages import did_you_mean
 
 if TYPE_CHECKING:
     from mora_pipeline.region.config import RegionConfig

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.region.messages import did_you_mean
+from mora_pipeline.contract.names import did_you_mean
 
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
 IMAGE_FORMATS = {".tif": "geotiff", ".tiff": "geotiff"}

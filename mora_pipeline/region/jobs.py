@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.region.files import file_format, read_header
 from mora_pipeline.region.listing import listed_files
-from mora_pipeline.region.messages import did_you_mean
-from mora_pipeline.region.mobility import MAXIMUM_GAP_HOURS, EventsMobility, OdMobility, TripsMobility
+from mora_pipeline.region.mobility import EventsMobility, OdMobility, TripsMobility
 from mora_pipeline.region.modalities import TableModality, TextModality
 from mora_pipeline.region.parts import Part
 from mora_pipeline.region.window import Window

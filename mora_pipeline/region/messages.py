@@ -1,7 +1,6 @@
 """Turns what YAML and pydantic complain about into sentences: which file, which key, what is there, what to do."""
 
-import difflib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -9,9 +8,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 
 NAME_RULE = "Use a lower-case letter, then lower-case letters, digits and underscores, 63 at most."
-_CLOSE = 0.5  # similarity from which a name is offered as what was meant
 _TAGS = {"od", "trips", "events", "text", "image", "table", "cell", "group", "point"}
 _KINDS = {dict: "a mapping", list: "a list", str: "text", int: "a whole number", float: "a number", bool: "true/false"}
 _WANTED = {
@@ -24,15 +23,6 @@ _WANTED = {
     "string_too_short": "it must not be empty",
     "too_short": "it must have at least one entry",
 }
-
-
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`` Did you mean 'x'?`` with the choice nearest to `word`, or that has it as a part; nothing if none is near."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=_CLOSE)
-    if not near:
-        near = [choice for choice in by_lower if word and word.lower() in choice.split("_")]
-    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
 
 
 def shown(value: object) -> str:

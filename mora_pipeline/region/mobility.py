@@ -5,11 +5,11 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, model_validator
 
+from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.region.parts import BadShare, Name, Part, Places, problem
 from mora_pipeline.region.window import Window
 
 # Hours between two places of one user up to which they are a move (method.md, "Events → edges").
-MAXIMUM_GAP_HOURS = 24.0
 
 
 class Bounds(Part):

@@ -4,10 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from mora_pipeline.contract.constants import TEMPERATURES
 from mora_pipeline.region.parts import BadShare, Name, Part, point_or_place, problem
-
-# Temperatures of the alignment loss by kind of modality (MoRA, released training core; method.md, "Alignment").
-TEXT_TEMPERATURE, IMAGE_TEMPERATURE, TABLE_TEMPERATURE = 0.5, 0.2, 0.7
 
 
 class TextColumns(Part):
@@ -35,7 +33,7 @@ class TextModality(Part):
     path: Name = Field(description="file, folder or glob of the texts")
     columns: TextColumns = Field(description="the texts' columns")
     encoder: Name = Field(default="default", description="text encoder: default, a hub id or a folder")
-    temperature: float = Field(default=TEXT_TEMPERATURE, gt=0, description="temperature of its alignment loss")
+    temperature: float = Field(default=TEMPERATURES["text"], gt=0, description="temperature of its alignment loss")
     maximum_bad_share: BadShare
 
 
@@ -47,7 +45,7 @@ class ImageModality(Part):
     path: Name = Field(description="xyz: template with {z}, {x}, {y}; geotiff: file, folder or glob")
     zoom: int | None = Field(default=None, ge=0, le=24, description="zoom level of the tiles (xyz only)")
     encoder: Name = Field(default="default", description="image encoder")
-    temperature: float = Field(default=IMAGE_TEMPERATURE, gt=0, description="temperature of its alignment loss")
+    temperature: float = Field(default=TEMPERATURES["image"], gt=0, description="temperature of its alignment loss")
 
     @model_validator(mode="after")
     def _tiles_have_a_zoom(self) -> Self:
@@ -78,7 +76,7 @@ class TableModality(Part):
     columns: PointColumns | None = Field(default=None, description="the coordinates' columns, in place of place")
     weight: Name | None = Field(default=None, description="column that weights the places of a cell (default 1 each)")
     groups: dict[Name, Name] = Field(min_length=1, description="group: columns, as globs joined by |")
-    temperature: float = Field(default=TABLE_TEMPERATURE, gt=0, description="temperature of its alignment loss")
+    temperature: float = Field(default=TEMPERATURES["table"], gt=0, description="temperature of its alignment loss")
     maximum_bad_share: BadShare
 
     @model_validator(mode="after")

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mora_pipeline.region.messages import did_you_mean
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
+from mora_pipeline.contract.names import did_you_mean
 
-# Share of rows that may be bad (in quarantine) before a run fails.
-MAXIMUM_BAD_SHARE = 0.01
 Name = Annotated[str, Field(min_length=1)]
 BadShare = Annotated[
     float, Field(default=MAXIMUM_BAD_SHARE, ge=0, le=1, description="share of rows that may be bad before a run fails")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mora_pipeline.contract.cells import find_rows
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake
@@ -62,7 +63,7 @@ class EmbeddingStore:
         if source == "distilled":
             return self._distilled.encode(latitude, longitude)
         cells = cells_at(latitude, longitude, self.resolution)
-        rows, known = self._rows(cells)
+        rows, known = find_rows(self.cells, cells)
         if source == "cell" and not known.all():
             row = int(np.flatnonzero(~known)[0])
             raise UserError(
@@ -82,7 +83,7 @@ class EmbeddingStore:
             UserError: if it is no cell, or the region has no embedding of it.
         """
         number = _cell_number(cell)
-        rows, known = self._rows(np.array([number], dtype=np.int64))
+        rows, known = find_rows(self.cells, np.array([number], dtype=np.int64))
         if not known[0]:
             resolution = h3.get_resolution(h3.int_to_str(number))
             same = resolution == self.resolution
@@ -120,11 +121,6 @@ class EmbeddingStore:
         from mora_pipeline.distillation.coordinate_encoder import load_encoder
 
         return load_encoder(self._lake.read("distilled_encoder", self.region).path)
-
-    def _rows(self, cells: Cells) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Row of each cell (any row where there is none), and whether there is one."""
-        rows = np.searchsorted(self.cells, cells).clip(max=len(self.cells) - 1)
-        return rows, self.cells[rows] == cells
 
 
 def cells_at(latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64], resolution: int) -> Cells:

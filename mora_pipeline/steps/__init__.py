@@ -19,10 +19,11 @@ from mora_pipeline.steps.features import IMAGE_FEATURES, TABLE_FEATURES, TEXT_FE
 from mora_pipeline.steps.graph import GRAPH
 from mora_pipeline.steps.grid import CELLS, EDGES, TABLE_CELLS, TEXT_CELLS
 from mora_pipeline.steps.image_cells import IMAGE_CELLS
-from mora_pipeline.steps.interface import Session, Step, StepResult, Tracker, region_run
+from mora_pipeline.steps.interface import Session, Step, Tracker, region_run
 from mora_pipeline.steps.line import LINE_VECTORS
 from mora_pipeline.steps.progress import LogProgress
 from mora_pipeline.steps.raw import RAW_FILES
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.spark import LocalSpark
 from mora_pipeline.tracking import TrackingSettings
 

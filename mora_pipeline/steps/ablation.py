@@ -15,7 +15,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.ablation.parameters import AblationParameters
 from mora_pipeline.steps.benchmark import inputs_of, log_scores, scored_trials
 from mora_pipeline.steps.features import FEATURES
-from mora_pipeline.steps.interface import Check, Markdown, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, Markdown, StepResult
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.ablation.variants import Variant

@@ -16,7 +16,8 @@ from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Version
 from mora_pipeline.steps.features import FEATURES
-from mora_pipeline.steps.interface import Check, Markdown, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, Markdown, StepResult
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.benchmark import Judged

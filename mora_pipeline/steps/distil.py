@@ -14,7 +14,8 @@ from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.steps.checks import no_nan, one_row_per_cell
-from mora_pipeline.steps.interface import Markdown, Picture, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
 HELD_OUT = pa.field("held_out", pa.bool_(), nullable=False)
 

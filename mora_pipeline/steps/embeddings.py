@@ -20,7 +20,8 @@ from mora_pipeline.presets.interface import EncodedRegion, Training
 from mora_pipeline.presets.registry import EmbeddingsSettings, choose, embeddings_settings, presets, settings_of
 from mora_pipeline.steps.checks import no_nan, not_collapsed, one_row_per_cell
 from mora_pipeline.steps.features import FEATURES
-from mora_pipeline.steps.interface import Markdown, Picture, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
 
 def run(region: RegionRun, settings: EmbeddingsSettings, progress: Progress, tracker: Tracker) -> StepResult:

@@ -8,7 +8,8 @@ from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.region import ImageModality, TableModality, TextModality
 from mora_pipeline.steps.checks import cells_known, no_nan
-from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.tables import coverage_table
 
 Encode = Callable[[RegionRun, str, Any, Progress], CellVectors]

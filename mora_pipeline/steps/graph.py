@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mora_pipeline.contract import schemas
-from mora_pipeline.steps.interface import Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.spark import merged_checks
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from mora_pipeline.contract import schemas
 from mora_pipeline.lake import Draft
 from mora_pipeline.region import TableModality, TextModality
-from mora_pipeline.steps.interface import Check, NoSettings, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, StepResult
 from mora_pipeline.steps.spark import SparkReport, merged_checks
 from mora_pipeline.steps.tables import count_table
 

@@ -6,7 +6,8 @@ Source: `cells` and the image files themselves (XYZ tiles or GeoTIFF). Cells wit
 from mora_pipeline.contract import schemas
 from mora_pipeline.region import ImageModality
 from mora_pipeline.steps.checks import cells_known
-from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.tables import coverage_table
 
 

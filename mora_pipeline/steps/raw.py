@@ -5,7 +5,8 @@ Source: region.yaml and the files it names. Nothing is copied; a wrong file or c
 
 import hashlib
 
-from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.tables import markdown_rows
 
 

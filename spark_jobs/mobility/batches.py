@@ -10,33 +10,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.clustering import num_tasks
-from spark_jobs.errors import InputError
-from spark_jobs.judging import quarantine
-from spark_jobs.mobility.dated import FILE_COUNTS, added_counts, write_batch_parts
-from spark_jobs.mobility.exchange import exchanged
-from spark_jobs.mobility.kept import BAD_ROWS_FOLDER, Kept, KeptFile, keys_of, name_of
-from spark_jobs.mobility.movement import READERS, Movement
+from spark_jobs.mobility.arrow_shuffle import shuffled
+from spark_jobs.mobility.daily_sums import FILE_COUNTS, added_counts, write_batch_parts
+from spark_jobs.mobility.readers import READERS, RawMoves
+from spark_jobs.mobility.sums_cache import BAD_ROWS_FOLDER, CachedFile, SumsCache, keys_of, name_of
 from spark_jobs.output import open_parquet, part_files, written_by_tasks
+from spark_jobs.validation import quarantine
 
 BYTES_PER_BATCH = 16 << 30  # of raw files: a first run that is killed goes on behind the last batch
 
 logger = logging.getLogger(__name__)
 
 
-def movement_of(spark: SparkSession, params: Mapping[str, Any], files: Sequence[str]) -> Movement:
+def movement_of(spark: SparkSession, params: Mapping[str, Any], files: Sequence[str]) -> RawMoves:
     """The moves of some of the raw files."""
     return READERS[params["kind"]](spark, {**params, "source": {**params["source"], "files": files}})
 
 
 def keep_missing(
     spark: SparkSession,
-    kept: Kept,
+    kept: SumsCache,
     params: Mapping[str, Any],
     days: Mapping[str, int] | None,
     buckets: int,
-    ready: Movement,
-) -> tuple[list[KeptFile], int]:
+    ready: RawMoves,
+) -> tuple[list[CachedFile], int]:
     """Grid the raw files whose sums are not kept.
 
     Args:
@@ -48,7 +48,7 @@ def keep_missing(
         What is kept of each file, and how many of them were read.
 
     Raises:
-        InputError: if a file changes meanwhile.
+        UserError: if a file changes meanwhile.
     """
     keys = keys_of(params)
     known = kept.files(buckets)
@@ -63,7 +63,7 @@ def keep_missing(
             now = keys_of({**params, "source": {**params["source"], "files": files}})
             changed = [file for file in files if now[file] != keys[file]]
             if changed:
-                raise InputError(f"{changed[0]} changed while it was read. Run the job again.")
+                raise UserError(f"{changed[0]} changed while it was read. Run the job again.")
     if missing:
         known = kept.files(buckets)
     return [known[key] for key in keys.values()], len(missing)
@@ -83,14 +83,14 @@ def batches(files: Sequence[str]) -> Iterator[list[str]]:
 
 
 def grid(
-    movement: Movement, files: Sequence[str], days: Mapping[str, int] | None, draft: Path, buckets: int
+    movement: RawMoves, files: Sequence[str], days: Mapping[str, int] | None, draft: Path, buckets: int
 ) -> list[dict[str, Any]]:
     """Write the sums of files by file and day, and their bad rows.
 
     Returns:
         What the record states of each file, less its key.
     """
-    packed = exchanged(movement.packed_by_file(files, days, buckets), buckets)
+    packed = shuffled(movement.packed_by_file(files, days, buckets), buckets)
     writer = partial(write_batch_parts, folder=str(draft))
     # A day is little: its partitions share tasks.
     rows = (
@@ -106,7 +106,7 @@ def grid(
         reasons = reasons_by_file(draft / BAD_ROWS_FOLDER)
     told = figures_of(files, rows["files"].to_pylist(), reasons, movement.source.format)
     if sum(each["read"] for each in told) != read:
-        raise InputError(f"Rows of {files[0]} and others cannot be told by file. Name the files without '..'.")
+        raise UserError(f"Rows of {files[0]} and others cannot be told by file. Name the files without '..'.")
     return told
 
 

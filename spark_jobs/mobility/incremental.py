@@ -18,14 +18,15 @@ import pyarrow.parquet as pq
 from pyarrow.dataset import dataset
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import QUARANTINE
 from spark_jobs.clustering import on_each_file
-from spark_jobs.errors import InputError
-from spark_jobs.judging import QUARANTINE, ROWS_PER_FILE
-from spark_jobs.mobility.dated import Days, read_slots
-from spark_jobs.mobility.edges import Least, Part, Written, sum_of, write_part, write_self_flow
-from spark_jobs.mobility.kept import BAD_ROWS_FOLDER, Kept, KeptFile, Total, name_of
+from spark_jobs.mobility.daily_sums import Days, read_slots
+from spark_jobs.mobility.edges import Part, Thresholds, Written, sum_of, write_part, write_self_flow
 from spark_jobs.mobility.merging import negated, with_change
+from spark_jobs.mobility.sums_cache import BAD_ROWS_FOLDER, CachedFile, SumsCache, Total, name_of
 from spark_jobs.output import in_one_step, part_files, part_name, written_by_tasks
+from spark_jobs.validation import ROWS_PER_FILE
 
 Slices = Mapping[str, Mapping[int, Days]]  # by batch and the file's number in it: the days that are read
 
@@ -44,7 +45,7 @@ class Change:
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def window_of(files: Sequence[KeptFile], weeks: int | None) -> dict[str, Days]:
+def window_of(files: Sequence[CachedFile], weeks: int | None) -> dict[str, Days]:
     """The days that count of each file, by key: all (None), or the last weeks up to the newest day of all."""
     spans = {file.key: file.days for file in files if file.days}
     if weeks is None or not spans:
@@ -53,19 +54,19 @@ def window_of(files: Sequence[KeptFile], weeks: int | None) -> dict[str, Days]:
     return {key: (max(first, own[0]), own[1]) for key, own in spans.items() if own[1] >= first}
 
 
-def counted(files: Sequence[KeptFile], wanted: Mapping[str, Days]) -> list[KeptFile]:
+def counted(files: Sequence[CachedFile], wanted: Mapping[str, Days]) -> list[CachedFile]:
     """The files that have a day in the window, or no good row at all."""
     return [file for file in files if file.key in wanted or not file.days]
 
 
-def smallest_change(wanted: Mapping[str, Days], totals: Sequence[Total], known: Mapping[str, KeptFile]) -> Change:
+def smallest_change(wanted: Mapping[str, Days], totals: Sequence[Total], known: Mapping[str, CachedFile]) -> Change:
     """How to come to the sums of a window with the fewest rows to add up."""
     changes = [change_from(Total(), wanted, known)]
     changes += [change_from(total, wanted, known) for total in totals if total.held.keys() <= known.keys()]
     return min(changes, key=lambda change: change.rows)
 
 
-def change_from(total: Total, wanted: Mapping[str, Days], known: Mapping[str, KeptFile]) -> Change:
+def change_from(total: Total, wanted: Mapping[str, Days], known: Mapping[str, CachedFile]) -> Change:
     """From the days that a total holds to those that are wanted."""
     added: dict[str, dict[int, Days]] = {}
     taken: dict[str, dict[int, Days]] = {}
@@ -88,11 +89,11 @@ def less(days: Days | None, others: Days | None) -> Days | None:
 
 def write_window(
     spark: SparkSession,
-    kept: Kept,
-    files: Sequence[KeptFile],
+    kept: SumsCache,
+    files: Sequence[CachedFile],
     weeks: int | None,
     buckets: int,
-    least: Least,
+    least: Thresholds,
     output: Mapping[str, str],
 ) -> Written:
     """Bring the sums of the window up to date, write edges, self-flow and quarantine, forget what is no longer used.
@@ -102,7 +103,7 @@ def write_window(
         output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what lies there.
 
     Raises:
-        InputError: if what is kept was changed by somebody.
+        UserError: if what is kept was changed by somebody.
     """
     wanted, known = window_of(files, weeks), kept.files(buckets)
     totals = kept.totals(buckets)
@@ -132,11 +133,11 @@ def write_window(
 
 def add_up(
     spark: SparkSession,
-    kept: Kept,
+    kept: SumsCache,
     change: Change,
     target: Path | None,
     buckets: int,
-    least: Least,
+    least: Thresholds,
     output: Mapping[str, str],
 ) -> list[Part]:
     """Change the sums of each partition, keep them in `target` (None: they are kept) and write their edges."""
@@ -148,7 +149,9 @@ def add_up(
         return on_each_file(spark, range(buckets), kernel)
 
 
-def finish(number: int, bucket: int, kept: Path, change: Change, target: Path | None, least: Least, edges: str) -> Part:
+def finish(
+    number: int, bucket: int, kept: Path, change: Change, target: Path | None, least: Thresholds, edges: str
+) -> Part:
     """One partition, in a task."""
     part = part_name(bucket)
 
@@ -164,7 +167,7 @@ def finish(number: int, bucket: int, kept: Path, change: Change, target: Path | 
         sums = with_change(sums, sum_of(chain(moves(change.added), map(negated, moves(change.taken)))))
     except (ArithmeticError, pa.ArrowException, OSError) as error:
         text = f"What earlier runs kept in {kept} was changed or is damaged ({error}). Delete that folder."
-        raise InputError(text) from None
+        raise UserError(text) from None
     if target and sums is not None:
         with in_one_step(target / part) as draft:  # read and written every night: quick matters more than small
             pq.write_table(sums, draft, compression="lz4", use_dictionary=["origin"])
@@ -175,17 +178,17 @@ def stated(file: Path) -> Path:
     """A file that a record states.
 
     Raises:
-        InputError: if it is not there.
+        UserError: if it is not there.
     """
     if not file.exists():
-        raise InputError(
+        raise UserError(
             f"{file} does not exist on {gethostname()}. Every worker needs its folder under the same path; if somebody "
             "deleted it, run the job again."
         )
     return file
 
 
-def copy_bad_rows(kept: Kept, files: Sequence[KeptFile], target: Path) -> None:
+def copy_bad_rows(kept: SumsCache, files: Sequence[CachedFile], target: Path) -> None:
     """Write the bad rows of the files, in the order of their paths, beside those that lie in the folder."""
     spoilt = sorted((file for file in files if file.reasons), key=lambda file: file.path)
     number = len(list(target.glob("*.parquet")))

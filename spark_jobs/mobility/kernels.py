@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_jobs.gridding import cells_at
-from spark_jobs.mobility.exact import LARGEST, SMALLEST
-from spark_jobs.mobility.exchange import Tally, packed, packed_tally, unpacked
-from spark_jobs.mobility.moves import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
+from spark_jobs.mobility.arrow_shuffle import Tally, packed, packed_tally, unpacked
+from spark_jobs.mobility.fixed_point import LARGEST, SMALLEST
+from spark_jobs.mobility.move_tables import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
 from spark_jobs.mobility.records import Mask, Rows
 
 Latest = Mapping[str, int] | None  # the last time that each file may tell, in microseconds since 1970

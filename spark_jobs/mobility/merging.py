@@ -1,13 +1,13 @@
 """Sums of moves with a change added: what came since they were made, and what left.
 
-Sums are exact (`spark_jobs.mobility.exact`), and so is taking away: what remains is what adding up the rest would give.
+Sums are exact (`fixed_point`), and so is taking away: what remains is what adding up the rest would give.
 """
 
 import numpy as np
 import pyarrow as pa
 
-from spark_jobs.mobility.exact import PARTS, WHOLE, Numbers, carried, check_sum
-from spark_jobs.mobility.moves import added_up, joined
+from spark_jobs.mobility.fixed_point import PARTS, WHOLE, Numbers, carried, check_sum
+from spark_jobs.mobility.move_tables import added_up, joined
 
 AMOUNTS = (*PARTS, "users")
 
@@ -27,7 +27,7 @@ def with_change(sums: pa.Table | None, change: pa.Table | None) -> pa.Table | No
 
     Raises:
         ArithmeticError: if more is taken away than there is.
-        InputError: if the flows are too large to add up.
+        UserError: if the flows are too large to add up.
     """
     if change is None:
         return sums

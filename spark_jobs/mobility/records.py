@@ -10,9 +10,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.judging import Judged
-from spark_jobs.mobility.exchange import PACKED, Tally, packed_tally
-from spark_jobs.mobility.plain import Plain
+from spark_jobs.mobility.arrow_shuffle import PACKED, Tally, packed_tally
+from spark_jobs.mobility.parquet_reader import ParquetSource
+from spark_jobs.validation import ValidatedRows
 
 Mask = npt.NDArray[np.bool_]
 Rows = Iterator[pa.RecordBatch]
@@ -27,7 +27,7 @@ class Reading:
     that this needs.
     """
 
-    plain: Plain
+    plain: ParquetSource
     good: Callable[[pa.RecordBatch], Mask]
     prepared: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None
 
@@ -42,7 +42,7 @@ class Records:
     """Raw records: judged by Spark, or, where there is a `reading`, by the tasks; `columns` is what a kernel sees."""
 
     spark: SparkSession
-    judged: Judged
+    judged: ValidatedRows
     columns: tuple[str, ...]
     reading: Reading | None
 

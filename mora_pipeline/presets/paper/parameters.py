@@ -13,7 +13,6 @@ from mora_pipeline.contract.schemas import DIMENSION
 from mora_pipeline.parameters import Parameters
 
 MOBILITY = "mobility"  # the graph's own modality: the anchor by default
-TEMPERATURES: dict[str, float] = {"text": 0.5, "table": 0.7, "image": 0.2}  # MoRA's released core: POI, demographics
 # Raise it when a change of LINE, of alignment or of its states gives other bytes for the same inputs and settings:
 # resume states and cached vectors of ablations from before are then not taken up.
 TRAINING_FORMAT = 1

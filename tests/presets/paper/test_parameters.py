@@ -4,9 +4,10 @@ import sys
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from mora_pipeline.contract.constants import TEMPERATURES
 from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.parameters import Parameters
-from mora_pipeline.presets.paper.parameters import TEMPERATURES, AlignmentParameters, LineParameters
+from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 
 MODELS: list[type[Parameters]] = [LineParameters, AlignmentParameters, DistillParameters]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spark_jobs.mobility.arrow_shuffle import by_bucket, packed, payload_row, written
 from spark_jobs.mobility.edges import Received
-from spark_jobs.mobility.exchange import by_bucket, packed, payload_row, written
-from spark_jobs.mobility.moves import condensed
+from spark_jobs.mobility.move_tables import condensed
 from spark_jobs.mobility.records import Rows
 from spark_jobs.output import in_one_step, open_parquet, part_name
 

@@ -4,19 +4,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import QUARANTINE
 from spark_jobs.output import checked_empty, open_parquet, part_files, part_name, write_parts
 
 Rule = tuple[Column, str]
 ROWS_PER_FILE = 1_000_000
-QUARANTINE = pa.schema([(name, pa.string()) for name in ("source", "reason", "row")])
 
 NO_COORDINATE = "coordinate missing or NaN"
 NO_LATITUDE = "latitude beyond ±90"
@@ -63,7 +62,7 @@ def share_rules(name: str, label: str) -> list[Rule]:
     ]
 
 
-class Judged:
+class ValidatedRows:
     """Rows with a ``reason`` (null: good), made when somebody asks for them.
 
     They are counted on the way, by the first action that reads them, and by the tasks where these read the files.
@@ -110,14 +109,14 @@ class Judged:
         """Rows read, and bad rows by the number of their reason; waits for the first action on the frame.
 
         Raises:
-            InputError: if the rows are not those that the tasks have counted.
+            UserError: if the rows are not those that the tasks have counted.
         """
         # Where no row is good, Spark replaces the whole plan by an empty one and the observation with it: count then.
         figures = self._observed() or self._count()
         if self._told is not None and not self._are_told(figures):  # a repeated task may have been counted twice
             figures = self._count()
             if not self._are_told(figures):
-                raise InputError(f"{self.name} changed while it was read. Run the job again.")
+                raise UserError(f"{self.name} changed while it was read. Run the job again.")
         return figures
 
     def _are_told(self, figures: dict[str, int]) -> bool:
@@ -152,7 +151,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BadRows:
     """All bad rows of a job, and the share that was allowed."""
 
     read: int
@@ -161,7 +160,7 @@ class Verdict:
     allowed: float
 
 
-def settle(judged: Iterable[Judged], allowed: float, setting: str, folder: str) -> Verdict:
+def quarantine_and_check(judged: Iterable[ValidatedRows], allowed: float, setting: str, folder: str) -> BadRows:
     """Write the bad rows to the quarantine and decide whether the job may go on; the rows were counted before.
 
     Args:
@@ -171,17 +170,17 @@ def settle(judged: Iterable[Judged], allowed: float, setting: str, folder: str) 
         folder: of the quarantine dataset (source, reason, row).
 
     Raises:
-        InputError: if a source holds no rows, more bad rows than allowed, or no good one.
+        UserError: if a source holds no rows, more bad rows than allowed, or no good one.
     """
     sources = list(judged)
     quarantined = quarantine(sources, folder)
     for source in reversed(sources):  # a bad table of places explains the rows that refer to it
         check_share(source.name, source.read(), source.counts(), allowed, setting, folder)
     main = sources[0]
-    return Verdict(main.read(), quarantined, sum(main.counts().values()) / main.read(), allowed)
+    return BadRows(main.read(), quarantined, sum(main.counts().values()) / main.read(), allowed)
 
 
-def quarantine(sources: Sequence[Judged], folder: str) -> dict[str, int]:
+def quarantine(sources: Sequence[ValidatedRows], folder: str) -> dict[str, int]:
     """Write the bad rows of all sources.
 
     Returns:
@@ -215,15 +214,15 @@ def check_share(name: str, read: int, counts: Mapping[str, int], allowed: float,
     """
     bad = sum(counts.values())
     if read == 0:
-        raise InputError(f"{name} holds no rows.")
+        raise UserError(f"{name} holds no rows.")
     listed = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(counts.items(), key=lambda item: -item[1]))
     if bad > allowed * read:
-        raise InputError(
+        raise UserError(
             f"{name}: {bad:,} of {read:,} rows ({bad / read:.2%}) are bad, more than {setting} = {allowed:g} allows. "
             f"{listed}.{_example(folder, counts)} All of them are in {folder}. Mend the file, or raise {setting}."
         )
     if bad == read:
-        raise InputError(f"{name}: none of its {read:,} rows can be used. {listed}.")
+        raise UserError(f"{name}: none of its {read:,} rows can be used. {listed}.")
 
 
 def _example(folder: str, counts: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 
 Numbers = npt.NDArray[np.int64]
 Amounts = dict[str, Numbers]  # whole, and upper and lower where any amount has a fraction
@@ -20,7 +20,7 @@ SMALLEST = 2.0**-40  # below, so few bits would be kept that a flow could become
 LONGEST_RUN = 1 << 22  # of fractions that are added up before they are carried
 
 
-def exact(values: npt.NDArray[np.float64]) -> Amounts:
+def to_fixed_point(values: npt.NDArray[np.float64]) -> Amounts:
     """Amounts from 0 to `LARGEST` in fixed point; without fractions, `whole` alone."""
     floor = np.floor(values)
     amounts = {WHOLE: floor.astype(np.int64)}
@@ -33,7 +33,7 @@ def exact(values: npt.NDArray[np.float64]) -> Amounts:
     return amounts
 
 
-def rounded(amounts: Mapping[str, Numbers]) -> npt.NDArray[np.float64]:
+def to_float(amounts: Mapping[str, Numbers]) -> npt.NDArray[np.float64]:
     """The float64 nearest each amount, as good as: one that depends on the amount alone."""
     parts = carried(amounts)
     whole = parts[WHOLE].astype(np.float64)
@@ -49,7 +49,7 @@ def summed(amounts: Mapping[str, Numbers], order: npt.NDArray[np.int64], starts:
         starts: where each run begins, in that order.
 
     Raises:
-        InputError: if the sums leave 63 bits.
+        UserError: if the sums leave 63 bits.
     """
     check_sum(float(amounts[WHOLE].sum(dtype=np.float64)))
     rows = len(order)
@@ -64,10 +64,10 @@ def check_sum(whole: float) -> None:
     """Refuse sums that 63 bits might not hold.
 
     Raises:
-        InputError: if the whole part is 2⁶² or more.
+        UserError: if the whole part is 2⁶² or more.
     """
     if whole >= 2.0**62:
-        raise InputError(
+        raise UserError(
             "The flows (mobility.columns.flow or count) add up to more than 4.6e18. Give them in a larger unit."
         )
 

@@ -80,7 +80,7 @@ def _runs(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, end - start)
 
 
-def exchanged(frame: DataFrame, buckets: int) -> DataFrame:
+def shuffled(frame: DataFrame, buckets: int) -> DataFrame:
     """The rows of `PACKED` with bucket i in partition i: one shuffle."""
     return frame.repartitionById(buckets, "bucket")
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_jobs.mobility.exact import PARTS, WHOLE, exact, summed
+from spark_jobs.mobility.fixed_point import PARTS, WHOLE, summed, to_fixed_point
 
 Cells = npt.NDArray[np.int64]
 ROWS_AT_ONCE = 1 << 22  # added up at a time
@@ -21,7 +21,7 @@ WORTH_ADDING = 0.8  # at most this share of them must be left for adding up befo
 
 def make_moves(origin: pa.Array, destination: pa.Array, flow: pa.Array, **users: pa.Array) -> pa.Table:
     """A table of moves; `flow` is positive, at most `exact.LARGEST`, and without nulls."""
-    amounts = exact(flow.to_numpy(zero_copy_only=False).astype(np.float64))
+    amounts = to_fixed_point(flow.to_numpy(zero_copy_only=False).astype(np.float64))
     users = {name: large_texts(values) for name, values in users.items()}
     return pa.table({"origin": origin, "destination": destination, **amounts, **users})
 
@@ -35,7 +35,7 @@ def added_up(moves: pa.Table) -> pa.Table:
     """One row for each slot, origin, destination and user, of those that there are; sorted by the first three.
 
     Raises:
-        InputError: if the flows are too large to add up.
+        UserError: if the flows are too large to add up.
     """
     if not moves.num_rows:
         return moves

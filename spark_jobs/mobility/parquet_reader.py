@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.output import open_parquet
 from spark_jobs.remote import is_remote
 from spark_jobs.sources import NUMBER, TEXT, Source
@@ -31,7 +31,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Plain:
+class ParquetSource:
     """A source that tasks can read by themselves.
 
     ``splits``: what each task reads; ``rows``: of all files; ``columns``: the column of each role; ``types``: the Arrow
@@ -44,7 +44,7 @@ class Plain:
     types: Mapping[str, pa.DataType]
 
     @classmethod
-    def of(cls, source: Source, kinds: Mapping[str, str], instants: bool = True) -> "Plain | None":
+    def of(cls, source: Source, kinds: Mapping[str, str], instants: bool = True) -> "ParquetSource | None":
         """The source if it is plain, else None.
 
         Args:
@@ -52,7 +52,7 @@ class Plain:
             instants: whether times must have a zone; otherwise only whether there is one matters.
 
         Raises:
-            InputError: if a file is missing or unreadable.
+            UserError: if a file is missing or unreadable.
         """
         if source.format != "parquet" or any(map(is_remote, source.files)):
             return None
@@ -77,13 +77,13 @@ class Plain:
         """The rows of a split, one column a role (null where a value is missing, or a text empty) and ``source``.
 
         Raises:
-            InputError: if a file is missing where the task runs, truncated or damaged.
+            UserError: if a file is missing where the task runs, truncated or damaged.
         """
         for piece in split:
             try:
                 yield from self._read(piece)
             except (pa.ArrowInvalid, OSError) as error:
-                raise InputError(_unreadable(piece.file, error)) from None
+                raise UserError(_unreadable(piece.file, error)) from None
 
     def _read(self, piece: Piece) -> Iterator[pa.RecordBatch]:
         wanted = list(dict.fromkeys(self.columns.values()))

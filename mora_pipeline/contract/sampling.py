@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spark_jobs.errors import InputError
-from spark_jobs.ranking import Cells, Indices, Key, Mask, broken_ranking, largest, starts_of
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.ranking import Cells, Indices, Key, Mask, broken_ranking, largest, starts_of
 
 Flow = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint64]
@@ -35,14 +35,14 @@ def checked_share(value: object) -> Fraction:
     """A share as the decimal that was written: 0.1 is one tenth, not the nearest binary fraction.
 
     Raises:
-        InputError: if it is not a number above 0 and up to 1.
+        UserError: if it is not a number above 0 and up to 1.
     """
     try:
         share = Fraction(str(value))
     except (ValueError, ZeroDivisionError):
         share = Fraction(0)
     if isinstance(value, bool) or not 0 < share <= 1:
-        raise InputError(f"share is {value!r}: say a number above 0 and up to 1 (0.1 keeps a tenth).")
+        raise UserError(f"share is {value!r}: say a number above 0 and up to 1 (0.1 keeps a tenth).")
     return share
 
 
@@ -50,10 +50,10 @@ def checked_whole(name: str, value: object, smallest: int) -> int:
     """A whole number below 2^63.
 
     Raises:
-        InputError: if it is none, or too small.
+        UserError: if it is none, or too small.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value < 1 << 63:
-        raise InputError(f"{name} is {value!r}: say a whole number from {smallest} up.")
+        raise UserError(f"{name} is {value!r}: say a whole number from {smallest} up.")
     return value
 
 
@@ -61,10 +61,10 @@ def checked_minimum_flow(value: object) -> float:
     """The least flow that stays.
 
     Raises:
-        InputError: if it is not a number above 0.
+        UserError: if it is not a number above 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < sys.float_info.max:
-        raise InputError(f"minimum_flow is {value!r}: say a number above 0, in the unit of the flows.")
+        raise UserError(f"minimum_flow is {value!r}: say a number above 0, in the unit of the flows.")
     return float(value)
 
 
@@ -171,9 +171,9 @@ def make_strategy(params: Mapping[str, Any]) -> Strategy:
     """The strategy that a job's parameters name.
 
     Raises:
-        InputError: if there is none of that name, or its own parameters are wrong.
+        UserError: if there is none of that name, or its own parameters are wrong.
     """
     name = params.get("strategy", "top_share")
     if not isinstance(name, str) or name not in STRATEGIES:
-        raise InputError(f"strategy is {name!r}: say {', '.join(STRATEGIES)}.")
+        raise UserError(f"strategy is {name!r}: say {', '.join(STRATEGIES)}.")
     return STRATEGIES[name](params)

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as draw
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_mobility
-from spark_jobs.errors import InputError
-from spark_jobs.mobility import kernels, movement, plain
+from spark_jobs.mobility import kernels, parquet_reader, readers
 from spark_jobs.output import part_files
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source
 
@@ -93,10 +93,10 @@ def test_tasks_read_what_spark_reads(spark: SparkSession, tmp_path: Path, kind: 
     def compare(records: list[dict[str, Any]]) -> None:
         folder = tmp_path / str(next(calls))
         params = write(folder, kind, records)
-        assert movement.plain_of(Source.parse(params["source"], set()), kind) is not None
+        assert readers.parquet_source_of(Source.parse(params["source"], set()), kind) is not None
         by_tasks, their_bytes = run(spark, params, folder / "tasks")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(movement, "plain_of", lambda *_: None)
+            patch.setattr(readers, "parquet_source_of", lambda *_: None)
             by_spark, its_bytes = run(spark, params, folder / "spark")
         assert their_bytes == its_bytes
         assert by_tasks == by_spark
@@ -127,19 +127,22 @@ def source(tmp_path: Path, table: pa.Table, form: str = "parquet") -> Source:
 )
 def test_only_plain_types_are_read_by_tasks(tmp_path: Path, values: pa.Array, kind: str, is_plain: bool) -> None:
     """The others need a judgement that only Spark's reader makes: what a text means, or a time without a zone."""
-    found = plain.Plain.of(source(tmp_path, pa.table({"a": values})), {"a": kind})
+    found = parquet_reader.ParquetSource.of(source(tmp_path, pa.table({"a": values})), {"a": kind})
     assert (found is not None) == is_plain
 
 
 def test_files_of_a_store_are_left_to_spark(tmp_path: Path) -> None:
-    assert plain.Plain.of(Source(("s3a://bucket/t.parquet",), "parquet", {"a": "a"}), {"a": NUMBER}) is None
+    assert (
+        parquet_reader.ParquetSource.of(Source(("s3a://bucket/t.parquet",), "parquet", {"a": "a"}), {"a": NUMBER})
+        is None
+    )
 
 
 def test_whole_number_ids_and_written_ones_meet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"user": [17]}), tmp_path / "one.parquet")
     pq.write_table(pa.table({"user": ["17 "]}), tmp_path / "two.parquet")
     both = Source((str(tmp_path / "one.parquet"), str(tmp_path / "two.parquet")), "parquet", {"user": "user"})
-    read = plain.Plain.of(both, {"user": TEXT})
+    read = parquet_reader.ParquetSource.of(both, {"user": TEXT})
     assert read is not None
     assert [row["user"] for split in read.splits for batch in read.read(split) for row in batch.to_pylist()] == [
         "17"
@@ -147,17 +150,17 @@ def test_whole_number_ids_and_written_ones_meet(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., plain.Plain]:
+def small_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., parquet_reader.ParquetSource]:
     """Files of so many rows each, in row groups of 100 and splits of 250."""
 
-    def make(*rows: int) -> plain.Plain:
-        monkeypatch.setattr(plain, "ROWS_PER_SPLIT", 250)
+    def make(*rows: int) -> parquet_reader.ParquetSource:
+        monkeypatch.setattr(parquet_reader, "ROWS_PER_SPLIT", 250)
         files, first = [], 0
         for number in rows:
             files.append(str(tmp_path / f"{first}.parquet"))
             pq.write_table(pa.table({"a": np.arange(first, first + number) * 1.0}), files[-1], row_group_size=100)
             first += number
-        read = plain.Plain.of(Source(tuple(files), "parquet", {"a": "a"}), {"a": NUMBER})
+        read = parquet_reader.ParquetSource.of(Source(tuple(files), "parquet", {"a": "a"}), {"a": NUMBER})
         assert read is not None
         assert read.rows == sum(rows)
         return read
@@ -165,11 +168,11 @@ def small_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     return make
 
 
-def rows_read(read: plain.Plain) -> list[float]:
+def rows_read(read: parquet_reader.ParquetSource) -> list[float]:
     return [value for split in read.splits for batch in read.read(split) for value in batch["a"].to_pylist()]
 
 
-def test_every_row_group_is_in_one_split(small_splits: Callable[..., plain.Plain]) -> None:
+def test_every_row_group_is_in_one_split(small_splits: Callable[..., parquet_reader.ParquetSource]) -> None:
     read = small_splits(1000)
     assert [[(piece.first, piece.last) for piece in split] for split in read.splits] == [
         [(0, 3)],
@@ -180,25 +183,29 @@ def test_every_row_group_is_in_one_split(small_splits: Callable[..., plain.Plain
     assert rows_read(read) == list(range(1000))
 
 
-def test_small_files_share_a_split(small_splits: Callable[..., plain.Plain]) -> None:
+def test_small_files_share_a_split(small_splits: Callable[..., parquet_reader.ParquetSource]) -> None:
     read = small_splits(*[50] * 12, 0)
     assert [len(split) for split in read.splits][:2] == [5, 5]
     assert rows_read(read) == list(range(600))
 
 
-def test_a_file_that_a_worker_does_not_see_is_told(small_splits: Callable[..., plain.Plain], tmp_path: Path) -> None:
+def test_a_file_that_a_worker_does_not_see_is_told(
+    small_splits: Callable[..., parquet_reader.ParquetSource], tmp_path: Path
+) -> None:
     read = small_splits(10)
     (tmp_path / "0.parquet").unlink()
-    with pytest.raises(InputError, match=r"0\.parquet does not exist on \S+\. Every worker needs"):
+    with pytest.raises(UserError, match=r"0\.parquet does not exist on \S+\. Every worker needs"):
         rows_read(read)
 
 
 def test_text_of_another_encoding_is_told(tmp_path: Path) -> None:
     latin = pa.array([b"Bogot\xe1"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"a": latin}), tmp_path / "latin.parquet")
-    read = plain.Plain.of(Source((str(tmp_path / "latin.parquet"),), "parquet", {"a": "a"}), {"a": TEXT})
+    read = parquet_reader.ParquetSource.of(
+        Source((str(tmp_path / "latin.parquet"),), "parquet", {"a": "a"}), {"a": TEXT}
+    )
     assert read is not None
-    with pytest.raises(InputError, match=r"latin\.parquet holds text that is not UTF-8"):
+    with pytest.raises(UserError, match=r"latin\.parquet holds text that is not UTF-8"):
         list(read.read(read.splits[0]))
 
 
@@ -213,10 +220,10 @@ def test_a_damaged_file_is_named(spark: SparkSession, tmp_path: Path) -> None:
     content[1000:200_000] = bytes(199_000)
     file.write_bytes(content)
     params["source"]["files"] = [str(file)]  # type: ignore[index]
-    from spark_jobs.errors import as_input_error
+    from spark_jobs.errors import as_user_error
 
     with pytest.raises(Exception, match=r"trips\.parquet cannot be read") as raised:
         run(spark, {**params, "resolution": 6}, tmp_path / "out")
-    told = as_input_error(raised.value)
-    assert isinstance(told, InputError)
+    told = as_user_error(raised.value)
+    assert isinstance(told, UserError)
     assert str(told).endswith("Is it whole? Fetch it again.")

@@ -5,9 +5,10 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.errors import InputError
-from spark_jobs.mobility.edges import Least
-from spark_jobs.mobility.movement import Movement
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.mobility.edges import Thresholds
+from spark_jobs.mobility.readers import RawMoves
 from spark_jobs.sources import Source
 
 BYTES_PER_PARTITION = 128 << 20
@@ -16,18 +17,18 @@ BAD_SHARE = "mobility.maximum_bad_share"
 
 
 def allowed_share(params: Mapping[str, Any]) -> float:
-    return float(params.get("maximum_bad_share", 0.01))
+    return float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE))
 
 
-def least_published(params: Mapping[str, Any], movement: Movement) -> Least:
+def thresholds_of(params: Mapping[str, Any], movement: RawMoves) -> Thresholds:
     """What an edge needs to be published.
 
     Raises:
-        InputError: if users are asked for that the mobility does not know.
+        UserError: if users are asked for that the mobility does not know.
     """
-    least = Least(int(params.get("minimum_users") or 0), float(params.get("minimum_flow") or 0))
+    least = Thresholds(int(params.get("minimum_users") or 0), float(params.get("minimum_flow") or 0))
     if least.users and movement.users == "unknown":
-        raise InputError(
+        raise UserError(
             f"mobility.minimum_users is {least.users}, but {movement.source.describe()} tells no users. Name their "
             "column (mobility.columns.user or users), or bound the flow by mobility.minimum_flow."
         )

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as draw
 
-from spark_jobs.mobility import moves as module
-from spark_jobs.mobility.exact import rounded
-from spark_jobs.mobility.exchange import (
+from spark_jobs.mobility import move_tables as module
+from spark_jobs.mobility.arrow_shuffle import (
     Tally,
     bucket_of,
     by_bucket,
@@ -21,7 +20,8 @@ from spark_jobs.mobility.exchange import (
     payload_row,
     unpacked,
 )
-from spark_jobs.mobility.moves import Adder, Cells, added_up, joined, make_moves
+from spark_jobs.mobility.fixed_point import to_float
+from spark_jobs.mobility.move_tables import Adder, Cells, added_up, joined, make_moves
 
 CELLS = np.array([-5, 3, 600000000000000000, 617700169957507071, 617700169958293503])
 
@@ -46,7 +46,7 @@ def random_moves(rows: int, seed: int, whole: bool = False, kind: str = "") -> t
 def as_frame(moves: pa.Table) -> pd.DataFrame:
     frame = moves.to_pandas()
     parts = [name for name in ("whole", "upper", "lower") if name in frame]
-    flow = rounded({name: frame[name].to_numpy() for name in parts})
+    flow = to_float({name: frame[name].to_numpy() for name in parts})
     return frame.drop(columns=parts).assign(flow=flow)
 
 

@@ -9,23 +9,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.gridding import Places, read_places
-from spark_jobs.judging import (
-    LATE_TIME,
-    NO_ID,
-    NO_TIME,
-    NO_USER,
-    NO_ZONE,
-    UNKNOWN_PLACE,
-    Judged,
-    Rule,
-    coordinate_rules,
-    positive_rules,
-)
-from spark_jobs.mobility.dated import pack_by_file
-from spark_jobs.mobility.exact import LARGEST, SMALLEST
-from spark_jobs.mobility.exchange import PACKED, exchanged
+from spark_jobs.mobility.arrow_shuffle import PACKED, shuffled
+from spark_jobs.mobility.daily_sums import pack_by_file
+from spark_jobs.mobility.fixed_point import LARGEST, SMALLEST
 from spark_jobs.mobility.kernels import (
     ENDS,
     at_places,
@@ -38,14 +27,25 @@ from spark_jobs.mobility.kernels import (
     pack_records,
     trip_moves,
 )
-from spark_jobs.mobility.plain import Plain
+from spark_jobs.mobility.parquet_reader import ParquetSource
 from spark_jobs.mobility.records import Mask, Reading, Records, Rows
 from spark_jobs.report import parameter
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
+from spark_jobs.validation import (
+    LATE_TIME,
+    NO_ID,
+    NO_TIME,
+    NO_USER,
+    NO_ZONE,
+    UNKNOWN_PLACE,
+    Rule,
+    ValidatedRows,
+    coordinate_rules,
+    positive_rules,
+)
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
 TOLERANCE = 86_400_000_000  # microseconds that a row may tell of after its file was written: clocks and zones differ
-MAXIMUM_GAP_HOURS = 24.0  # method.md, "Events → edges"
 LONGEST_GAP_HOURS = 1e9  # a hundred thousand years: what 63 bits of microseconds hold, and more than anyone means
 KINDS: dict[str, dict[str, str]] = {  # of each role, by the kind of mobility
     "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER, "time": TIME},
@@ -55,7 +55,7 @@ KINDS: dict[str, dict[str, str]] = {  # of each role, by the kind of mobility
 
 
 @dataclass(frozen=True)
-class Movement:
+class RawMoves:
     """Moves of a region, not yet read.
 
     ``users``: ``named`` (the distinct of a move are counted), ``counted`` (they add up), ``unknown``.
@@ -66,7 +66,7 @@ class Movement:
 
     source: Source
     users: Literal["named", "counted", "unknown"]
-    judged: list[Judged]
+    judged: list[ValidatedRows]
     records: Records
     packed: Callable[[int], DataFrame]
     moves: Callable[[pa.RecordBatch], pa.Table] | None = None
@@ -79,16 +79,16 @@ class Movement:
         """The same, with moves of different files and days apart: see `dated.pack_by_file`.
 
         Raises:
-            InputError: of events.
+            UserError: of events.
         """
         if self.moves is None:
-            raise InputError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
+            raise UserError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
         columns = ("source",) if days is not None else ("source", "time")
         kernel = partial(pack_by_file, moves=self.moves, files=files, days=days, buckets=partitions)
         return replace(self.records, columns=(*self.records.columns, *columns)).mapped(kernel)
 
 
-def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
+def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     """Flows between places; ids of both tables are compared as strings."""
     source = Source.parse(parameter(params, "source"), {"origin", "destination", "flow"})
     places: Places = read_places(spark, parameter(params, "places"), params["resolution"])
@@ -109,13 +109,13 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     columns = ("origin_cell", "destination_cell", "flow", *(["users"] if counted else []))
     good = partial(good_flows, latest=params.get("latest"))
     reading = reading_of(source, "od", good, partial(at_places, places=places.arrow))
-    records = Records(spark, Judged(source.describe(), make), columns, reading)
+    records = Records(spark, ValidatedRows(source.describe(), make), columns, reading)
     packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
     judged = [records.judged, places.judged]
-    return Movement(source, "counted" if counted else "unknown", judged, records, packed, od_moves)
+    return RawMoves(source, "counted" if counted else "unknown", judged, records, packed, od_moves)
 
 
-def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
+def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     """Trips between two points each; a trip without a count is one."""
     source = Source.parse(parameter(params, "source"), set(ENDS))
 
@@ -131,14 +131,14 @@ def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
 
     columns = (*ENDS, *(role for role in ("count", "user") if role in source.columns))
     reading = reading_of(source, "trips", partial(good_trips, latest=params.get("latest")))
-    records = Records(spark, Judged(source.describe(), make), columns, reading)
+    records = Records(spark, ValidatedRows(source.describe(), make), columns, reading)
     moves = partial(trip_moves, resolution=params["resolution"])
     packed = partial(_by_origin, records, partial(pack_moves, moves=moves))
     users: Literal["named", "unknown"] = "named" if "user" in columns else "unknown"
-    return Movement(source, users, [records.judged], records, packed, moves)
+    return RawMoves(source, users, [records.judged], records, packed, moves)
 
 
-def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
+def read_events(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     """Records of users; two consecutive ones of a user within the gap make a move.
 
     One shuffle, by user; a user's moves between two cells are counted there, so that adding up users later counts
@@ -148,7 +148,7 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
     told = params.get("maximum_gap_hours")
     gap = MAXIMUM_GAP_HOURS if told is None else float(told)
     if not 0 < gap < LONGEST_GAP_HOURS:
-        raise InputError(f"mobility.maximum_gap_hours is {gap:g}: say a number of hours above 0, such as 24.")
+        raise UserError(f"mobility.maximum_gap_hours is {gap:g}: say a number of hours above 0, such as 24.")
 
     def make() -> tuple[list[Rule], DataFrame]:
         raw = read_source(spark, source, KINDS["events"], params.get("time_zone"))
@@ -160,23 +160,23 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> Movement:
         ]
         return rules, raw
 
-    judged = Judged(source.describe(), make)
+    judged = ValidatedRows(source.describe(), make)
     records = Records(spark, judged, tuple(KINDS["events"]), reading_of(source, "events", good_events))
     kernel = partial(pack_records, resolution=params["resolution"])
     packed = partial(_by_user_and_origin, records, kernel, int(gap * MICROSECONDS_PER_HOUR))
-    return Movement(source, "counted", [judged], records, packed)
+    return RawMoves(source, "counted", [judged], records, packed)
 
 
-READERS: Mapping[str, Callable[[SparkSession, Mapping[str, Any]], Movement]] = {
+READERS: Mapping[str, Callable[[SparkSession, Mapping[str, Any]], RawMoves]] = {
     "od": read_od,
     "trips": read_trips,
     "events": read_events,
 }
 
 
-def plain_of(source: Source, kind: str) -> Plain | None:
+def parquet_source_of(source: Source, kind: str) -> ParquetSource | None:
     """The raw files as tasks can read them by themselves; None if Spark must."""
-    return Plain.of(source, KINDS[kind], instants=kind == "events")
+    return ParquetSource.of(source, KINDS[kind], instants=kind == "events")
 
 
 def reading_of(
@@ -186,7 +186,7 @@ def reading_of(
     prepared: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
 ) -> Reading | None:
     """How tasks read the files by themselves, if they can."""
-    plain = plain_of(source, kind)
+    plain = parquet_source_of(source, kind)
     return Reading(plain, good, prepared) if plain else None
 
 
@@ -215,5 +215,5 @@ def _by_origin(records: Records, kernel: Callable[..., Rows], partitions: int) -
 
 
 def _by_user_and_origin(records: Records, kernel: Callable[..., Rows], gap: int, partitions: int) -> DataFrame:
-    by_user = exchanged(records.mapped(partial(kernel, buckets=partitions)), partitions)
+    by_user = shuffled(records.mapped(partial(kernel, buckets=partitions)), partitions)
     return by_user.mapInArrow(partial(pack_diaries, gap=gap, buckets=partitions), PACKED)

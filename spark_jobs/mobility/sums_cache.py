@@ -18,8 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from spark_jobs.errors import InputError
-from spark_jobs.mobility.dated import Days
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.mobility.daily_sums import Days
 from spark_jobs.output import in_one_step, written_by_tasks
 
 RECORD = "record.json"
@@ -33,7 +33,7 @@ LIBRARIES = ("h3ronpy", "numpy", "pyarrow", "pyspark")
 
 
 @dataclass(frozen=True)
-class KeptFile:
+class CachedFile:
     """The sums of one raw file.
 
     ``key``: its name; ``rows``: as its footer tells, 0 if it has none; ``read``, ``good``, ``reasons``: rows as judged,
@@ -60,7 +60,7 @@ class Total:
     held: dict[str, Days] = field(default_factory=dict)
 
 
-class Kept:
+class SumsCache:
     """The folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class Kept:
         """Keep other runs out: they would delete what this one is making.
 
         Raises:
-            InputError: if one is at work. The lock of a killed run is free at once.
+            UserError: if one is at work. The lock of a killed run is free at once.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may hold users' ids
         with (self.folder / LOCK).open("a") as stream:
@@ -79,16 +79,16 @@ class Kept:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 text = f"Another run is at work in {self.folder}: wait until it has ended, or stop it."
-                raise InputError(text) from None
+                raise UserError(text) from None
             yield
 
-    def files(self, buckets: int | None = None) -> dict[str, KeptFile]:
+    def files(self, buckets: int | None = None) -> dict[str, CachedFile]:
         """The files whose sums lie here, cut into so many partitions (None: however many), by key."""
-        found: dict[str, KeptFile] = {}
+        found: dict[str, CachedFile] = {}
         for folder, record in self._records("batch", buckets):
             for number, told in enumerate(record["files"]):
                 days = (told["days"][0], told["days"][1]) if told["days"] else None
-                found.setdefault(told["key"], KeptFile(**{**told, "days": days}, batch=folder.name, number=number))
+                found.setdefault(told["key"], CachedFile(**{**told, "days": days}, batch=folder.name, number=number))
         return found
 
     def buckets(self) -> set[int]:
@@ -153,7 +153,7 @@ def keys_of(params: Mapping[str, Any]) -> dict[str, str]:
         params: of the job; ``versions`` tells those of the files, instead of their sizes and times of change.
 
     Raises:
-        InputError: if ``dates`` or ``versions`` lack a file.
+        UserError: if ``dates`` or ``versions`` lack a file.
     """
     told = {name: params.get(name) for name in SETTINGS}
     told["columns"], told["format"] = params["source"]["columns"], params["source"]["format"]
@@ -163,7 +163,7 @@ def keys_of(params: Mapping[str, Any]) -> dict[str, str]:
     told_by_file = [params[name] for name in ("dates", "latest", "versions") if params.get(name)]
     for file in params["source"]["files"]:
         if not all(file in each for each in told_by_file):
-            raise InputError(f"dates and versions must tell of every file, but one of them lacks {file}.")
+            raise UserError(f"dates and versions must tell of every file, but one of them lacks {file}.")
     return {
         file: name_of(
             common, file, version_of(file, params.get("versions")), *(str(each[file]) for each in told_by_file)
