@@ -191,7 +191,7 @@ def _root_message(error: "SerializableErrorInfo") -> str:
     if not text:
         return name
     kind = name.rsplit(".", 1)[-1]
-    return text.strip() if kind in ("UserError", "InputError", "Failure") else f"{kind}: {text.strip()}"
+    return text.strip() if kind in ("UserError", "Failure") else f"{kind}: {text.strip()}"
 
 
 def _one_line(message: str) -> str:

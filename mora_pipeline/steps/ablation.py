@@ -5,21 +5,18 @@ variant. No part of the main job: `mora ablate`, or the job `ablate_region`. Vec
 $MORA_HOME/cache: a run that was stopped goes on.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.defs.benchmark import inputs_of, log_scores, scored_trials
-from mora_pipeline.defs.checks import by_name, result
-from mora_pipeline.defs.metadata import column_schema
-from mora_pipeline.defs.partitions import regions
-from mora_pipeline.defs.progress import log_progress
-from mora_pipeline.defs.resources import LakeResource, Tracking
-from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.evaluation.ablation.parameters import AblationParameters
+from mora_pipeline.steps.benchmark import inputs_of, log_scores, scored_trials
+from mora_pipeline.steps.features import FEATURES
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, Markdown, StepResult
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.ablation.variants import Variant
@@ -28,49 +25,38 @@ if TYPE_CHECKING:
     from mora_pipeline.evaluation.protocol.trials import Trial
 
 
-class AblationConfig(AblationParameters, dg.Config):
-    """Ablations as Dagster's run config."""
-
-
-@dg.asset(
-    partitions_def=regions,
-    deps=["edges", "graph", "cells", "line_vectors", "text_features", "image_features", "table_features"],
-    group_name="evaluation",
-    kinds={"pytorch", "lightgbm", "mlflow"},
-    pool="gpu",
-    description=__doc__,
-    metadata=column_schema(schemas.ABLATIONS),
-    check_specs=blocking("ablations", "every_variant_scored"),
-)
-def ablations(
-    context: dg.AssetExecutionContext, config: AblationConfig, lake: LakeResource, tracking: Tracking
-) -> dg.MaterializeResult:
+def run(region: RegionRun, settings: AblationParameters, progress: Progress, tracker: Tracker) -> StepResult:
+    """Train and judge every variant of the region's embeddings."""
     from mora_pipeline.evaluation.ablation.families import variants
     from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
     from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
 
-    with step(context, lake) as work:
-        if not work.config.tasks:
-            raise UserError(
-                f"region.yaml of '{work.region}' has no tasks, so nothing can be ablated: add some under 'tasks'."
-            )
-        if all(task.leaks == "allowed" for task in work.config.tasks.values()):
-            raise UserError(
-                f"Every task of '{work.region}' may leak from the inputs (leaks: allowed in region.yaml), so no "
-                "ablation can be judged: add a task whose label is no input."
-            )
-        inputs = inputs_of(work, BenchmarkParameters().raw_components)
-        chosen = variants(inputs, config)
-        table = _judged(work, inputs, chosen, config, tracking)
-        work.begin("ablations").write(table)
-        kinds = {name: item.kind for name, item in work.config.modalities.items()}
-        metadata = {"table": dg.MetadataValue.md(ablation_markdown(table, kinds)), "variants": len(chosen)}
-        details = {"parameters": config.model_dump(mode="json"), "modalities": kinds}
-        return work.finish(by_name(every_variant_scored(table)), metadata, details)
+    if not region.config.tasks:
+        raise UserError(
+            f"region.yaml of '{region.region}' has no tasks, so nothing can be ablated: add some under 'tasks'."
+        )
+    if all(task.leaks == "allowed" for task in region.config.tasks.values()):
+        raise UserError(
+            f"Every task of '{region.region}' may leak from the inputs (leaks: allowed in region.yaml), so no "
+            "ablation can be judged: add a task whose label is no input."
+        )
+    inputs = inputs_of(region, BenchmarkParameters().raw_components)
+    chosen = variants(inputs, settings)
+    table = _judged(region, inputs, chosen, settings, progress, tracker)
+    region.begin("ablations").write(table)
+    kinds = {name: item.kind for name, item in region.config.modalities.items()}
+    metadata = {"table": Markdown(ablation_markdown(table, kinds)), "variants": len(chosen)}
+    details = {"parameters": settings.model_dump(mode="json"), "modalities": kinds}
+    return region.finish([every_variant_scored(table)], metadata, details)
 
 
 def _judged(
-    work: Step, inputs: "Inputs", chosen: "list[Variant]", config: AblationParameters, tracking: Tracking
+    region: RegionRun,
+    inputs: "Inputs",
+    chosen: "list[Variant]",
+    settings: AblationParameters,
+    progress: Progress,
+    tracker: Tracker,
 ) -> pa.Table:
     """`schemas.ABLATIONS` of all variants, with how sure each one's difference to the base is."""
     from mora_pipeline.evaluation.ablation.families import base_graph
@@ -80,13 +66,13 @@ def _judged(
     from mora_pipeline.evaluation.protocol.trials import make_trials
     from mora_pipeline.evaluation.report.ablation_part import GRAPH
 
-    told = config.benchmark()
+    told = settings.benchmark()
     trials = [make_trials(task, told) for task in checked_tasks(inputs, told) if not task.leaks_allowed]
     drawn = Resamples([trial for each in trials for trial in each], told.resamples)
     tables, resampled = [], {}
     for number, variant in enumerate(chosen, 1):
-        work.context.log.info(f"{variant.name}: variant {number} of {len(chosen)}")
-        rows, records = _variant(work, inputs, trials, variant, config, tracking)
+        region.log.info(f"{variant.name}: variant {number} of {len(chosen)}")
+        rows, records = _variant(region, inputs, trials, variant, settings, progress, tracker)
         tables.append(rows)
         resampled[variant.name] = replicates(records, drawn)  # small, unlike the predictions of all variants
     found = with_differences(pa.concat_tables(tables), resampled)
@@ -94,32 +80,33 @@ def _judged(
 
 
 def _variant(
-    work: Step,
+    region: RegionRun,
     inputs: "Inputs",
     trials: "list[list[Trial]]",
     variant: "Variant",
-    config: AblationParameters,
-    tracking: Tracking,
+    settings: AblationParameters,
+    progress: Progress,
+    tracker: Tracker,
 ) -> "tuple[pa.Table, list[Record]]":
     """Train and judge one variant, as an MLflow run; its rows of `schemas.ABLATIONS`, and what it predicted."""
     from mora_pipeline.evaluation.ablation.variants import train_variant
     from mora_pipeline.evaluation.protocol.run import run_trials, scores_table
     from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
 
-    logs = {what: log_progress(work.context, f"{variant.name}, {what}") for what in ("edges drawn", "epochs", "fits")}
-
     def tell(what: str, done: int, total: int, loss: float) -> None:
-        logs[what](done, total, loss)
+        progress(f"{variant.name}, {what}", done, total, loss)
 
-    told: dict[str, Any] = {"variant": variant.name, "family": variant.family, **config.model_dump()}
-    with tracking.run(work, told) as run:
-        found = train_variant(inputs, variant, config.alignment(), config.line(), tell)
-        kept = KeptArrays(work.home / "cache" / "scores")
-        records = run_trials({"mora": found.vectors}, trials, config.benchmark(), logs["fits"], kept)
+    told: dict[str, Any] = {"variant": variant.name, "family": variant.family, **settings.model_dump()}
+    with tracker.run(told) as tracked:
+        found = train_variant(inputs, variant, settings.alignment(), settings.line(), tell)
+        kept = KeptArrays(region.home / "cache" / "scores")
+        records = run_trials(
+            {"mora": found.vectors}, trials, settings.benchmark(), partial(progress, f"{variant.name}, fits"), kept
+        )
         scores = scores_table(records)
-        log_scores(run, scores)
-        run.metrics({"seconds": found.seconds})
-    work.context.log.info(f"{variant.name}: {found.seconds:.1f} s")
+        log_scores(tracked, scores)
+        tracked.metrics({"seconds": found.seconds})
+    region.log.info(f"{variant.name}: {found.seconds:.1f} s")
     return _rows(variant, scores), records
 
 
@@ -134,9 +121,24 @@ def _rows(variant: "Variant", scores: pa.Table) -> pa.Table:
     return pa.table({**columns, **rest}, schema=schemas.ABLATIONS)
 
 
-def every_variant_scored(table: pa.Table) -> dg.AssetCheckResult:
+def every_variant_scored(table: pa.Table) -> Check:
     """All variants have a score for the same trials, of which there is one at least."""
     scored = scored_trials(table, "variant")
     alike = len({frozenset(trials) for trials in scored.values()}) == 1
     trials = max((len(each) for each in scored.values()), default=0)
-    return result("every_variant_scored", alike and trials > 0, variants=len(scored), trials=trials)
+    return Check("every_variant_scored", alike and trials > 0, {"variants": len(scored), "trials": trials})
+
+
+ABLATIONS = Step(
+    "ablations",
+    run,
+    __doc__,
+    inputs=("edges", "graph", "cells", "line_vectors", *FEATURES),
+    group="evaluation",
+    kinds=frozenset({"pytorch", "lightgbm", "mlflow"}),
+    settings=AblationParameters,
+    columns=schemas.ABLATIONS,
+    checks=("every_variant_scored",),
+    pool="gpu",
+    in_chain=False,
+)

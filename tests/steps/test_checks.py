@@ -8,8 +8,8 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.defs.benchmark import every_method_scored
-from mora_pipeline.defs.checks import cells_known, no_nan, not_collapsed, one_row_per_cell, spread_and_directions
+from mora_pipeline.steps.benchmark import every_method_scored
+from mora_pipeline.steps.checks import cells_known, no_nan, not_collapsed, one_row_per_cell, spread_and_directions
 
 CELLS = np.array([3, 5, 8, 9], dtype=np.int64)
 

@@ -7,20 +7,17 @@ Predictions are kept under $MORA_HOME/cache: a run that was stopped goes on, and
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pyarrow as pa
 
 from mora_pipeline.contract import schemas
-from mora_pipeline.defs.checks import by_name, result
-from mora_pipeline.defs.metadata import column_schema
-from mora_pipeline.defs.partitions import regions
-from mora_pipeline.defs.progress import log_progress
-from mora_pipeline.defs.resources import LakeResource, Tracking
-from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Version
+from mora_pipeline.steps.features import FEATURES
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, Markdown, StepResult
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.benchmark import Judged
@@ -29,75 +26,55 @@ if TYPE_CHECKING:
     from mora_pipeline.tracking import TrackedRun
 
 
-class BenchmarkConfig(BenchmarkParameters, dg.Config):
-    """The benchmark's methods and protocols as Dagster's run config."""
-
-
-@dg.asset(
-    partitions_def=regions,
-    deps=[
-        *("edges", "cells", "text_features", "image_features", "table_features"),
-        *("line_vectors", "embeddings", "distilled_encoder"),
-    ],
-    group_name="evaluation",
-    pool="gpu",
-    kinds={"lightgbm", "mlflow"},
-    description=__doc__,
-    metadata=column_schema(schemas.BENCHMARK),
-    check_specs=blocking("benchmark", "every_method_scored"),
-)
-def benchmark(
-    context: dg.AssetExecutionContext, config: BenchmarkConfig, lake: LakeResource, tracking: Tracking
-) -> dg.MaterializeResult:
+def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tracker: Tracker) -> StepResult:
+    """Judge the region's vectors on its tasks and write the scores, intervals, predictions and the report."""
     from mora_pipeline.evaluation.benchmark import judge
     from mora_pipeline.evaluation.labels.files import label_digests
     from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
     from mora_pipeline.evaluation.report import markdown_report, write_report
 
-    with step(context, lake) as work:
-        inputs = inputs_of(work, config.raw_components)
-        sources = {name: other_inputs(work, lake, name) for name in config.transfer_from}
-        kept = KeptArrays(work.home / "cache" / "scores")
-        labels = label_digests(work.config)
-        for name, source in sources.items():
-            labels |= {f"{name}/{path}": digest for path, digest in label_digests(source.reader.config).items()}
-        found = judge(inputs, config, sources, log_progress(context, "fits"), kept)
-        for cache in (kept, KeptArrays(inputs.cache)):
-            cache.forget()
-        embeddings = work.read("embeddings")  # drawn as a map
-        drafts = {name: work.begin(name) for name in ("predictions", "intervals", "report", "benchmark")}
-        for name, table in (("predictions", found.predictions), ("intervals", found.intervals)):
-            drafts[name].write(table)
-        drafts["benchmark"].write(found.scores)
-        told = found.parameters.model_dump(mode="json")
-        data = report_data(work, found, facts_of(work, inputs, found, sources, labels), embeddings)
-        with tracking.run(work, told) as run:
-            page = write_report(drafts["report"].path, data)
-            log_scores(run, found.scores)
-            run.file(page)
-        report = drafts["report"]
-        metadata = {
-            "table": dg.MetadataValue.md(markdown_report(data)),
-            "tasks": len(found.tasks),
-            "labels": {task.name: len(task.target) for task in found.tasks},
-            "labels_dropped": {task.name: dict(task.reasons) for task in found.tasks if task.dropped},
-            "refused": {task.name: task.refused for task in found.tasks if task.refused},
-            "report": dg.MetadataValue.path(str(report.path.with_name(report.version) / page.name)),
-            "mlflow": dg.MetadataValue.md(run.link()),
-        }
-        checks = by_name(every_method_scored(found.scores))
-        details = {"mlflow_run": run.run_id, "parameters": told, "facts": data.details, "tasks": data.tasks}
-        return work.finish(checks, metadata, details)
+    inputs = inputs_of(region, settings.raw_components)
+    sources = {name: other_inputs(region, name) for name in settings.transfer_from}
+    kept = KeptArrays(region.home / "cache" / "scores")
+    labels = label_digests(region.config)
+    for name, source in sources.items():
+        labels |= {f"{name}/{path}": digest for path, digest in label_digests(source.reader.config).items()}
+    found = judge(inputs, settings, sources, partial(progress, "fits"), kept)
+    for cache in (kept, KeptArrays(inputs.cache)):
+        cache.forget()
+    embeddings = region.read("embeddings")  # drawn as a map
+    drafts = {name: region.begin(name) for name in ("predictions", "intervals", "report", "benchmark")}
+    for name, table in (("predictions", found.predictions), ("intervals", found.intervals)):
+        drafts[name].write(table)
+    drafts["benchmark"].write(found.scores)
+    told = found.parameters.model_dump(mode="json")
+    data = report_data(region, found, facts_of(region, inputs, found, sources, labels), embeddings)
+    with tracker.run(told) as tracked:
+        page = write_report(drafts["report"].path, data)
+        log_scores(tracked, found.scores)
+        tracked.file(page)
+    report = drafts["report"]
+    metadata = {
+        "table": Markdown(markdown_report(data)),
+        "tasks": len(found.tasks),
+        "labels": {task.name: len(task.target) for task in found.tasks},
+        "labels_dropped": {task.name: dict(task.reasons) for task in found.tasks if task.dropped},
+        "refused": {task.name: task.refused for task in found.tasks if task.refused},
+        "report": report.path.with_name(report.version) / page.name,
+        "mlflow": Markdown(tracked.link()),
+    }
+    details = {"mlflow_run": tracked.run_id, "parameters": told, "facts": data.details, "tasks": data.tasks}
+    return region.finish([every_method_scored(found.scores)], metadata, details)
 
 
-def inputs_of(work: Step, raw_components: int) -> "Inputs":
+def inputs_of(region: RegionRun, raw_components: int) -> "Inputs":
     """What methods may look at, in the step's own region."""
     from mora_pipeline.evaluation.methods import Inputs
 
-    return Inputs(work, raw_components, work.home / "cache" / "vectors")
+    return Inputs(region, raw_components, region.home / "cache" / "vectors")
 
 
-def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
+def other_inputs(region: RegionRun, name: str) -> "Inputs":
     """What methods may look at in another region, whose features stay as wide as they are: both must be alike.
 
     Raises:
@@ -106,32 +83,32 @@ def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
     from mora_pipeline.evaluation.methods import Inputs
     from mora_pipeline.lake.reading import RegionReader
 
-    reader = RegionReader(home.region(region), work.lake)
-    return Inputs(reader, 0, work.home / "cache" / "vectors")
+    reader = RegionReader(region.session.region(name), region.lake)
+    return Inputs(reader, 0, region.home / "cache" / "vectors")
 
 
-def report_data(work: Step, found: "Judged", facts: Mapping[str, Any], embeddings: Version) -> "ReportData":
+def report_data(region: RegionRun, found: "Judged", facts: Mapping[str, Any], embeddings: Version) -> "ReportData":
     """What the report shows: tables, pictures, and what it was made from."""
     from mora_pipeline.evaluation.report import ReportData
     from mora_pipeline.evaluation.report.data import ablations_of, map_of
     from mora_pipeline.evaluation.report.task_part import task_facts
 
     return ReportData(
-        region=work.region,
+        region=region.region,
         scores=found.scores,
         intervals=found.intervals,
         predictions=found.predictions,
-        tasks=task_facts(work.config, found.tasks),
+        tasks=task_facts(region.config, found.tasks),
         parameters=found.parameters,
-        published=work.config.published,
+        published=region.config.published,
         details=facts,
         pictures=map_of(embeddings),
-        **ablations_of(work.lake, work.region),
+        **ablations_of(region.lake, region.region),
     )
 
 
 def facts_of(
-    work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"], labels: Mapping[str, str]
+    region: RegionRun, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"], labels: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries that judged.
 
@@ -141,19 +118,19 @@ def facts_of(
     from mora_pipeline.evaluation.ablation.graphs import pieces
     from mora_pipeline.evaluation.report.provenance import provenance
 
-    encoder, (count, largest) = work.inputs.get("distilled_encoder"), pieces(own.edges, len(own.cells))
-    regions = {"": work.inputs, **{name: source.reader.inputs for name, source in sources.items()}}
+    encoder, (count, largest) = region.inputs.get("distilled_encoder"), pieces(own.edges, len(own.cells))
+    regions = {"": region.inputs, **{name: source.reader.inputs for name, source in sources.items()}}
     versions = {
         f"{region}/{name}" if region else name: version.version
         for region, inputs in regions.items()
         for name, version in inputs.items()
     }
     return {
-        "preset": work.inputs["embeddings"].details.get("preset"),
-        "resolution": work.config.resolution,
+        "preset": region.inputs["embeddings"].details.get("preset"),
+        "resolution": region.config.resolution,
         "cells": len(own.cells),
         "flows": {"unconnected pieces": count, "share of cells in the largest": largest},
-        "modalities": {name: item.kind for name, item in work.config.modalities.items()} or "none",
+        "modalities": {name: item.kind for name, item in region.config.modalities.items()} or "none",
         "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
         "versions": versions,
         "labels, first 16 digits of SHA-256": dict(labels),
@@ -162,13 +139,13 @@ def facts_of(
     }
 
 
-def every_method_scored(table: pa.Table) -> dg.AssetCheckResult:
+def every_method_scored(table: pa.Table) -> Check:
     """All methods have a finite score for the same trials within the region: none is favoured by being asked less."""
     scored = scored_trials(table, "method")
     numbers = {f"{name}_scores": len(trials) for name, trials in scored.items()}
     finite = all(map(math.isfinite, table["r2"].drop_null().to_pylist()))
     alike = len({frozenset(trials) for trials in scored.values()}) <= 1
-    return result("every_method_scored", alike and finite, **numbers)
+    return Check("every_method_scored", alike and finite, numbers)
 
 
 def scored_trials(table: pa.Table, column: str) -> dict[str, set[tuple[Any, ...]]]:
@@ -189,3 +166,17 @@ def log_scores(run: "TrackedRun", table: pa.Table) -> None:
         scores = mean_scores(table, method)
         name = method.replace(":", "_")
         run.metrics({f"r2/{name}/{what.replace('|', '/')}": value for what, value in scores.items()})
+
+
+BENCHMARK = Step(
+    "benchmark",
+    run,
+    __doc__,
+    inputs=("edges", "cells", *FEATURES, "line_vectors", "embeddings", "distilled_encoder"),
+    group="evaluation",
+    kinds=frozenset({"lightgbm", "mlflow"}),
+    settings=BenchmarkParameters,
+    columns=schemas.BENCHMARK,
+    checks=("every_method_scored",),
+    pool="gpu",
+)

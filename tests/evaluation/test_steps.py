@@ -1,4 +1,4 @@
-"""The assets `benchmark` and `ablations` on a small lake: what they publish, and what MLflow keeps."""
+"""The steps `benchmark`, `ablations` and `champion` on a small lake: what they publish, and what MLflow keeps."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,10 +13,6 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.defs.ablations import ablations, every_variant_scored
-from mora_pipeline.defs.benchmark import benchmark
-from mora_pipeline.defs.champion import champion
-from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.evaluation.ablation.variants import Trained, Variant
 from mora_pipeline.evaluation.methods import Inputs
 from mora_pipeline.evaluation.promotion import SCORES
@@ -28,6 +23,10 @@ from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.steps import Step, StepResult, local_session, run_step
+from mora_pipeline.steps.ablation import ABLATIONS, every_variant_scored
+from mora_pipeline.steps.benchmark import BENCHMARK
+from mora_pipeline.steps.champion import CHAMPION_STEP
 from mora_pipeline.tracking import TrackingSettings, connect
 
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
@@ -76,21 +75,13 @@ def home(
     return tmp_path
 
 
-def materialized(home: Path, asset: dg.AssetsDefinition, **changed: Any) -> dg.ExecuteInProcessResult:
-    name = asset.key.to_user_string()
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions("regions", ["test_city"])
-        return dg.materialize(
-            [asset],
-            partition_key="test_city",
-            instance=instance,
-            resources={"lake": LakeResource(home=str(home)), "tracking": Tracking()},
-            run_config={"ops": {name: {"config": {**SETTINGS[name], **changed}}}},
-        )
+def run(home: Path, step: Step, **changed: Any) -> StepResult:
+    settings = step.settings(**{**SETTINGS[step.name], **changed})
+    return run_step(step, "test_city", local_session(home), settings)
 
 
 def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: Path) -> None:
-    assert materialized(home, benchmark).success
+    assert run(home, BENCHMARK).committed
     lake = Lake(home / "lake")
     made = {name: lake.read(name, "test_city") for name in ("benchmark", "intervals", "predictions", "report")}
     methods = {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
@@ -108,17 +99,17 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert details["facts"]["versions"]["embeddings"] == made["benchmark"].inputs["embeddings"]
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
-    run = client.get_run(made["benchmark"].details["mlflow_run"])
-    assert "r2/coordinates/income/random/ridge" in run.data.metrics
-    assert "published" in run.data.params["protocols"]
+    tracked = client.get_run(made["benchmark"].details["mlflow_run"])
+    assert "r2/coordinates/income/random/ridge" in tracked.data.metrics
+    assert "published" in tracked.data.params["protocols"]
     page = report_html(from_lake(lake, Registry(home).load("test_city")))
     assert page == (made["report"].path / "report.html").read_text()
-    assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["report.html"]
+    assert [item.path for item in client.list_artifacts(tracked.info.run_id)] == ["report.html"]
 
 
 def test_a_benchmark_of_before_is_shown_too(home: Path) -> None:
     """It told neither the tasks nor the preset, and its intervals had fewer columns."""
-    assert materialized(home, benchmark).success
+    assert run(home, BENCHMARK).committed
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
     whole = from_lake(lake, config)
     draft = lake.begin("embeddings", "test_city")
@@ -152,9 +143,10 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
         from_lake(lake, region({}))
 
 
-def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert materialized(home, ablations).success
-    shown = capfd.readouterr().err
+def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert run(home, ABLATIONS).committed
+    shown = caplog.text
     for line in ("layers: 1: variant 2 of 2", "layers: 1, epochs: 2 of 2, loss ", "layers: 1, fits: 5 of 5 ("):
         assert line in shown
     table = Lake(home / "lake").read("ablations", "test_city").table()
@@ -174,11 +166,11 @@ def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, capfd
 def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
     leaking = {**INCOME, "leaks": "allowed"}
     region({"income": INCOME, "leaked": leaking}, modalities={"ages": AGES})
-    assert materialized(home, ablations).success
+    assert run(home, ABLATIONS).committed
     assert set(Lake(home / "lake").read("ablations", "test_city").table()["task"].to_pylist()) == {"income"}
     region({"leaked": leaking}, modalities={"ages": AGES})
-    with pytest.raises(dg.Failure, match="Every task of 'test_city' may leak"):
-        materialized(home, ablations)
+    with pytest.raises(UserError, match="Every task of 'test_city' may leak"):
+        run(home, ABLATIONS)
 
 
 def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
@@ -192,10 +184,8 @@ def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Call
     told: dict[str, dict[str, Any]] = {}
     for name, tasks in (("leaking", {"leaked": leaking}), ("both", {"income": INCOME, "leaked": leaking})):
         region(tasks, modalities={"ages": AGES})
-        assert materialized(home, benchmark).success
-        done = materialized(home, champion)
-        (made,) = done.asset_materializations_for_node("champion")
-        told[name] = {key: made.metadata[key].value for key in ("promoted", "champion", "reason")}
+        assert run(home, BENCHMARK).committed
+        told[name] = dict(run(home, CHAMPION_STEP).metadata)
     assert told["leaking"]["champion"] == "none"
     assert "no score of the model on a task whose label may not leak" in told["leaking"]["reason"]
     assert told["both"]["promoted"]
@@ -204,8 +194,8 @@ def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Call
 
 
 def test_an_unknown_variant_is_told_which_there_are(home: Path) -> None:
-    with pytest.raises(dg.Failure, match=r"has a variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
-        materialized(home, ablations, variants=["layers: 7"])
+    with pytest.raises(UserError, match=r"has a variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
+        run(home, ABLATIONS, variants=["layers: 7"])
 
 
 def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +208,7 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
     monkeypatch.setattr("mora_pipeline.evaluation.ablation.variants.train_variant", watched)
-    assert materialized(home, ablations, training_seed=3).success
+    assert run(home, ABLATIONS, training_seed=3).committed
     assert set(told) == {(3, 3)}
 
 
@@ -232,8 +222,8 @@ def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
 
 def test_a_region_without_tasks_is_not_ablated(home: Path, region: Callable[..., RegionConfig]) -> None:
     region({})
-    with pytest.raises(dg.Failure, match="has no tasks, so nothing can be ablated"):
-        materialized(home, ablations)
+    with pytest.raises(UserError, match="has no tasks, so nothing can be ablated"):
+        run(home, ABLATIONS)
 
 
 def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
