@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.measure import REPORTS, held_bytes, machine, peak_bytes, run_alone, save_report
+from mora_pipeline.modalities import kinds
 from mora_pipeline.presets.paper.loss import contrastive_loss
 
 
