@@ -59,10 +59,10 @@ def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
     from mora_pipeline.contract.names import checked_region_name
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
-    from mora_pipeline.presets.inductive.schema import check_declared, encoder_version, read_settings
+    from mora_pipeline.presets.registry import DECLARED, choose
 
-    version = encoder_version(Lake.at_home(), checked_region_name(encoder))
-    check_declared(read_settings(version.path)["schema"], Registry.at_home().load(region))
+    config = Registry.at_home().load(region)
+    choose(DECLARED, checked_region_name(encoder), config).preset.check_declared(config, encoder, Lake.at_home())
     if select and all(key.to_user_string() != "embeddings" for key in selected_assets(select)):
         raise UserError(
             f"--encoder {encoder} is about the asset `embeddings`, which --select {select} leaves out. Add it "

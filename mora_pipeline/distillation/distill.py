@@ -17,19 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder, load_encoder, save_encoder
-from mora_pipeline.distillation.harmonics import Floats, spherical_harmonics
+from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder
+from mora_pipeline.distillation.harmonics import Floats
+from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.distillation.projection import HarmonicProjection
-from mora_pipeline.presets.paper.parameters import DistillParameters
-
-__all__ = [
-    "CoordinateEncoder",
-    "DistillResult",
-    "load_encoder",
-    "save_encoder",
-    "spherical_harmonics",
-    "train_distilled",
-]
 
 Bools = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.float32]

@@ -1,16 +1,16 @@
 """Which presets there are, which one a run takes, and what can be set of each."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import Field, create_model
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.parameters import Parameters
 from mora_pipeline.presets.interface import Preset
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.embeddings import PRESETS
-from mora_pipeline.region.messages import did_you_mean
 
 DEFAULT, DEFAULT_OF_ENCODERS = "paper", "inductive"
 DECLARED = "declared"  # the choice is region.yaml's
@@ -84,44 +84,40 @@ def choose(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
     return Choice(chosen, encoder, why)
 
 
-def embeddings_settings() -> type[Parameters]:
+class EmbeddingsSettings(Parameters):
+    """How cells are embedded: what all runs may choose, whatever presets there are."""
+
+    preset: str = Field(
+        DECLARED, description=f"A preset; {DECLARED}: as `embeddings` of region.yaml says, else {DEFAULT}."
+    )
+    encoder: str | None = Field(
+        None,
+        description="Region whose encoder embeds this one, in its vector space; the embeddings are not trained then.",
+    )
+
+
+def embeddings_settings() -> type[EmbeddingsSettings]:
     """The settings of the step `embeddings`: the choice, those of the default preset, and a key for each other one.
 
     Raises:
         ValueError: if a preset has the name of another key.
     """
     default, *others = presets().values()
-    listed = "; ".join(f"{one.name}: {one.description}" for one in (default, *others))
-    fields: dict[str, Any] = {
-        "preset": (
-            str,
-            Field(DECLARED, description=f"{DECLARED}: as `embeddings` of region.yaml says, else {DEFAULT}; {listed}."),
-        ),
-        "encoder": (
-            str | None,
-            Field(
-                None,
-                description="Region whose encoder embeds this one, in its vector space; the embeddings are not "
-                "trained then.",
-            ),
-        ),
-    }
-    if taken := [one.name for one in others if one.name in {*fields, *default.settings.model_fields}]:
-        raise ValueError(f"embeddings.{taken[0]} is a setting already: the preset of that name needs another one")
-    fields |= {
-        one.name: (one.settings, Field(one.settings(), description=f"The settings of the preset {one.name}."))
-        for one in others
-    }
-    return create_model(
-        "EmbeddingsSettings",
-        __base__=default.settings,
-        __doc__=f"How cells are embedded; the keys that are no preset's belong to the preset `{DEFAULT}`.",
-        **fields,
-    )
+    taken = {*EmbeddingsSettings.model_fields, *default.settings.model_fields}
+    fields: dict[str, Any] = {}
+    for one in others:
+        if one.name in taken:
+            raise ValueError(f"embeddings.{one.name} is a setting already: the preset of that name needs another one")
+        fields[one.name] = (one.settings, Field(one.settings(), description=f"Preset {one.name}: {one.description}."))
+    choices = Literal[(DECLARED, *PRESETS.names())]  # type: ignore[valid-type]
+    fields["preset"] = (choices, EmbeddingsSettings.model_fields["preset"])
+    about = f"How cells are embedded; the keys that are no other preset's belong to {DEFAULT}: {default.description}."
+    bases: Any = (EmbeddingsSettings, default.settings)
+    return create_model(EmbeddingsSettings.__name__, __base__=bases, __doc__=about, **fields)
 
 
-def settings_of(preset: Preset[Any], settings: Parameters) -> Parameters:
-    """A preset's own part of what `embeddings_settings` makes."""
+def settings_of(preset: Preset[Any], settings: EmbeddingsSettings) -> Parameters:
+    """A preset's own part of what `embeddings_settings` gives."""
     if preset.name == DEFAULT:
         return preset.settings(**settings.model_dump(include=set(preset.settings.model_fields)))
     own: Parameters = getattr(settings, preset.name)

@@ -12,8 +12,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.presets import Preset, register, unregister
 from mora_pipeline.presets.registry import choose, embeddings_settings, preset_of, settings_of
 from mora_pipeline.region import RegionConfig
-from tests.defs.conftest import REGION_YAML
 from tests.presets.toy_preset import PRESET, ToyParameters, ToyPreset
+from tests.steps.conftest import REGION_YAML
 
 
 @pytest.fixture

@@ -21,15 +21,15 @@ class ToyPreset(Preset[ToyParameters]):
 
     def train(self, region: RegionReader, settings: ToyParameters, training: Training) -> EncodedRegion:
         with training.tracker.run({"preset": self.name, **settings.model_dump()}) as run:
-            encoded = self._project(region, settings)
+            encoded = self.project(region, settings)
             run.metrics({"largest": float(encoded.vectors.max())})
         return EncodedRegion(encoded.table, encoded.vectors, settings.model_dump(), link=run.link())
 
     def embed_with(self, region: RegionReader, encoder: str) -> EncodedRegion:
         details = region.lake.read("embeddings", encoder).details
-        return self._project(region, ToyParameters(dimension=details["dimension"], seed=details["seed"]))
+        return self.project(region, ToyParameters(dimension=details["dimension"], seed=details["seed"]))
 
-    def _project(self, region: RegionReader, settings: ToyParameters) -> EncodedRegion:
+    def project(self, region: RegionReader, settings: ToyParameters) -> EncodedRegion:
         table = region.read("cells").table()
         cells = table["cell"].to_numpy()
         random = np.random.default_rng(settings.seed)

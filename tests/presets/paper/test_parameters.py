@@ -4,13 +4,10 @@ import sys
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.modalities import kinds
-from mora_pipeline.presets.paper.parameters import (
-    AlignmentParameters,
-    DistillParameters,
-    LineParameters,
-    Parameters,
-)
+from mora_pipeline.parameters import Parameters
+from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 
 MODELS: list[type[Parameters]] = [LineParameters, AlignmentParameters, DistillParameters]
 
