@@ -6,11 +6,11 @@ from typing import Any, Literal, cast
 from pydantic import Field, create_model
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.parameters import Parameters
 from mora_pipeline.presets.interface import Preset
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.embeddings import PRESETS
-from mora_pipeline.contract.names import did_you_mean
 
 DEFAULT, DEFAULT_OF_ENCODERS = "paper", "inductive"
 DECLARED = "declared"  # the choice is region.yaml's
