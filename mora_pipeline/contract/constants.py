@@ -3,4 +3,3 @@
 TOP_SHARE = 0.1  # of each origin's edges that the graph keeps: MoRA section 3.1
 MAXIMUM_GAP_HOURS = 24.0  # between two records of a user that make a move: method.md, "Events → edges"
 MAXIMUM_BAD_SHARE = 0.01  # of a source's rows that may be bad before a run fails: ours
-TEMPERATURES: dict[str, float] = {"text": 0.5, "table": 0.7, "image": 0.2}  # of the alignment loss: MoRA's core

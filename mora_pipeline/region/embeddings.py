@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.contract.plugins import Plugins
-from mora_pipeline.region.parts import Part, problem
+from mora_pipeline.region.sections import Section, problem
 
 
 class DeclaredPreset(Protocol):
@@ -21,7 +21,7 @@ BUILT_IN = {name: f"mora_pipeline.presets.{name}.preset:PRESET" for name in ("pa
 PRESETS = Plugins[DeclaredPreset]("preset", "mora_pipeline.presets", BUILT_IN)
 
 
-class Embedding(Part):
+class EmbeddingDefaults(Section):
     """What makes a region's vectors, so that a nightly run keeps them in the space that its users chose."""
 
     preset: str | None = Field(default=None, description="a preset; by default paper, with an encoder inductive")

@@ -10,13 +10,13 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.region.parts import Name, Part, problem
+from mora_pipeline.region.sections import Name, Section, problem
 
 WEEKS = 54  # what the paper's graph was made of
 DIGITS = {"%Y": r"(?P<year>\d{4})", "%m": r"(?P<month>\d{2})", "%d": r"(?P<day>\d{2})"}
 
 
-class Window(Part):
+class Window(Section):
     """The last weeks of mobility; sums are kept by day, so that a night reads only what is new."""
 
     date: Name | None = Field(

@@ -19,7 +19,7 @@ from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.presets.interface import EncodedRegion, Training
 from mora_pipeline.presets.registry import EmbeddingsSettings, choose, embeddings_settings, presets, settings_of
 from mora_pipeline.steps.checks import no_nan, not_collapsed, one_row_per_cell
-from mora_pipeline.steps.features import FEATURES
+from mora_pipeline.steps.features import features_names
 from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
@@ -79,7 +79,7 @@ def embeddings_step() -> Step:
         "embeddings",
         run,
         __doc__,
-        inputs=(*inputs, *FEATURES),
+        inputs=(*inputs, *features_names()),
         group="embeddings",
         kinds=frozenset({"pytorch", "mlflow"}),
         settings=embeddings_settings(),

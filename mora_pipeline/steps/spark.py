@@ -66,7 +66,7 @@ class SparkRunner(Protocol):
         """Run one job.
 
         Args:
-            job: module of `spark_jobs`, such as ``grid_mobility``.
+            job: module of `spark_jobs`, such as ``grid_mobility``, or the full name of another package's.
             parameters: its JSON parameters; paths may be `Path`.
 
         Raises:
@@ -106,8 +106,9 @@ def parameter_file(parameters: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def job_command(job: str, parameters: Path) -> list[str]:
-    """What starts a job."""
-    return [sys.executable, "-m", f"spark_jobs.{job}", "--params", str(parameters)]
+    """What starts a job: a module of `spark_jobs`, or one of another package by its full name."""
+    module = job if "." in job else f"spark_jobs.{job}"
+    return [sys.executable, "-m", module, "--params", str(parameters)]
 
 
 def job_environment(conf: Mapping[str, str]) -> dict[str, str]:

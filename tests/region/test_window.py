@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.checks import check_files
+from mora_pipeline.region.jobs import mobility_job
 from mora_pipeline.region.window import Window
 from tests.region.conftest import Edit
 
@@ -68,8 +70,8 @@ def test_a_job_is_told_the_days_the_weeks_and_the_versions(tiny: Callable[[Edit 
             content["mobility"] = {"kind": "trips", "path": "trips_*.csv", "columns": columns_of, "window": window}
 
         config = RegionConfig.load(tiny(edit))
-        config.check_files()
-        return config.mobility_job()
+        check_files(config)
+        return mobility_job(config)
 
     by_name = job({"date": "trips_%Y-%m-%d", "weeks": 4, "listing": "_listing.csv"})
     assert by_name["dates"] == {str(listed[1]): "2024-01-30"}

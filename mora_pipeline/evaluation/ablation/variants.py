@@ -16,7 +16,7 @@ from mora_pipeline.lake.reading import edge_rows
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 
 if TYPE_CHECKING:
-    from mora_pipeline.presets.paper.alignment import Modality
+    from mora_pipeline.modalities import LoadedModality
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int, float], None]
@@ -131,17 +131,13 @@ def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters, progr
     return kept_or_trained(inputs.cache, arrays, told, train, device)
 
 
-def _modalities(inputs: Inputs, variant: Variant, seed: int) -> "list[Modality]":
+def _modalities(inputs: Inputs, variant: Variant, seed: int) -> "list[LoadedModality]":
     """The modalities that training sees: those that stay, on the cells that may be seen."""
-    from mora_pipeline.presets.paper.alignment import Modality
+    from mora_pipeline.modalities import LoadedModality
 
     declared = inputs.reader.config.modalities
     stay = declared if variant.modalities is None else variant.modalities
-    found = [
-        Modality(name, item.kind, *inputs.features(name), item.temperature)
-        for name, item in declared.items()
-        if name in stay
-    ]
+    found = [LoadedModality.read(inputs.reader, name, inputs.cells) for name in declared if name in stay]
     if variant.share == 1:
         return found
     num_cells = len(inputs.cells)

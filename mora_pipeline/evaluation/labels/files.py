@@ -37,7 +37,7 @@ def read_roles(config: RegionConfig, key: str, path: str, roles: Mapping[str, st
         UserError: if a file or column is missing, or a file is damaged.
     """
     wanted = {role: column for role, column in roles.items() if column is not None}
-    files = Checker(config).columns(key, f"{key}.path", path, dict(wanted))
+    files = Checker(config.base, config.file.name).columns(key, f"{key}.path", path, wanted)
     return pd.concat([_read_file(file.path, file.format, wanted) for file in files], ignore_index=True)
 
 

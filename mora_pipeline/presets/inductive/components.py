@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mora_pipeline.modalities.blocks import fixed_signs
 from mora_pipeline.presets.inductive.encoder import CHUNK, GaussianReadout, gaussian_units
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
-from mora_pipeline.presets.inductive.states import fixed_signs
 
 SMALLEST_SHARE = 1e-6  # eigenvalues of the centres' kernel below this share of the largest are float32's rounding
 

@@ -10,12 +10,12 @@ from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.lake.reading import RegionReader, edge_rows
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.modalities import LoadedModality, kind_of
 from mora_pipeline.presets.inductive.encoder import Embedded, InductiveEncoder, load_encoder
 from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 from mora_pipeline.presets.inductive.schema import Input, Schema, check_declared, check_made, encoder_version
 from mora_pipeline.presets.inductive.states import Evidence, check_finite
-from mora_pipeline.presets.paper.alignment import Modality
 
 
 def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVectors:
@@ -66,11 +66,7 @@ def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: 
     cells = table["cell"].to_numpy()
     flows = edge_rows(reader.read("edges"), cells)
     latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
-    declared = reader.config.modalities
-    modalities = tuple(
-        Modality(name, declared[name].kind, *reader.features(name).on(cells), declared[name].temperature)
-        for name in sorted(names)
-    )
+    modalities = tuple(LoadedModality.read(reader, name, cells) for name in sorted(names))
     return table, Evidence(
         modalities,
         flow_features(flows, table["internal_flow"].to_numpy(), latitude, longitude),
@@ -89,7 +85,5 @@ def _input(reader: RegionReader, name: str) -> Input:
     kind = reader.config.modalities[name].kind
     made = reader.read(f"features/{name}")
     dimension = pq.read_schema(made.files()[0]).field("vector").type.list_size
-    if kind == "table":
-        columns = [column for column in reader.read(f"table_cells/{name}").schema if column != "cell"]
-        return Input(name, kind, dimension, columns=tuple(columns))
-    return Input(name, kind, dimension, backbone=made.details.get("encoder"))
+    columns = kind_of(kind).input_columns(reader, name)
+    return Input(name, kind, dimension, made.details.get("encoder"), tuple(columns))

@@ -19,8 +19,8 @@ class Input:
     """What the encoder takes of one modality.
 
     Attributes:
-        backbone: the frozen encoder that made the vectors, as region.yaml names it; None for a table.
-        columns: of a table, in order; empty for texts and images.
+        backbone: the frozen encoder that made the vectors, as region.yaml names it; None for a kind without one.
+        columns: what each number stands for, for kinds that say so (`ModalityKind.input_columns`).
     """
 
     name: str
@@ -132,11 +132,10 @@ def check_declared(schema: Schema, config: RegionConfig) -> None:
                 f"{whose} takes {key} of kind {wanted.kind}, but in {config.file} it is of kind {found.kind}. Give one "
                 "of the two another name."
             )
-        backbone = getattr(found, "encoder", None)
-        if wanted.backbone != backbone:
+        if wanted.backbone != found.backbone:
             raise UserError(
                 f"{whose} takes {key} by the {wanted.kind} encoder '{wanted.backbone}', but {config.file} says "
-                f"'{backbone}'. Write {key}.encoder: {wanted.backbone} and make {wanted.kind}_features again."
+                f"'{found.backbone}'. Write {key}.encoder: {wanted.backbone} and make {wanted.kind}_features again."
             )
 
 

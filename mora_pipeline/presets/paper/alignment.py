@@ -2,45 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.modalities import LoadedModality, kind_of
 from mora_pipeline.presets.paper.loss import contrastive_loss
-from mora_pipeline.presets.paper.parameters import MOBILITY, TABLE_HIDDEN
+from mora_pipeline.presets.paper.parameters import MOBILITY
 
 HIGHEST_SCALE = 100.0  # CLIP's bound of what it multiplies cosines with: a temperature of 0.01
 
 
-@dataclass(frozen=True)
-class Modality:
-    """One kind of evidence about the cells, in the row order of `cells`.
-
-    Attributes:
-        vectors: float32 [N, d], frozen; rows of cells without the modality are never looked at.
-        present: bool [N], true where the cell has the modality.
-        temperature: what its cosines are divided by.
-    """
-
-    name: str
-    kind: Literal["text", "image", "table"]
-    vectors: npt.NDArray[np.float32]
-    present: npt.NDArray[np.bool_]
-    temperature: float
-
-
-def make_head(kind: str, input_dimension: int, dimension: int) -> nn.Sequential:
+def make_head(kind: str, input_dimension: int, dimension: int) -> nn.Module:
     """The map from a modality's vectors to the embedding's space; Kaiming-uniform weights (MoRA's released core)."""
-    if kind == "table":
-        head = nn.Sequential(nn.Linear(input_dimension, TABLE_HIDDEN), nn.ReLU(), nn.Linear(TABLE_HIDDEN, dimension))
-    else:
-        head = nn.Sequential(nn.Linear(input_dimension, dimension))
-    for layer in head:
+    head = kind_of(kind).head(input_dimension, dimension)
+    for layer in head.modules():
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_uniform_(layer.weight)
     return head
@@ -66,7 +43,7 @@ class Alignment(nn.Module):
 
     def __init__(
         self,
-        modalities: Sequence[Modality],
+        modalities: Sequence[LoadedModality],
         dimension: int,
         anchor: str = MOBILITY,
         temperatures: Mapping[str, float] | None = None,

@@ -18,7 +18,7 @@ from torch import Tensor
 from mora_pipeline.contract.digests import digest
 from mora_pipeline.contract.files import replacing
 from mora_pipeline.devices import best_device
-from mora_pipeline.presets.paper.alignment import Modality
+from mora_pipeline.modalities import LoadedModality
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.parameters import TRAINING_FORMAT, AlignmentParameters
 
@@ -93,7 +93,7 @@ class Checkpoint:
 def alignment_key(
     adjacency: Adjacency,
     initial: npt.NDArray[np.float32],
-    modalities: Sequence[Modality],
+    modalities: Sequence[LoadedModality],
     parameters: AlignmentParameters,
 ) -> str:
     """A digest of all that `train_alignment`'s bytes depend on: its arguments' content, its format and where it runs.

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mora_pipeline.devices import best_device
-from mora_pipeline.presets.paper.alignment import Alignment, Modality, total_loss
+from mora_pipeline.modalities import LoadedModality
+from mora_pipeline.presets.paper.alignment import Alignment, total_loss
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.lightgcn import LightGCN
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
@@ -28,7 +29,7 @@ class Learner:
         self,
         adjacency: Adjacency,
         initial: npt.NDArray[np.float32],
-        modalities: Sequence[Modality],
+        modalities: Sequence[LoadedModality],
         parameters: AlignmentParameters,
     ) -> None:
         self.parameters = parameters

@@ -16,7 +16,6 @@ MOBILITY = "mobility"  # the graph's own modality: the anchor by default
 # Raise it when a change of LINE, of alignment or of its states gives other bytes for the same inputs and settings:
 # resume states and cached vectors of ablations from before are then not taken up.
 TRAINING_FORMAT = 1
-TABLE_HIDDEN = 64  # MoRA's released core: Linear(40, 64) → ReLU → Linear(64, 128)
 
 
 class LineParameters(Parameters):

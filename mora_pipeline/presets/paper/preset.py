@@ -17,20 +17,17 @@ class PaperPreset(Preset[AlignmentParameters]):
 
     def train(self, region: RegionReader, settings: AlignmentParameters, training: Training) -> EncodedRegion:
         """See `Preset.train`; the state of a training is removed once its embeddings are committed."""
+        from mora_pipeline.modalities import LoadedModality
         from mora_pipeline.presets.paper.checkpoint import Checkpoint, alignment_key
         from mora_pipeline.presets.paper.graph import load_adjacency
-        from mora_pipeline.presets.paper.trainer import Modality, train_alignment
+        from mora_pipeline.presets.paper.trainer import train_alignment
 
         table = region.read("cells").table()
         cells = table["cell"].to_numpy()
         adjacency = load_adjacency(region.read("graph").batches, cells)
         line = region.vectors("line_vectors", cells)
         chosen = settings.chosen(list(region.config.modalities))
-        modalities = [
-            Modality(name, modality.kind, *region.features(name).on(cells), modality.temperature)
-            for name, modality in region.config.modalities.items()
-            if name in chosen
-        ]
+        modalities = [LoadedModality.read(region, name, cells) for name in region.config.modalities if name in chosen]
         checkpoint = Checkpoint(training.states, alignment_key(adjacency, line, modalities, settings))
 
         def record(epoch: dict[str, float]) -> None:

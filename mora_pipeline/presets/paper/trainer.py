@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.presets.paper.alignment import Modality, public_name
+from mora_pipeline.modalities import LoadedModality
+from mora_pipeline.presets.paper.alignment import public_name
 from mora_pipeline.presets.paper.checkpoint import Checkpoint, State
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.learner import Learner
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
-
-__all__ = ["AlignmentResult", "Modality", "train_alignment"]
 
 logger = logging.getLogger(__name__)
 # torch's one switch for both devices: what products of float32 matrices may be computed in.
@@ -51,7 +50,7 @@ class AlignmentResult:
 def train_alignment(
     adjacency: Adjacency,
     line_vectors: npt.NDArray[np.float32],
-    modalities: Sequence[Modality],
+    modalities: Sequence[LoadedModality],
     parameters: AlignmentParameters,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     checkpoint: Checkpoint | None = None,
@@ -182,7 +181,7 @@ def _products_in(precision: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _check(adjacency: Adjacency, line_vectors: npt.NDArray[np.float32], modalities: Sequence[Modality]) -> None:
+def _check(adjacency: Adjacency, line_vectors: npt.NDArray[np.float32], modalities: Sequence[LoadedModality]) -> None:
     """Refuse what cannot be trained before anything long begins."""
     num_cells = adjacency.num_cells
     rows = {"line_vectors": len(line_vectors)} | {f"features of {one.name}": len(one.vectors) for one in modalities}

@@ -1,4 +1,4 @@
-"""What the parts of a region.yaml have in common: strict mappings of known keys, and the table of places."""
+"""What the sections of a region.yaml have in common: strict mappings of known keys, and the table of places."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ BadShare = Annotated[
 ]
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """A mapping of region.yaml: strict types, and unknown keys answered with the known ones."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -33,6 +33,10 @@ class Part(BaseModel):
                 raise PydanticCustomError("absent_key", "absent", {"key": key, "what": field.description})
         return data
 
+    def roles(self, *names: str) -> dict[str, str]:
+        """The columns that are named, by role: of the keys `names`, by default of all."""
+        return self.model_dump(include=set(names) or None, exclude_none=True)
+
 
 def problem(message: str, word: object = None, choices: Iterable[str] = ()) -> PydanticCustomError:
     """A mistake that only a look at several keys shows; `message` reads on after the key's path."""
@@ -40,15 +44,15 @@ def problem(message: str, word: object = None, choices: Iterable[str] = ()) -> P
     return PydanticCustomError("region", "{message}", {"message": f"{message}.{ending}"})
 
 
-def point_or_place(part: Any) -> None:
-    """Refuse a part that says twice where its rows lie, or not at all."""
-    has = [name for name in ("latitude", "longitude", "place") if getattr(part, name) is not None]
+def point_or_place(section: Any) -> None:
+    """Refuse a section that says twice where its rows are, or not at all."""
+    has = [name for name in ("latitude", "longitude", "place") if getattr(section, name) is not None]
     if has not in (["latitude", "longitude"], ["place"]):
-        found = ", ".join(has) or "neither"
-        raise problem(f"must say where its rows lie: either latitude and longitude, or place (it has {found})")
+        given = ", ".join(has) or "neither"
+        raise problem(f"must say where its rows are: either latitude and longitude, or place (it has {given})")
 
 
-class Places(Part):
+class PlacesConfig(Section):
     """A table of places: an id and a point each; any further columns (groups, population) are free."""
 
     path: Name = Field(description="file, folder or glob of the table of places")
