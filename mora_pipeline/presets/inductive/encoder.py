@@ -1,4 +1,4 @@
-"""The encoder, from a cell's state to its embedding: Gaussian units centred on cells of its region, read out linearly."""
+"""The encoder, from a cell's state to its embedding: Gaussian units centred on cells, read out linearly."""
 
 import json
 from collections.abc import Mapping
