@@ -62,7 +62,7 @@ def merge_both_directions(read: Callable[[], Iterable[EdgeBatch]], num_cells: in
 
 
 def row_blocks(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
-    """Consecutive rows with about ENTRIES_AT_A_TIME entries together: first and one past the last."""
+    """Consecutive rows, of starts [N + 1], with about ENTRIES_AT_A_TIME entries: first and one past the last."""
     first, num_rows = 0, len(starts) - 1
     while first < num_rows:
         last = int(np.searchsorted(starts, int(starts[first]) + ENTRIES_AT_A_TIME, side="right")) - 1
@@ -72,6 +72,7 @@ def row_blocks(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
 
 
 def _both_ways(batch: EdgeBatch) -> EdgeBatch:
+    """The edges of a batch [b] between two cells, and their reverses after them: [2b] at most."""
     origin, destination, flow = batch
     between = origin != destination
     origin, destination, flow = origin[between], destination[between], flow[between]
@@ -105,18 +106,18 @@ def _put(
 def _merged(starts: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], flow: npt.NDArray[np.float64]) -> Csr:
     """Sort each row and add up its repeated columns; the result takes the arrays' memory, from the front."""
     num_cells, end = len(starts) - 1, 0
-    kept = np.zeros(num_cells, np.int64)
+    lengths = np.zeros(num_cells, np.int64)
     for first, last in row_blocks(starts):
         block = slice(starts[first], starts[last])
         rows = np.repeat(np.arange(last - first), np.diff(starts[first : last + 1]))
         added = _added_up(rows, indices[block], flow[block], num_cells)
-        kept[first:last] = np.bincount(added[0], minlength=last - first)
+        lengths[first:last] = np.bincount(added[0], minlength=last - first)
         target = slice(end, end + len(added[0]))
         indices[target], flow[target] = added[1:]
         end = target.stop
     indices.resize(end, refcheck=False)  # shrinks in place
     flow.resize(end, refcheck=False)
-    indptr = np.concatenate([[0], np.cumsum(kept)])
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
     fits = end <= np.iinfo(np.int32).max
     return Csr(indptr.astype(np.int32), indices, flow) if fits else Csr(indptr, indices.astype(np.int64), flow)
 

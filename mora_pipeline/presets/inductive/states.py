@@ -1,4 +1,4 @@
-"""The state of a cell: what is known of it and of its surroundings, on scales that belong to the encoder.
+"""The state of a cell: its own evidence and that of its surroundings, on scales that belong to the encoder.
 
 Every block (a modality, the flows, the mean over partners, the mean over neighbours) is centred, mapped and weighted by
 numbers that were fitted once, so that a cell of another region gets the state that it would have had in this one.
@@ -47,7 +47,7 @@ class StateMap:
     weights: Mapping[str, float]
 
     def columns(self) -> list[slice]:
-        """Where each block stands in a state."""
+        """The columns of each block in a state."""
         ends = np.cumsum([self.blocks[name].matrix.shape[1] for name in self.weights]).tolist()
         return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
@@ -106,20 +106,21 @@ def _relations(evidence: Evidence) -> dict[str, sparse.csr_array]:
 
 
 def _own_blocks(blocks: Mapping[str, Block], evidence: Evidence) -> dict[str, Vectors]:
+    """The mapped modalities and flows of each cell by block, float32 [N, k] each."""
     own = {MODALITY + one.name: (one.vectors, one.present) for one in evidence.modalities}
     own[FLOWS] = (evidence.flows, np.ones(evidence.num_cells, dtype=bool))
-    return {name: blocks[name].apply(*found) for name, found in own.items()}
+    return {name: blocks[name].apply(vectors, present) for name, (vectors, present) in own.items()}
 
 
 def _mean_over(related: sparse.csr_array, own: Vectors) -> tuple[Vectors, Present]:
-    """Means over each cell's related cells, and which cells have any."""
+    """Means of `own`, float32 [N, d], over each cell's related cells, float32 [N, d]; and who has any, bool [N]."""
     # `astype` would copy the columns too.
     narrow = sparse.csr_array((related.data.astype(np.float32), related.indices, related.indptr), shape=related.shape)
     return np.asarray(narrow @ own, dtype=np.float32), np.diff(related.indptr) > 0
 
 
 def _one_scale(vectors: Vectors) -> Block:
-    """All columns by one factor, so that they keep their shares: means of blocks that were fitted already."""
+    """All columns of float32 [n, d] by one factor, so that they keep their shares: means of blocks that are fitted."""
     exact = vectors.astype(np.float64)
     width = exact.shape[1]
     total = exact.var(axis=0).sum() if len(exact) else 0.0

@@ -36,7 +36,7 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
 
     Args:
         evidence: of all cells.
-        schema: what the encoder will ask of other regions; made from the same region.
+        schema: what the encoder will ask of other regions, taken from the same region.
 
     Returns:
         Equal bytes for equal arguments on one machine.

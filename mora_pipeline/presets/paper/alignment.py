@@ -15,7 +15,10 @@ HIGHEST_SCALE = 100.0  # CLIP's bound of what it multiplies cosines with: a temp
 
 
 def make_head(kind: str, input_dimension: int, dimension: int) -> nn.Module:
-    """The map from a modality's vectors to the embedding's space; Kaiming-uniform weights (MoRA's released core)."""
+    """The map from a modality's vectors [n, input_dimension] to the embedding's space [n, dimension].
+
+    Source: Kaiming-uniform weights, as in MoRA's released core.
+    """
     head = kind_of(kind).head(input_dimension, dimension)
     for layer in head.modules():
         if isinstance(layer, nn.Linear):
@@ -38,7 +41,7 @@ class Alignment(nn.Module):
         learn_temperatures: start from them and learn each as CLIP does, by the logarithm of its inverse.
 
     Raises:
-        UserError: if `anchor` or a key of `temperatures` is no modality.
+        UserError: if `anchor` or a key of `temperatures` is not a modality.
     """
 
     def __init__(
@@ -99,8 +102,8 @@ class Alignment(nn.Module):
         """The terms of one batch of cells.
 
         Args:
-            embeddings: un-normalised [B, dimension].
-            vectors: by modality, [B, d].
+            embeddings: un-normalised, float32 [B, dimension].
+            vectors: by modality, float32 [B, d].
             present: by modality, bool [B].
 
         Returns:

@@ -30,14 +30,14 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class State:
-    """All that training goes on from: ``tensors`` by name, and ``facts``, which JSON can hold."""
+    """What training goes on from: ``tensors`` by name, and ``facts``, which JSON can hold."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
 
 class Checkpoint:
-    """Where one training's state is kept: ``<folder>/<key>.safetensors``, the facts as JSON in its metadata.
+    """The file of one training's state: ``<folder>/<key>.safetensors``, the facts as JSON in its metadata.
 
     Args:
         folder: of all states of one asset of one region.
@@ -97,6 +97,11 @@ def alignment_key(
     parameters: AlignmentParameters,
 ) -> str:
     """A digest of all that `train_alignment`'s bytes depend on: its arguments' content, its format and where it runs.
+
+    Args:
+        adjacency: Ã of the N cells.
+        initial: float32 [N, d], the start of the node table.
+        modalities: in any order.
 
     Raises:
         UserError: if CUDA is asked for where there is none.

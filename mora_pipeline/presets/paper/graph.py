@@ -96,7 +96,7 @@ def symmetrise_and_normalise(
 
 
 def _normalised(both: Csr) -> Csr:
-    """D^-1/2 A D^-1/2 of a symmetric A, in place."""
+    """D^-1/2 A D^-1/2 of a symmetric A [N, N], in place."""
     num_cells = len(both.indptr) - 1
     strength = np.asarray(both.to_scipy().sum(axis=1)).reshape(-1)
     scale = np.divide(1.0, np.sqrt(strength), out=np.zeros(num_cells), where=strength > 0)

@@ -111,10 +111,9 @@ class Learner:
         """Take over what `state` gave."""
         self.generator.set_state(state["generator"])
         for name, parameter in self._parameters():
-            kept = {
-                key: state[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in state
-            }
-            self.optimiser.state[parameter].update({key: value.to(self.device) for key, value in kept.items()})
+            moments = {key: state.get(f"{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
+            known = {key: value.to(self.device) for key, value in moments.items() if value is not None}
+            self.optimiser.state[parameter].update(known)
 
     @torch.no_grad()
     def embed(self) -> npt.NDArray[np.float32]:

@@ -121,7 +121,7 @@ def batch_size(num_cells: int, largest: int) -> int:
 
 
 def line_loss(vertex: Tensor, context: Tensor, draw: Draw, negatives: int) -> float:
-    """Mean over the draw's edges of −log σ(u·v') − negatives · mean over the pool of log σ(−u·w')."""
+    """Mean over the draw's edges of −log σ(u·v') − negatives · mean over the pool of log σ(−u·w'); tables [N, d]."""
     u, v, w = _vectors(vertex, context, draw)
     positive = functional.softplus(-torch.linalg.vecdot(u, v)).mean()
     negative = functional.softplus(u.view(len(w), -1, u.shape[1]) @ w.mT).mean()

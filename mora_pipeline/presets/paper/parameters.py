@@ -1,6 +1,6 @@
 """Settings of the preset `paper`: pydantic models without torch, so that Dagster's configuration can reuse them.
 
-The defaults are the method's; where the published sources are silent, the comment says so (method.md).
+The defaults are the method's; where the paper and its code are silent, the comment says so (method.md).
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,9 @@ TRAINING_FORMAT = 1
 class LineParameters(Parameters):
     """LINE on the full mobility graph; its vectors initialise the node table."""
 
-    dimension: int = Field(DIMENSION, ge=1, description="Length of a LINE vector, and of the embeddings made from it.")
+    dimension: int = Field(
+        DIMENSION, ge=1, description="Length of a LINE vector, and of the embeddings trained from it."
+    )
     method: Literal["sampled", "closed_form"] = Field(
         "sampled",
         description="sampled: LINE's own way, by drawn edges; closed_form: the matrix that LINE factorises implicitly, "

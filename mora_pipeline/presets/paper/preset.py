@@ -8,7 +8,7 @@ from mora_pipeline.presets.paper.parameters import AlignmentParameters
 
 
 class PaperPreset(Preset[AlignmentParameters]):
-    """MoRA's published recipe. A training that was killed goes on from its last state."""
+    """MoRA's own recipe. A training that was killed goes on from its last state."""
 
     name = "paper"
     description = "MoRA's table of node vectors, trained by alignment"

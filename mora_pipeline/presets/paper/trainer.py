@@ -58,7 +58,7 @@ def train_alignment(
     """Train the node table and the heads, and embed every cell.
 
     A tenth of the cells is held out of the loss, though not out of the graph; training stops when the loss on them has
-    not improved for `patience` epochs, and the best epoch's weights are kept. Where no two held-out cells share a
+    not improved for `patience` epochs, and the best epoch's weights count. Where no two held-out cells share a
     modality (regions of a few cells), the training loss takes the validation loss's place. Without modalities nothing
     can be aligned: E is the LINE vectors, propagated and untrained.
 
@@ -67,8 +67,8 @@ def train_alignment(
         line_vectors: float32 [N, d], the start of the node table.
         modalities: those beside mobility, in the row order of the cells.
         on_epoch: called with each entry of the history; after a resume first with those from before it.
-        checkpoint: where the state is kept, under the key of these very arguments (`alignment_key`); a state that lies
-            there is gone on from. The caller clears it when the result is safe.
+        checkpoint: the file of the state, under the key of these very arguments (`alignment_key`); a state in it is
+            resumed. The caller clears it when the result is safe.
 
     Returns:
         Equal bytes for equal arguments on one machine, resumed or not; `seconds` apart.
