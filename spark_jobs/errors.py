@@ -24,7 +24,7 @@ def as_user_error(error: BaseException) -> UserError | None:
     """The mistake behind an exception of Spark or of a Spark task.
 
     Returns:
-        The error to tell the user, or None where the exception is ours to explain, not theirs.
+        The error to show the user, or None where the exception is ours to explain, not theirs.
     """
     if isinstance(error, UserError):
         return error
@@ -52,8 +52,8 @@ def as_user_error(error: BaseException) -> UserError | None:
 
 
 def _file_named_in(text: str, otherwise: str = "A file of the input") -> str:
-    found = FILE_IN_MESSAGE.search(text)
-    return unquote(found["path"].rstrip(".,;:)")) if found else otherwise
+    match = FILE_IN_MESSAGE.search(text)
+    return unquote(match["path"].rstrip(".,;:)")) if match else otherwise
 
 
 def _first_line(text: str) -> str:

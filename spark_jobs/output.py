@@ -3,41 +3,73 @@
 import errno
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
 from mora_pipeline.contract.errors import UserError
 
 WORKING = "_writing"
+ROWS_PER_GROUP = 1 << 20  # of the files that the jobs write
 
 
-def write_parts(frame: DataFrame, folder: str) -> int:
+def write_parts(frame: DataFrame, folder: str, schema: pa.Schema, first: int = 0) -> int:
     """Write a frame as ``part-00000.parquet`` …, in the order of its partitions; empty partitions give no file.
+
+    Args:
+        schema: of the files, exactly; the frame has its columns.
+        first: the number of the first file.
 
     Returns:
         The rows written.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    task = partial(_write_partition, folder=folder, schema=schema)
+    with written_by_tasks(target):
+        rows = frame.select([f"`{name.replace('`', '``')}`" for name in schema.names]).mapInArrow(task, "rows long")
+        written = rows.toArrow()["rows"].to_pylist()
+        for number, part in enumerate(sorted(target.glob("task-*.parquet")), first):
+            part.rename(target / part_name(number))
+    return sum(written)
+
+
+def _write_partition(batches: Iterator[pa.RecordBatch], folder: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    filled = (batch for batch in batches if batch.num_rows)
+    first = next(filled, None)
+    if first is None:
+        return
+    with in_one_step(Path(folder) / f"task-{TaskContext.get().partitionId():05d}.parquet") as draft:
+        rows = write_batches(chain([first], filled), draft, schema, compression="zstd")
+    yield pa.record_batch([[rows]], names=["rows"])
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: pa.Schema, **settings: Any) -> int:
+    """Write batches as a Parquet file of row groups of about `ROWS_PER_GROUP`; returns its rows.
 
     Raises:
-        UserError: if the folder holds Parquet files already.
+        ValueError: if a column that the schema declares without nulls has one.
     """
-    target = checked_empty(folder)
-    working = target / WORKING
-    frame.write.mode("overwrite").parquet(str(working))
-    move_parts(working, target)
-    shutil.rmtree(working)
-    return count_rows(part_files(folder))
-
-
-def move_parts(source: Path, target: Path) -> None:
-    """Move Spark's part files into a folder, with names that do not change from run to run."""
-    target.mkdir(parents=True, exist_ok=True)
-    for number, part in enumerate(sorted(source.glob("part-*.parquet"))):
-        part.rename(target / part_name(number))
+    held: list[pa.RecordBatch] = []
+    rows = waiting = 0
+    with pq.ParquetWriter(file, schema, **settings) as writer:
+        for batch in batches:
+            held.append(batch)
+            waiting += batch.num_rows
+            if waiting >= ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_batches(held).cast(schema), row_group_size=waiting)
+                rows, held, waiting = rows + waiting, [], 0
+        if held:
+            writer.write_table(pa.Table.from_batches(held).cast(schema), row_group_size=waiting)
+    return rows + waiting
 
 
 @contextmanager
@@ -59,7 +91,7 @@ def in_one_step(target: Path) -> Iterator[Path]:
     """Where to write a file of a dataset from a task: it is there whole or not at all.
 
     A task that is repeated, or runs twice at once, writes under a name of its own and replaces the file in one step.
-    What a killed task leaves lies below WORKING, which is there only while the job is in `written_by_tasks`: a copy
+    What a killed task leaves is below WORKING, which is there only while the job is in `written_by_tasks`: a copy
     that comes later finds no place to write to, and changes nothing.
 
     Raises:
@@ -85,7 +117,7 @@ def part_name(number: int) -> str:
 
 
 def checked_empty(folder: str) -> Path:
-    """The folder, made if need be.
+    """The folder, created if need be.
 
     Raises:
         UserError: if it holds Parquet files already: a job neither mixes nor deletes datasets.
@@ -101,7 +133,7 @@ def part_files(folder: str) -> list[str]:
     """The files of a dataset in row order.
 
     Raises:
-        UserError: if there is none.
+        UserError: if it has no file.
     """
     files = sorted(str(path) for path in Path(folder).glob("*.parquet") if not path.name.startswith(("_", ".")))
     if not files:

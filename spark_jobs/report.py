@@ -1,4 +1,4 @@
-"""Run a job as a program: parameters in, one JSON line out, told to Dagster Pipes as well where it listens."""
+"""Run a job as a program: parameters in, one JSON line out, sent to Dagster Pipes as well where it listens."""
 
 import argparse
 import json
@@ -39,12 +39,12 @@ class Outcome:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-Work = Callable[[SparkSession, Mapping[str, Any]], Outcome]
+Job = Callable[[SparkSession, Mapping[str, Any]], Outcome]
 
 
 def run_as_program(
     name: str,
-    work: Work,
+    job: Job,
     arguments: list[str] | None = None,
     settings: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None,
 ) -> int:
@@ -56,22 +56,22 @@ def run_as_program(
     Returns:
         The exit code: 0, or 2 for a mistake in the input, reported as ``{"error": message}``.
     """
-    parser = argparse.ArgumentParser(prog=name, description=sys.modules[work.__module__].__doc__)
+    parser = argparse.ArgumentParser(prog=name, description=sys.modules[job.__module__].__doc__)
     parser.add_argument("--params", required=True, type=Path, help="JSON file with the job's parameters")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    with _listener() as tell:
+    with _listener() as send:
         try:
             params = read_params(chosen.params)
             with spark_session(f"mora {name}", settings(params) if settings else None) as spark:
-                message, status = asdict(work(spark, params)), 0
+                message, status = asdict(job(spark, params)), 0
         except Exception as error:
             mistake = as_user_error(error)
             if mistake is None:
                 raise
             message, status = {"error": str(mistake)}, 2
-        tell(message)
+        send(message)
     if status:
         print(message["error"], file=sys.stderr, flush=True)
     print(json.dumps(message), flush=True)

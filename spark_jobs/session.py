@@ -15,6 +15,7 @@ from pathlib import Path
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.classes import Classes, classes_for
 from spark_jobs.java import java_environment
 from spark_jobs.user_settings import settings_of_user
@@ -39,7 +40,8 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:
         os.environ.update(java_environment())
-    scratch = tempfile.mkdtemp(prefix="mora-spark-", dir=wanted.get("spark.local.dir"))
+    folders = scratch_folders(wanted.get("spark.local.dir") or tempfile.gettempdir())
+    scratch = folders[0]
     classes = Classes()
     try:
         if submitted:
@@ -56,7 +58,7 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
             conf.setIfMissing("spark.driver.host", "127.0.0.1")
         else:
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        conf.set("spark.local.dir", scratch)
+        conf.set("spark.local.dir", ",".join(folders))
         if local and not submitted and SparkContext._gateway is None and JAVA_OPTIONS not in wanted:
             classes = classes_for(os.environ["JAVA_HOME"], Path(scratch))
         session = classes.start(conf, JAVA_OPTIONS)
@@ -70,7 +72,26 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
             session.stop()
             classes.end(done)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def scratch_folders(local: str) -> list[str]:
+    """A fresh folder in each of those that ``spark.local.dir`` lists, comma-separated (disks that share the load).
+
+    Raises:
+        UserError: if one cannot be written to.
+    """
+    folders: list[str] = []
+    for parent in filter(None, map(str.strip, local.split(","))):
+        try:
+            Path(parent).mkdir(parents=True, exist_ok=True)
+            folders.append(tempfile.mkdtemp(prefix="mora-spark-", dir=parent))
+        except OSError as error:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise UserError(f"spark.local.dir names {parent}, which cannot be written to: {error.strerror}.") from None
+    return folders
 
 
 def default_settings(scratch: str) -> dict[str, str]:

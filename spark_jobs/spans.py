@@ -12,7 +12,6 @@ from mora_pipeline.contract.schemas import GRAPH
 from spark_jobs.output import open_parquet
 
 COLUMNS = {column.name: column.type for column in GRAPH}
-ROWS_PER_GROUP = 1 << 20  # of the files of edges that the jobs write
 ROWS_PER_SPAN = 16 << 20  # fixed, not by cores: the spans, and so the output's files, are the same on every machine
 ROWS_PER_PIECE = 1 << 20
 REMEDY = "Make the edges with the job grid_mobility."
@@ -36,7 +35,7 @@ class Span:
 def spans_of(files: Sequence[str], rows_per_span: int = ROWS_PER_SPAN) -> list[Span]:
     """Cut files into spans of about so many edges each, no origin parted; in the order of the rows.
 
-    A file whose footer does not tell where its row groups begin and end remains one span.
+    A file whose footer does not say where its row groups begin and end remains one span.
     """
     return [span for file in files for span in _spans_of_file(file, open_parquet(file), rows_per_span)]
 
@@ -54,7 +53,7 @@ def _spans_of_file(file: str, parquet: pq.ParquetFile, rows_per_span: int) -> li
         if rows < rows_per_span or through == bounds[-1][1]:
             continue
         following = next(later for later in range(group + 1, groups) if bounds[later][1] > through)
-        runs_on = bounds[following][0] <= through  # the origin's last edges lie in that row group
+        runs_on = bounds[following][0] <= through  # the origin's last edges are in that row group
         spans.append(Span(file, first, following + runs_on, after, through))
         first, after, rows = following, through, 0
     return [*spans, Span(file, first, groups, after)]
@@ -103,7 +102,7 @@ def whole_origins(span: Span, rows_per_piece: int = ROWS_PER_PIECE) -> Iterator[
             if ended == len(origin):
                 held.append(batch)
                 continue
-            # A small piece for the origin that ends here: the rest is passed on as it lies, without a copy.
+            # A small piece for the origin that ends here: the rest is passed on as it is, without a copy.
             yield pa.concat_batches([*held, batch.slice(0, ended)])
             batch, start = batch.slice(ended), start - ended
         if start:
@@ -114,7 +113,7 @@ def whole_origins(span: Span, rows_per_piece: int = ROWS_PER_PIECE) -> Iterator[
 
 
 def _batches(span: Span, rows: int) -> Iterator[pa.RecordBatch]:
-    """The span's edges as they lie in the file, without those of its neighbours; none empty."""
+    """The span's edges as they are in the file, without those of its neighbours; none empty."""
     groups = range(span.first, span.last)
     batches = open_parquet(span.file).iter_batches(rows, groups, list(COLUMNS), use_threads=False)
     before = None

@@ -1,204 +1,225 @@
-"""Each row is judged: good, or bad for one named reason; the bad ones are kept apart, counted, and bounded."""
+"""Each row is validated: good, or bad for one named reason; the bad ones are kept apart, counted, and bounded."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, reduce
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial, reduce
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import DataFrame, Observation, SparkSession, types
 from pyspark.sql import functions as sql
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import QUARANTINE
 from spark_jobs.output import checked_empty, open_parquet, part_files, part_name, write_parts
+from spark_jobs.report import Check
+from spark_jobs.rules import Rule, broken_rules
+from spark_jobs.sources import NUMBER, TEXT, Source, as_json, read_groups, read_source
 
-Rule = tuple[Column, str]
 ROWS_PER_FILE = 1_000_000
-
-NO_COORDINATE = "coordinate missing or NaN"
-NO_LATITUDE = "latitude beyond ±90"
-NO_LONGITUDE = "longitude beyond ±180"
-UNKNOWN_PLACE = "unknown place"
-NO_ID = "id missing"
-AMBIGUOUS_PLACE = "place listed at several points"
-NO_USER = "user missing"
-NO_TIME = "time unparsable"
-NO_ZONE = "time without a zone"
-LATE_TIME = "time after the file was written"
-NO_TEXT = "no text"
+SPARK_TYPES = {NUMBER: "double", TEXT: "string"}  # of a role, by its kind; a time is a long
+Derive = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
-def missing(name: str) -> Column:
-    """True where a number is absent, unreadable or NaN."""
-    return sql.col(name).isNull() | sql.isnan(name)
+@dataclass(frozen=True)
+class Validator:
+    """The rules of a source; ``derive`` adds the columns that they or the kernels need beside those that are read."""
+
+    rules: tuple[Rule, ...]
+    derive: Derive | None = None
+
+    def broken(self, rows: pa.RecordBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.int16]]:
+        """Rows with what is derived, and the first rule that each breaks (as `broken_rules`)."""
+        derived = self.derive(rows) if self.derive else rows
+        return derived, broken_rules(derived, self.rules)
+
+    def good(self, rows: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+        """The good rows."""
+        derived, broken = self.broken(rows)
+        chosen, good = derived.select(list(columns)), broken == len(self.rules)
+        return chosen if good.all() else chosen.filter(pa.array(good))
 
 
-def coordinate_rules(latitude: str, longitude: str) -> list[Rule]:
-    """A point must lie on the globe."""
-    return [
-        (missing(latitude) | missing(longitude), NO_COORDINATE),
-        (sql.abs(sql.col(latitude)) > 90, NO_LATITUDE),
-        (sql.abs(sql.col(longitude)) > 180, NO_LONGITUDE),
-    ]
-
-
-def positive_rules(name: str, label: str) -> list[Rule]:
-    """A quantity must be a number above zero."""
-    return [
-        (missing(name), f"{label} missing or not a number"),
-        (sql.col(name) <= 0, f"{label} not positive"),
-        (sql.col(name) == float("inf"), f"{label} not finite"),
-    ]
-
-
-def share_rules(name: str, label: str) -> list[Rule]:
-    """A weight or a bin must be a number, zero or above."""
-    return [
-        (missing(name), f"{label} missing or not a number"),
-        (sql.col(name) < 0, f"{label} negative"),
-        (sql.col(name) == float("inf"), f"{label} not finite"),
-    ]
-
-
+@dataclass
 class ValidatedRows:
-    """Rows with a ``reason`` (null: good), made when somebody asks for them.
+    """The rows of a source, read when somebody asks for them.
 
-    They are counted on the way, by the first action that reads them, and by the tasks where these read the files.
+    They are counted on the way, by the first action on `good`, or by the tasks where these read the files.
+
+    Attributes:
+        kinds: of the source's roles, as for `read_source`.
+        rules: the first that holds of a row gives the reason why it is bad.
+        derived: the types (of Spark) of the columns that `derive` adds.
+        reasons: bad rows by reason, once `quarantine` has written them.
     """
 
-    def __init__(self, name: str, make: Callable[[], tuple[list[Rule], DataFrame]]) -> None:
-        """Judge rows; the first rule that holds gives the reason.
+    spark: SparkSession
+    source: Source
+    kinds: Mapping[str, str]
+    rules: Sequence[Rule]
+    time_zone: str | None = None
+    derive: Derive | None = None
+    derived: Mapping[str, str] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
 
-        Args:
-            name: what the rows are, for messages: the file they come from.
-            make: gives the rules, and raw rows with ``source`` and ``row`` beside the columns that the rules look at.
-        """
-        self.name = name
-        self._make = make
-        self._observation = Observation()
-        self._told: tuple[int, int] | None = None
+    def __post_init__(self) -> None:
+        self.name = self.source.describe()
+        self.validator = Validator(tuple(self.rules), self.derive)
+        self._observed = Observation(), Observation()
+        self._counted: tuple[int, int] | None = None
 
-    def tell(self, read: int, good: int) -> None:
-        """Say what the tasks have counted: a task that Spark repeats is counted once."""
-        self._told = (read, good)
+    def count_as(self, read: int, good: int) -> None:
+        """Take over what the tasks have counted: a task that Spark repeats is counted once."""
+        self._counted = (read, good)
 
-    @cached_property
-    def _judged(self) -> tuple[DataFrame, tuple[str, ...], tuple[Column, ...]]:
-        """The rows, the reasons, and the columns that count."""
-        rules, frame = self._make()
-        reasons = tuple(dict.fromkeys(reason for _, reason in rules))
-        reason = sql.coalesce(*(sql.when(condition, sql.lit(text)) for condition, text in rules))
-        counts = [sql.count_if(sql.col("reason") == text).alias(f"r{number}") for number, text in enumerate(reasons)]
-        counted = (sql.count(sql.lit(1)).alias("read"), *counts)
-        return frame.withColumn("reason", reason).observe(self._observation, *counted), reasons, counted
+    def raw(self, *columns: str) -> DataFrame:
+        """The rows as Spark reads them: what the rules and `derive` look at, and these columns."""
+        frame = read_source(self.spark, self.source, self.kinds, self.time_zone)
+        return frame.select(self._inputs(frame, columns))
 
-    @property
-    def frame(self) -> DataFrame:
-        return self._judged[0]
+    def _inputs(self, frame: DataFrame, columns: Sequence[str]) -> list[str]:
+        asked = {*columns, *(name for rule in self.rules for name in rule.columns)}
+        return [name for name in frame.columns if name in asked or name not in ("source", "row", "values")]
 
     def good(self, *columns: str) -> DataFrame:
-        return self.frame.where(sql.col("reason").isNull()).select(*columns)
+        """Columns of the good rows."""
+        every = {**{role: SPARK_TYPES.get(kind, "long") for role, kind in self.kinds.items()}, **self.derived}
+        read, good = self._observed
+        raw = self.raw().observe(read, sql.count(sql.lit(1)).alias("rows"))
+        rows = raw.mapInArrow(
+            partial(_good_rows, validator=self.validator, columns=columns),
+            ", ".join(f"{name} {every[name]}" for name in columns),
+        )
+        return rows.observe(good, sql.count(sql.lit(1)).alias("rows"))
 
     def bad(self) -> DataFrame:
-        return self.frame.where(sql.col("reason").isNotNull()).select("source", "reason", "row")
+        """The bad rows: source, reason, and the raw values as JSON."""
+        frames = []
+        for frame in read_groups(self.spark, self.source, self.kinds, self.time_zone):
+            inputs = frame.select(self._inputs(frame, ["source", "values"]))
+            texts = [types.StructField(name, types.StringType()) for name in ("source", "reason")]
+            schema = types.StructType([*texts, frame.schema["values"]])
+            bad = inputs.mapInArrow(partial(_bad_rows, validator=self.validator), schema)
+            frames.append(bad.select("source", "reason", as_json("values").alias("row")))
+        return reduce(DataFrame.union, frames)
 
     @cached_property
-    def _figures(self) -> dict[str, int]:
-        """Rows read, and bad rows by the number of their reason; waits for the first action on the frame.
-
-        Raises:
-            UserError: if the rows are not those that the tasks have counted.
-        """
-        # Where no row is good, Spark replaces the whole plan by an empty one and the observation with it: count then.
-        figures = self._observed() or self._count()
-        if self._told is not None and not self._are_told(figures):  # a repeated task may have been counted twice
-            figures = self._count()
-            if not self._are_told(figures):
-                raise UserError(f"{self.name} changed while it was read. Run the job again.")
-        return figures
-
-    def _are_told(self, figures: dict[str, int]) -> bool:
-        bad = sum(count for name, count in figures.items() if name != "read")
-        return self._told == (figures["read"], figures["read"] - bad)
-
-    def _observed(self) -> dict[str, int] | None:
+    def _figures(self) -> tuple[int, int]:
+        """Rows read and good rows; waits for the first action on `good`."""
         try:
-            return {name: int(count) for name, count in self._observation.get.items()}
-        except Py4JJavaError:
-            return None
+            read, good = (int(observed.get["rows"]) for observed in self._observed)
+        except Py4JJavaError:  # where no row is good, Spark may put an empty plan, without observations, in its place
+            return self._count()
+        return read, good
 
-    def _count(self) -> dict[str, int]:
-        frame, _, counted = self._judged
-        row = frame.agg(*counted).first()
-        return {name: int(count) for name, count in row.asDict().items()}
+    def _count(self) -> tuple[int, int]:
+        self._observed = Observation(), Observation()
+        good = self.good(*list(self.kinds)[:1]).count()
+        return self.raw().count(), good
 
-    def read(self) -> int:
+    @property
+    def num_read(self) -> int:
         """Rows read."""
-        return self._told[0] if self._told else self._figures["read"]
+        return (self._counted or self._figures)[0]
 
+    @property
     def num_bad(self) -> int:
         """Bad rows."""
-        return self._told[0] - self._told[1] if self._told else sum(self.counts().values())
+        read, good = self._counted or self._figures
+        return read - good
 
-    def counts(self) -> dict[str, int]:
-        """Bad rows by reason, without the reasons that did not occur."""
-        if self._told and not self.num_bad():
-            return {}  # without asking Spark for a reason
-        found = {text: self._figures[f"r{number}"] for number, text in enumerate(self._judged[1])}
-        return {text: count for text, count in found.items() if count}
+    def take_reasons(self, reasons: dict[str, int]) -> None:
+        """Take over the bad rows by reason, as they were written.
+
+        Raises:
+            UserError: if there are not as many as there were bad rows when the good ones were read.
+        """
+        self.reasons = reasons
+        if sum(reasons.values()) != self.num_bad and not self._counted:
+            self._counted = self._count()  # a task that was repeated may have been observed twice
+        if sum(reasons.values()) != self.num_bad:
+            raise UserError(f"{self.name} changed while it was read. Run the job again.")
+
+
+def _good_rows(
+    batches: Iterator[pa.RecordBatch], validator: Validator, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield validator.good(batch, columns)
+
+
+def _bad_rows(batches: Iterator[pa.RecordBatch], validator: Validator) -> Iterator[pa.RecordBatch]:
+    reasons = pa.array([rule.reason for rule in validator.rules])
+    for batch in batches:
+        _, broken = validator.broken(batch)
+        bad = np.flatnonzero(broken < len(validator.rules))
+        columns = [batch["source"].take(bad), reasons.take(pa.array(broken[bad])), batch["values"].take(bad)]
+        yield pa.record_batch(columns, names=["source", "reason", "values"])
 
 
 @dataclass(frozen=True)
 class BadRows:
-    """All bad rows of a job, and the share that was allowed."""
+    """All bad rows of a job by reason, and of its main source the share that they are and the one that is allowed."""
 
     read: int
     quarantined: dict[str, int]
     share: float
     allowed: float
 
+    def check(self) -> Check:
+        """bad_rows_within_limit: a job that reports had no more."""
+        return Check(True, {"bad_share": self.share, "allowed": self.allowed, "reasons": self.quarantined})
 
-def quarantine_and_check(judged: Iterable[ValidatedRows], allowed: float, setting: str, folder: str) -> BadRows:
-    """Write the bad rows to the quarantine and decide whether the job may go on; the rows were counted before.
+
+def quarantine_and_check(sources: Sequence[ValidatedRows], allowed: float, setting: str, folder: str) -> BadRows:
+    """Write the bad rows to the quarantine and decide whether the job may go on; the good ones were read before.
 
     Args:
-        judged: the main source first, then the tables it refers to.
+        sources: the main one first, then the tables it refers to.
         allowed: the largest share of bad rows, of each source.
         setting: the key of region.yaml that states it, for the message.
-        folder: of the quarantine dataset (source, reason, row).
+        folder: of the quarantine dataset.
 
     Raises:
         UserError: if a source holds no rows, more bad rows than allowed, or no good one.
     """
-    sources = list(judged)
-    quarantined = quarantine(sources, folder)
+    quarantine(sources, folder)
     for source in reversed(sources):  # a bad table of places explains the rows that refer to it
-        check_share(source.name, source.read(), source.counts(), allowed, setting, folder)
+        check_share(source.name, source.num_read, source.reasons, allowed, setting, folder)
     main = sources[0]
-    return BadRows(main.read(), quarantined, sum(main.counts().values()) / main.read(), allowed)
+    quarantined = total_counts(source.reasons for source in sources)
+    return BadRows(main.num_read, quarantined, main.num_bad / main.num_read, allowed)
 
 
-def quarantine(sources: Sequence[ValidatedRows], folder: str) -> dict[str, int]:
-    """Write the bad rows of all sources.
-
-    Returns:
-        How many there are, by reason.
-    """
-    spoilt = [source.bad() for source in sources if source.num_bad()]
-    if not spoilt:
-        pq.write_table(QUARANTINE.empty_table(), checked_empty(folder) / part_name(0))
-        return {}
-    everything = reduce(DataFrame.union, spoilt)
-    files = 1 + sum(source.num_bad() for source in sources) // ROWS_PER_FILE
-    by_reason = everything.repartition(files, "reason", "row") if files > 1 else everything.coalesce(1)
-    write_parts(by_reason.sortWithinPartitions("source", "reason", "row"), folder)
-    # Not before the rows were written: that may be the first time that Spark reads them.
-    return added_counts(source.counts() for source in sources)
+def quarantine(sources: Sequence[ValidatedRows], folder: str) -> None:
+    """Write the bad rows of all sources, each source's sorted by file, reason and row."""
+    target, number = checked_empty(folder), 0
+    for source in sources:
+        if not source.num_bad:
+            continue
+        files, bad = 1 + source.num_bad // ROWS_PER_FILE, source.bad()
+        spread = bad.repartition(files, "reason", "row") if files > 1 else bad.coalesce(1)
+        write_parts(spread.sortWithinPartitions("source", "reason", "row"), folder, QUARANTINE, number)
+        written = part_files(folder)[number:] if any(target.glob("*.parquet")) else []
+        source.take_reasons(total_counts(counts for _, counts in counts_by_file(written)))
+        number += len(written)
+    if not number:
+        pq.write_table(QUARANTINE.empty_table(), target / part_name(0))
 
 
-def added_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def counts_by_file(parts: Iterable[str]) -> Iterator[tuple[str, dict[str, int]]]:
+    """Bad rows by reason of each raw file, from parts of a quarantine; a file may come repeatedly."""
+    for part in parts:
+        counted = open_parquet(part).read(columns=["source", "reason"]).group_by(["source", "reason"])
+        for row in counted.aggregate([([], "count_all")]).to_pylist():
+            yield row["source"], {row["reason"]: row["count_all"]}
+
+
+def total_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
     for each in counts:
         for reason, count in each.items():
@@ -210,7 +231,7 @@ def check_share(name: str, read: int, counts: Mapping[str, int], allowed: float,
     """Refuse a source without rows, with more bad rows than allowed, or without a good one.
 
     Args:
-        counts: bad rows by reason; the rows themselves lie in `folder`.
+        counts: bad rows by reason; the rows themselves are in `folder`.
     """
     bad = sum(counts.values())
     if read == 0:
@@ -219,7 +240,7 @@ def check_share(name: str, read: int, counts: Mapping[str, int], allowed: float,
     if bad > allowed * read:
         raise UserError(
             f"{name}: {bad:,} of {read:,} rows ({bad / read:.2%}) are bad, more than {setting} = {allowed:g} allows. "
-            f"{listed}.{_example(folder, counts)} All of them are in {folder}. Mend the file, or raise {setting}."
+            f"{listed}.{_example(folder, counts)} All of them are in {folder}. Fix the file, or raise {setting}."
         )
     if bad == read:
         raise UserError(f"{name}: none of its {read:,} rows can be used. {listed}.")

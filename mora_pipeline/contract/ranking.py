@@ -24,17 +24,17 @@ def largest(starts: Indices, destination: Cells, key: Key, count: Indices) -> Ma
 
     Args:
         starts: int64 [n], where each origin begins.
-        destination, key: [edges] of whole origins; the destinations of an origin may stand in any order.
+        destination, key: [edges] of whole origins; the destinations of an origin may be in any order.
         count: int64 [n], how many edges stay of each origin, from 1 to all.
     """
     degrees = np.diff(starts, append=len(key))
     limit = np.repeat(smallest_kept(starts, degrees, key, count), degrees)
     mask: Mask = key >= limit
     kept = np.flatnonzero(mask)
-    found = np.diff(np.searchsorted(kept, starts), append=len(kept)) if len(starts) else count
-    surplus = found - count
+    held = np.diff(np.searchsorted(kept, starts), append=len(kept)) if len(starts) else count
+    surplus = held - count
     if surplus.any():
-        at_limit = kept[np.repeat(surplus > 0, found)]
+        at_limit = kept[np.repeat(surplus > 0, held)]
         at_limit = at_limit[key[at_limit] == limit[at_limit]]
         owner = np.searchsorted(starts, at_limit, side="right") - 1
         mask[_last_by_destination(at_limit, owner, destination, surplus)] = False

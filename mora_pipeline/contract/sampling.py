@@ -50,7 +50,7 @@ def checked_whole(name: str, value: object, smallest: int) -> int:
     """A whole number below 2^63.
 
     Raises:
-        UserError: if it is none, or too small.
+        UserError: if it is not a whole number, or too small.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value < 1 << 63:
         raise UserError(f"{name} is {value!r}: say a whole number from {smallest} up.")
@@ -171,7 +171,7 @@ def make_strategy(params: Mapping[str, Any]) -> Strategy:
     """The strategy that a job's parameters name.
 
     Raises:
-        UserError: if there is none of that name, or its own parameters are wrong.
+        UserError: if there is no strategy of that name, or its own parameters are wrong.
     """
     name = params.get("strategy", "top_share")
     if not isinstance(name, str) or name not in STRATEGIES:

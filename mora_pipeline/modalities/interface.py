@@ -67,7 +67,7 @@ class ModalityKind(ABC, Generic[Config]):
         """
 
     def job_parameters(self, region: RegionConfig, name: str, config: Config) -> dict[str, Any]:
-        """What the Spark job is told of one modality, less ``output``."""
+        """The parameters of the Spark job for one modality, less ``output``."""
         raise NotImplementedError(f"modalities of kind {self.name} have no Spark job")
 
     def grid(self, reader: RegionReader, name: str, config: Config) -> pa.Table:
@@ -83,7 +83,7 @@ class ModalityKind(ABC, Generic[Config]):
         """The frozen vectors of the cells that have the modality, from the datasets of its cells."""
 
     def input_columns(self, reader: RegionReader, name: str) -> list[str]:
-        """What each number of a vector stands for, if each is a column of the user's.
+        """The column of the user's data that each number of a vector is; empty if they are not columns.
 
         No label may be one of them, and an encoder fits another region only if they are the same there.
         """

@@ -115,7 +115,7 @@ class RegionConfig(Section):
         return self.places or within
 
     def files(self, path_pattern: str) -> list[Path]:
-        """The data files a path, folder or glob of region.yaml stands for: absolute, sorted.
+        """The data files that a path, folder or glob of region.yaml names: absolute, sorted.
 
         Raises:
             UserError: if there are none, or one is neither CSV nor Parquet.

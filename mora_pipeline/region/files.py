@@ -39,7 +39,7 @@ class InputFile:
 
 
 def data_files(base: Path, pattern: str, where: str, formats: dict[str, str] = FORMATS) -> list[Path]:
-    """The files that `pattern` (a file, a folder or a glob, relative to `base`) stands for; absolute, sorted.
+    """The files that `pattern` (a file, a folder or a glob, relative to `base`) names; absolute, sorted.
 
     Names that start with ``_`` or ``.`` are left out of folders and globs, as Spark does.
 

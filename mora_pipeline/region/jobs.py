@@ -1,4 +1,4 @@
-"""Parameters of the Spark jobs, made from a RegionConfig: absolute paths, roles mapped to columns, no globs left."""
+"""Parameters of the Spark jobs, from a RegionConfig: absolute paths, roles mapped to columns, no globs left."""
 
 from typing import Any
 

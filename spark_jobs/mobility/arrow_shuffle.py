@@ -20,7 +20,7 @@ ROWS_PER_PAYLOAD = 1 << 16
 
 @dataclass
 class Tally:
-    """Rows read and rows found good."""
+    """Rows read, and the good ones among them."""
 
     read: int = 0
     good: int = 0

@@ -37,7 +37,7 @@ def pack_by_file(
     number_of = {file: number for number, file in enumerate(files)}
     counts: list[tuple[int, int, int, int]] = []
 
-    def dated() -> Iterator[pa.Table]:
+    def with_slots() -> Iterator[pa.Table]:
         for batch in rows:
             source = batch["source"]
             coded = source if pa.types.is_dictionary(source.type) else source.dictionary_encode()
@@ -54,7 +54,7 @@ def pack_by_file(
             slot = (number << 32) + (day - FIRST_SLOT_DAY)
             yield moves(batch).add_column(0, "slot", pa.array(slot))
 
-    for table in condensed(dated()):
+    for table in condensed(with_slots()):
         yield from packed(table, "origin", buckets)
     if counts:
         columns = [pa.array(column, pa.int64()) for column in zip(*counts, strict=True)]
@@ -63,8 +63,8 @@ def pack_by_file(
 
 def added_counts(counts: pa.Table) -> pa.Table:
     """Counts of `FILE_COUNTS`, one row a file."""
-    found = counts.group_by("file").aggregate([("good", "sum"), ("first_day", "min"), ("last_day", "max")])
-    return found.select([0, 1, 2, 3]).rename_columns(FILE_COUNTS.names).sort_by("file")
+    added = counts.group_by("file").aggregate([("good", "sum"), ("first_day", "min"), ("last_day", "max")])
+    return added.select([0, 1, 2, 3]).rename_columns(FILE_COUNTS.names).sort_by("file")
 
 
 def write_batch_parts(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:

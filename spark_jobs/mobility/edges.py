@@ -15,8 +15,7 @@ from mora_pipeline.contract.schemas import EDGES, SELF_FLOW
 from spark_jobs.mobility.arrow_shuffle import Tally, shuffled, unpacked, written
 from spark_jobs.mobility.fixed_point import PARTS, summed, to_float
 from spark_jobs.mobility.move_tables import Adder
-from spark_jobs.output import in_one_step, part_name, written_by_tasks
-from spark_jobs.spans import ROWS_PER_GROUP
+from spark_jobs.output import ROWS_PER_GROUP, in_one_step, part_name, written_by_tasks
 
 COUNTS = ("edges", "edges_suppressed", "cells_suppressed", "read", "good")
 SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), ("self_flow", pa.binary())])
@@ -24,7 +23,7 @@ SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), ("self_flow", pa.
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What an edge needs to be published: distinct users and flow; 0: nothing is asked."""
+    """What an edge needs to be written: distinct users and flow; 0: nothing is asked."""
 
     users: int = 0
     flow: float = 0.0
@@ -32,7 +31,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of the two datasets, what was held back of each, and the raw rows that were read and found good."""
+    """Rows of the two datasets, what was held back of each, and the raw rows that were read and good."""
 
     edges: int
     self_flow: int
@@ -116,7 +115,7 @@ class Received:
 
 
 def sum_of(moves: Iterable[pa.Table]) -> pa.Table | None:
-    """Tables of moves added up, sorted by origin and destination; None if there is none."""
+    """Tables of moves added up, sorted by origin and destination; None if there are none."""
     adder = Adder()
     for table in moves:
         adder.add(table)
@@ -139,8 +138,8 @@ def write_part(sums: pa.Table | None, bucket: int, least: Thresholds, folder: st
         return Part(0, 0, 0, written(SELF_FLOW.empty_table()))
     every = as_edges(sums)
     own = pc.equal(every["origin"], every["destination"])
-    edges, edges_suppressed = published(every.filter(pc.invert(own)), least)
-    inside, cells_suppressed = published(every.filter(own), least)
+    edges, edges_suppressed = above_threshold(every.filter(pc.invert(own)), least)
+    inside, cells_suppressed = above_threshold(every.filter(own), least)
     if edges.num_rows:
         write_file(edges, Path(folder) / part_name(bucket))
     self_flow = pa.table([inside["origin"], inside["flow"]], schema=SELF_FLOW)
@@ -161,8 +160,8 @@ def as_edges(sums: pa.Table) -> pa.Table:
     return pa.table([origin, destination, to_float(amounts), users], schema=EDGES)
 
 
-def published(edges: pa.Table, least: Thresholds) -> tuple[pa.Table, int]:
-    """The edges with enough users and flow, and how many have not."""
+def above_threshold(edges: pa.Table, least: Thresholds) -> tuple[pa.Table, int]:
+    """The edges with enough users and flow, and how many have too little."""
     enough = edges["flow"].to_numpy() >= least.flow
     if least.users:
         enough &= edges["users"].to_numpy() >= least.users

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from mora_pipeline.contract.errors import UserError
 from spark_jobs.output import open_parquet
 from spark_jobs.remote import is_remote
-from spark_jobs.sources import NUMBER, TEXT, Source
+from spark_jobs.sources import NUMBER, TEXT, TIME, Source
 
 ROWS_PER_SPLIT = 8 << 20  # fixed, not by cores
 ROWS_PER_BATCH = 1 << 18
@@ -35,13 +35,14 @@ class ParquetSource:
     """A source that tasks can read by themselves.
 
     ``splits``: what each task reads; ``rows``: of all files; ``columns``: the column of each role; ``types``: the Arrow
-    type that each role is given.
+    type that each role is given; ``times``: the roles that are times.
     """
 
     splits: tuple[tuple[Piece, ...], ...]
     rows: int
     columns: Mapping[str, str]
     types: Mapping[str, pa.DataType]
+    times: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, source: Source, kinds: Mapping[str, str], instants: bool = True) -> "ParquetSource | None":
@@ -59,22 +60,24 @@ class ParquetSource:
         columns = {role: column for role, column in source.columns.items() if role in kinds}
         if any("." in column for column in columns.values()):  # to the reader a part of a struct
             return None
-        found: dict[str, set[pa.DataType]] = {role: set() for role in columns}
+        stored: dict[str, set[pa.DataType]] = {role: set() for role in columns}
         pieces: list[tuple[Piece, int]] = []
         for file in source.files:
             parquet = open_parquet(file)
             for role, column in columns.items():
                 if column not in parquet.schema_arrow.names:
                     return None
-                found[role].add(parquet.schema_arrow.field(column).type)
+                stored[role].add(parquet.schema_arrow.field(column).type)
             pieces += _pieces(file, parquet.metadata)
-        if not all(_is_plain(kind, kinds[role], instants) for role in columns for kind in found[role]):
+        if not all(_is_plain(kind, kinds[role], instants) for role in columns for kind in stored[role]):
             return None
-        types = {role: _type(kinds[role], found[role]) for role in columns}
-        return cls(_splits(pieces), sum(rows for _, rows in pieces), columns, types)
+        types = {role: _type(kinds[role], stored[role]) for role in columns}
+        times = tuple(role for role in columns if kinds[role] == TIME)
+        return cls(_splits(pieces), sum(rows for _, rows in pieces), columns, types, times)
 
     def read(self, split: tuple[Piece, ...]) -> Iterator[pa.RecordBatch]:
-        """The rows of a split, one column a role (null where a value is missing, or a text empty) and ``source``.
+        """The rows of a split, one column a role (null where a value is missing, or a text empty), ``<role>_zoneless``
+        (false: Spark reads the others) for a time, and ``source``.
 
         Raises:
             UserError: if a file is missing where the task runs, truncated or damaged.
@@ -90,8 +93,9 @@ class ParquetSource:
         groups = range(piece.first, piece.last)
         with pq.ParquetFile(piece.file) as parquet:
             for batch in parquet.iter_batches(ROWS_PER_BATCH, groups, wanted, use_threads=False):
-                arrays = [_typed(batch[self.columns[role]], kind) for role, kind in self.types.items()]
-                yield pa.record_batch([*arrays, _everywhere(piece.file, len(batch))], names=[*self.types, "source"])
+                arrays = {role: _typed(batch[self.columns[role]], kind) for role, kind in self.types.items()}
+                arrays |= {f"{role}_zoneless": pa.array(np.zeros(len(batch), dtype=bool)) for role in self.times}
+                yield pa.record_batch({**arrays, "source": _everywhere(piece.file, len(batch))})
 
 
 def _everywhere(file: str, rows: int) -> pa.DictionaryArray:
@@ -114,11 +118,11 @@ def _is_plain(kind: pa.DataType, role: str, instants: bool) -> bool:
     return pa.types.is_timestamp(kind) and kind.unit != "ns" and (kind.tz is not None or not instants)
 
 
-def _type(role: str, found: set[pa.DataType]) -> pa.DataType:
+def _type(role: str, stored: set[pa.DataType]) -> pa.DataType:
     if role == NUMBER:
         return pa.float64()
     if role == TEXT:
-        return pa.int64() if all(pa.types.is_integer(kind) for kind in found) else pa.string()
+        return pa.int64() if all(pa.types.is_integer(kind) for kind in stored) else pa.string()
     return pa.int64()
 
 

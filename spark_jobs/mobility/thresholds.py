@@ -1,4 +1,4 @@
-"""What a run of `grid_mobility` keeps to: partitions, bad rows, and what an edge needs to be published."""
+"""What a run of `grid_mobility` keeps to: partitions, bad rows, and what an edge needs to be written."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,23 +20,23 @@ def allowed_share(params: Mapping[str, Any]) -> float:
     return float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE))
 
 
-def thresholds_of(params: Mapping[str, Any], movement: RawMoves) -> Thresholds:
-    """What an edge needs to be published.
+def thresholds_of(params: Mapping[str, Any], moves: RawMoves) -> Thresholds:
+    """What an edge needs to be written.
 
     Raises:
         UserError: if users are asked for that the mobility does not know.
     """
     least = Thresholds(int(params.get("minimum_users") or 0), float(params.get("minimum_flow") or 0))
-    if least.users and movement.users == "unknown":
+    if least.users and moves.users == "unknown":
         raise UserError(
-            f"mobility.minimum_users is {least.users}, but {movement.source.describe()} tells no users. Name their "
+            f"mobility.minimum_users is {least.users}, but {moves.source.describe()} has no users. Name their "
             "column (mobility.columns.user or users), or bound the flow by mobility.minimum_flow."
         )
     return least
 
 
 def number_of_partitions(spark: SparkSession, params: Mapping[str, Any], source: Source, rows: int) -> int:
-    """The partitions of the shuffle: as told, else the session's, more where the raw files are large."""
+    """The partitions of the shuffle: as asked, else the session's, more where the raw files are large."""
     if params.get("partitions"):
         return int(params["partitions"])
     by_size = -(-source.size_in_bytes(spark) // BYTES_PER_PARTITION)

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_mobility
 from spark_jobs.errors import as_user_error
-from spark_jobs.mobility import batches
+from spark_jobs.mobility import batches, sums_cache
 from spark_jobs.mobility.daily_sums import FIRST_SLOT_DAY, Days, read_slots, write_slots
 from spark_jobs.mobility.incremental import change_from, smallest_change, window_of
 from spark_jobs.mobility.kernels import ENDS
@@ -148,6 +148,35 @@ def test_a_clock_that_is_wrong_does_not_empty_the_window(spark: SparkSession, tm
     outcome, _ = run(spark, raw.params(dates=None, weeks=2), tmp_path / "out", tmp_path / "kept")
     assert outcome.quarantined == {"latitude beyond ±90": 2, "time after the file was written": 1}
     assert outcome.metadata["last_day"] == "2024-01-02"
+
+
+def test_a_listing_tells_a_changed_file_whatever_its_time_of_change(spark: SparkSession, tmp_path: Path) -> None:
+    """Where rows tell their day, the time of change bounds what they may tell, but no file is read again for it."""
+    raw, kept = Raw(tmp_path / "raw"), tmp_path / "kept"
+    for day in (0, 1):
+        raw.write(day, day)
+    listed = dict.fromkeys(raw.params()["source"]["files"], "first")
+    _, before = run(spark, raw.params(dates=None, weeks=2, versions=listed), tmp_path / "one", kept)
+    os.utime(raw.file(1), (1_800_000_000, 1_800_000_000))
+    outcome, after = run(spark, raw.params(dates=None, weeks=2, versions=listed), tmp_path / "two", kept)
+    assert outcome.metadata["files_read"] == 0
+    assert after == before
+    listed[str(raw.file(1))] = "second"
+    outcome, _ = run(spark, raw.params(dates=None, weeks=2, versions=listed), tmp_path / "three", kept)
+    assert outcome.metadata["files_read"] == 1
+
+
+def test_sums_outlive_an_edit_of_the_code_and_a_new_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Raw(tmp_path / "raw")
+    raw.write(0, 0)
+    keys = sums_cache.keys_of(raw.params())
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "99")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"# edited")
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: "# edited")
+    assert sums_cache.keys_of(raw.params()) == keys
+    assert sums_cache.keys_of(raw.params(resolution=7)) != keys
+    monkeypatch.setattr(sums_cache, "FORMAT", sums_cache.FORMAT + 1)
+    assert sums_cache.keys_of(raw.params()) != keys
 
 
 days_of = draw.tuples(draw.integers(0, 40), draw.integers(0, 40)).map(lambda pair: (min(pair), max(pair)))

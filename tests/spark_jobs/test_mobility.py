@@ -239,8 +239,8 @@ def test_times_of_one_instant_are_equal_in_every_form(spark: SparkSession, sourc
     for name, time in forms.items():
         frame = pd.DataFrame({"user": ["ann"], "time": time, "latitude": [0.0], "longitude": [0.0]})
         params = {"source": source(frame, name), "resolution": 7, "time_zone": "America/Santiago"}
-        judged = read_events(spark, params).judged[0].frame.first()
-        assert (name, judged["time"], judged["reason"]) == (name, 1719835200_000_000, None)
+        (row,) = read_events(spark, params).sources[0].good("time").collect()
+        assert (name, row["time"]) == (name, 1719835200_000_000)
 
 
 BAD_OD = [
@@ -279,18 +279,17 @@ BAD_EVENTS = [
 ]
 
 
-def assert_judged(movement: Any, bad: list[tuple[dict[str, Any], str]], read: Any, folder: str) -> None:
-    """The reasons of the rows, in order, after one good row; and the quarantine that settling writes."""
+def assert_reasons(moves: Any, bad: list[tuple[dict[str, Any], str]], read: Any, folder: str) -> None:
+    """The reasons of the rows, in order, after one good row; and the quarantine that is written."""
     from spark_jobs.validation import quarantine_and_check
 
-    judged = movement.judged[0]
-    assert [row["reason"] for row in judged.frame.collect()] == [None, *(reason for _, reason in bad)]
-    if len(movement.judged) > 1:
-        movement.judged[1].frame.collect()
-    verdict = quarantine_and_check(movement.judged, 1.0, "mobility.maximum_bad_share", folder)
-    assert verdict.quarantined == Counter(reason for _, reason in bad)
+    validated = moves.sources[0]
+    assert validated.good(next(iter(validated.kinds))).count() == 1
+    assert [row["reason"] for row in validated.bad().collect()] == [reason for _, reason in bad]
+    bad_rows = quarantine_and_check(moves.sources, 1.0, "mobility.maximum_bad_share", folder)
+    assert bad_rows.quarantined == Counter(reason for _, reason in bad)
     kept = read(folder)
-    assert Counter(kept["reason"]) == verdict.quarantined
+    assert Counter(kept["reason"]) == bad_rows.quarantined
     assert all(json.loads(row) for row in kept["row"])
     assert kept["source"].str.endswith("raw ünit+%20.csv").all()
 
@@ -302,19 +301,19 @@ def rows(good: dict[str, Any], bad: list[tuple[dict[str, Any], str]]) -> pd.Data
 def test_bad_od_rows_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
     raw = rows({"origin": "00000", "destination": "00001", "flow": 1, "users": 1}, BAD_OD)
     params = {"source": source(raw, "raw ünit+%20.csv"), "places": source(random_places(), "p.csv"), "resolution": 7}
-    assert_judged(read_od(spark, params), BAD_OD, read, str(tmp_path / "quarantine"))
+    assert_reasons(read_od(spark, params), BAD_OD, read, str(tmp_path / "quarantine"))
 
 
 def test_bad_trips_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
     good = {**dict.fromkeys(ENDS, 1.0), "count": 1, "user": "ann", "time": "2024-03-01 10:00:00"}
     params = {"source": source(rows(good, BAD_TRIPS), "raw ünit+%20.csv"), "resolution": 7}
-    assert_judged(read_trips(spark, params), BAD_TRIPS, read, str(tmp_path / "quarantine"))
+    assert_reasons(read_trips(spark, params), BAD_TRIPS, read, str(tmp_path / "quarantine"))
 
 
 def test_bad_events_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
     good = {"user": "ann", "time": "2024-03-01T10:00:00Z", "latitude": 1.0, "longitude": 1.0}
     params = {"source": source(rows(good, BAD_EVENTS), "raw ünit+%20.csv"), "resolution": 7}
-    assert_judged(read_events(spark, params), BAD_EVENTS, read, str(tmp_path / "quarantine"))
+    assert_reasons(read_events(spark, params), BAD_EVENTS, read, str(tmp_path / "quarantine"))
 
 
 def test_bad_places_are_kept_and_unknown(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
@@ -408,7 +407,7 @@ def test_edges_of_too_few_users_or_too_little_flow_are_held_back(
     ]
     assert read(target["self_flow"]).to_dict("records") == [{"cell": cell(*HOME), "internal_flow": 10.0}]
     assert (outcome.metadata["edges_suppressed"], outcome.metadata["cells_suppressed"]) == (2, 1)
-    with pytest.raises(UserError, match="no edge that may be published: 3 have fewer users"):
+    with pytest.raises(UserError, match="no edge above the thresholds: 3 have fewer users"):
         grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "minimum_users": 3})
 
 

@@ -16,7 +16,7 @@ from dagster_pipes import encode_env_var
 
 from mora_pipeline.contract.errors import UserError
 from spark_jobs import java
-from spark_jobs.session import QUICK_JAVA, settings_of_user
+from spark_jobs.session import QUICK_JAVA, scratch_folders, settings_of_user
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"spark.master": "local[1]", "spark.sql.shuffle.partitions": 1, "spark.driver.memory": "512m"}
@@ -92,6 +92,24 @@ def test_a_plain_spark_submit_tells_a_mistake_without_a_traceback(tmp_path: Path
     assert done.returncode == 2, done.stderr
     assert "trips.parquet cannot be read as Parquet" in json.loads(done.stdout.splitlines()[-1])["error"]
     assert "Traceback" not in done.stderr
+
+
+def test_temporary_files_may_go_to_several_disks(tmp_path: Path) -> None:
+    disks = [tmp_path / name for name in ("one", "two")]
+    conf = {**QUICK, "spark.local.dir": ", ".join(map(str, disks))}
+    command = [sys.executable, "-m", "spark_jobs.grid_mobility"]
+    done = start(command, tmp_path, trips_params(tmp_path), MORA_SPARK_CONF=json.dumps(conf))
+    assert done.returncode == 0, done.stderr
+    assert [list(disk.iterdir()) for disk in disks] == [[], []], "a job leaves no file behind"
+
+
+def test_each_disk_gets_a_folder_or_a_message(tmp_path: Path) -> None:
+    first, second = scratch_folders(f"{tmp_path / 'new'},{tmp_path}")
+    assert (Path(first).parent, Path(second).parent) == (tmp_path / "new", tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"spark\.local\.dir names .*file, which cannot be written to"):
+        scratch_folders(f"{tmp_path / 'new'},{tmp_path / 'file'}")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [Path(first).name]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Text encoders of sentence-transformers, and the vector of a cell from the texts that lie in it."""
+"""Text encoders of sentence-transformers, and the vector of a cell from its texts."""
 
 import logging
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class SentenceEncoder:
             raise UserError(_cannot_load(location, error)) from error
         dimension = self._model.get_embedding_dimension()
         if dimension is None:
-            raise UserError(f"{location} is no model of whole texts: it has no embedding dimension. Choose another.")
+            raise UserError(f"{location} is not a model of whole texts: it has no embedding dimension. Choose another.")
         self.dimension = int(dimension)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
