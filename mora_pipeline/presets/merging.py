@@ -104,7 +104,7 @@ def _put(
 
 
 def _merged(starts: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], flow: npt.NDArray[np.float64]) -> Csr:
-    """Sort each row of entries [m] and add up its repeated columns; the result takes the front of the arrays' memory."""
+    """Sort each row of entries [m] and add up repeated columns; the result takes the front of the arrays' memory."""
     num_cells, end = len(starts) - 1, 0
     lengths = np.zeros(num_cells, np.int64)
     for first, last in row_blocks(starts):

@@ -27,8 +27,8 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
         home: default: `$MORA_HOME`.
 
     Returns:
-        The region's cells, int64 [N], and their vectors, float32 [N, dimension]. Nothing is committed: `mora materialize
-        REGION --encoder OTHER` does that.
+        The region's cells, int64 [N], and their vectors, float32 [N, dimension]. Nothing is committed:
+        `mora materialize REGION --encoder OTHER` does that.
 
     Raises:
         UserError: if there is no such encoder, or it does not fit the region.
