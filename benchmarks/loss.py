@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.measure import REPORTS, held_bytes, machine, peak_bytes, run_alone, save_report
+from mora_pipeline.modalities import kinds
 from mora_pipeline.presets.paper.loss import contrastive_loss
-from mora_pipeline.presets.paper.parameters import TEMPERATURES
 
 
 def dense_loss(anchor: Tensor, other: Tensor, temperature: float) -> Tensor:
@@ -27,6 +27,7 @@ def dense_loss(anchor: Tensor, other: Tensor, temperature: float) -> Tensor:
     return (functional.cross_entropy(logits, matches) + functional.cross_entropy(logits.T, matches)) / 2
 
 
+TEMPERATURES = [kind.config.model_fields["temperature"].default for kind in kinds()]
 WAYS = {"tiled": contrastive_loss, "dense": dense_loss}
 
 
@@ -38,7 +39,7 @@ def measure(way: str, batch: int, dimension: int, repeats: int) -> dict[str, flo
     before, seconds = held_bytes(), []
     for _ in range(repeats):
         started = time.perf_counter()
-        terms = [function(mobility, other, one) for other, one in zip(others, TEMPERATURES.values(), strict=True)]
+        terms = [function(mobility, other, one) for other, one in zip(others, TEMPERATURES, strict=True)]
         loss = torch.stack(terms).mean()
         loss.backward()
         seconds.append(time.perf_counter() - started)

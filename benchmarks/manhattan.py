@@ -10,6 +10,7 @@ import pyarrow as pa
 from sklearn.model_selection import KFold
 
 from benchmarks.encoder_scores import pooled_score
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.evaluation.protocol.regressors import clipped_ridge
 
 LABELS = ["check_ins", "crimes", "service_calls"]
@@ -35,7 +36,7 @@ def manhattan_scores(
         h3.str_to_int(h3.latlng_to_cell(latitude, longitude, resolution))
         for latitude, longitude in zip(places["latitude"], places["longitude"], strict=True)
     ]
-    features, truth = vectors[np.searchsorted(cells["cell"].to_numpy(), own)], labels.to_numpy(dtype=float)
+    features, truth = vectors[rows_of(cells["cell"].to_numpy(), np.array(own), "places")], labels.to_numpy(dtype=float)
     published = _scores(features, truth, KFold(10))
     shuffles = [KFold(10, shuffle=True, random_state=100 + seed) for seed in range(REPEATS)]
     repeated = np.mean([_scores(features, truth, folds) for folds in shuffles])

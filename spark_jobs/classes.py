@@ -21,7 +21,7 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.java import cache_folder, is_own, java_release
 
 SETTING = "MORA_SPARK_CLASSES"
@@ -104,7 +104,7 @@ def classes_for(java_home: str, scratch: Path) -> Classes:
                 return Classes(f"{shlex.quote(used)} {shlex.quote(errors)} {QUIET}", used=archive)
         if not _claimed(folder, name):
             return Classes()
-    except (OSError, InputError):  # a folder that cannot be used
+    except (OSError, UserError):  # a folder that cannot be used
         return Classes()
     draft = folder / f"spark-classes-{name}.{secrets.token_hex(4)}.draft"
     return Classes(f"{shlex.quote(f'-XX:ArchiveClassesAtExit={draft}')} {QUIET}", draft=draft, name=name)

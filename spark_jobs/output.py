@@ -3,41 +3,73 @@
 import errno
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 
 WORKING = "_writing"
+ROWS_PER_GROUP = 1 << 20  # of the files that the jobs write
 
 
-def write_parts(frame: DataFrame, folder: str) -> int:
+def write_parts(frame: DataFrame, folder: str, schema: pa.Schema, first: int = 0) -> int:
     """Write a frame as ``part-00000.parquet`` …, in the order of its partitions; empty partitions give no file.
+
+    Args:
+        schema: of the files, exactly; the frame has its columns.
+        first: the number of the first file.
 
     Returns:
         The rows written.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    task = partial(_write_partition, folder=folder, schema=schema)
+    with written_by_tasks(target):
+        rows = frame.select([f"`{name.replace('`', '``')}`" for name in schema.names]).mapInArrow(task, "rows long")
+        written = rows.toArrow()["rows"].to_pylist()
+        for number, part in enumerate(sorted(target.glob("task-*.parquet")), first):
+            part.rename(target / part_name(number))
+    return sum(written)
+
+
+def _write_partition(batches: Iterator[pa.RecordBatch], folder: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    filled = (batch for batch in batches if batch.num_rows)
+    first = next(filled, None)
+    if first is None:
+        return
+    with in_one_step(Path(folder) / f"task-{TaskContext.get().partitionId():05d}.parquet") as draft:
+        rows = write_batches(chain([first], filled), draft, schema, compression="zstd")
+    yield pa.record_batch([[rows]], names=["rows"])
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: pa.Schema, **settings: Any) -> int:
+    """Write batches as a Parquet file of row groups of about `ROWS_PER_GROUP`; returns its rows.
 
     Raises:
-        InputError: if the folder holds Parquet files already.
+        ValueError: if a column that the schema declares without nulls has one.
     """
-    target = checked_empty(folder)
-    working = target / WORKING
-    frame.write.mode("overwrite").parquet(str(working))
-    move_parts(working, target)
-    shutil.rmtree(working)
-    return count_rows(part_files(folder))
-
-
-def move_parts(source: Path, target: Path) -> None:
-    """Move Spark's part files into a folder, with names that do not change from run to run."""
-    target.mkdir(parents=True, exist_ok=True)
-    for number, part in enumerate(sorted(source.glob("part-*.parquet"))):
-        part.rename(target / part_name(number))
+    held: list[pa.RecordBatch] = []
+    rows = waiting = 0
+    with pq.ParquetWriter(file, schema, **settings) as writer:
+        for batch in batches:
+            held.append(batch)
+            waiting += batch.num_rows
+            if waiting >= ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_batches(held).cast(schema), row_group_size=waiting)
+                rows, held, waiting = rows + waiting, [], 0
+        if held:
+            writer.write_table(pa.Table.from_batches(held).cast(schema), row_group_size=waiting)
+    return rows + waiting
 
 
 @contextmanager
@@ -59,11 +91,11 @@ def in_one_step(target: Path) -> Iterator[Path]:
     """Where to write a file of a dataset from a task: it is there whole or not at all.
 
     A task that is repeated, or runs twice at once, writes under a name of its own and replaces the file in one step.
-    What a killed task leaves lies below WORKING, which is there only while the job is in `written_by_tasks`: a copy
+    What a killed task leaves is below WORKING, which is there only while the job is in `written_by_tasks`: a copy
     that comes later finds no place to write to, and changes nothing.
 
     Raises:
-        InputError: if the disk is full.
+        UserError: if the disk is full.
     """
     draft = target.parent / WORKING / f"{target.name}.{secrets.token_hex(8)}"
     try:
@@ -72,7 +104,7 @@ def in_one_step(target: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise InputError(
+        raise UserError(
             f"The disk of {target.parent} is full: no space left for the output. Free some there, or put the output "
             "on another disk (MORA_HOME)."
         ) from None
@@ -85,15 +117,15 @@ def part_name(number: int) -> str:
 
 
 def checked_empty(folder: str) -> Path:
-    """The folder, made if need be.
+    """The folder, created if need be.
 
     Raises:
-        InputError: if it holds Parquet files already: a job neither mixes nor deletes datasets.
+        UserError: if it holds Parquet files already: a job neither mixes nor deletes datasets.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     if any(target.glob("*.parquet")):
-        raise InputError(f"{folder} holds Parquet files already: remove them or name another output folder.")
+        raise UserError(f"{folder} holds Parquet files already: remove them or name another output folder.")
     return target
 
 
@@ -101,11 +133,11 @@ def part_files(folder: str) -> list[str]:
     """The files of a dataset in row order.
 
     Raises:
-        InputError: if there is none.
+        UserError: if it has no file.
     """
     files = sorted(str(path) for path in Path(folder).glob("*.parquet") if not path.name.startswith(("_", ".")))
     if not files:
-        raise InputError(f"{folder} holds no Parquet file: run the job that makes it first.")
+        raise UserError(f"{folder} holds no Parquet file: run the job that makes it first.")
     return files
 
 
@@ -113,14 +145,14 @@ def open_parquet(file: str) -> pq.ParquetFile:
     """A Parquet file, opened.
 
     Raises:
-        InputError: if it is missing, truncated or not Parquet.
+        UserError: if it is missing, truncated or not Parquet.
     """
     try:
         return pq.ParquetFile(file)
     except FileNotFoundError:
-        raise InputError(f"{file} does not exist.") from None
+        raise UserError(f"{file} does not exist.") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} cannot be read as Parquet ({error}). Is it whole? Make it again.") from None
+        raise UserError(f"{file} cannot be read as Parquet ({error}). Is it whole? Make it again.") from None
 
 
 def count_rows(files: list[str]) -> int:

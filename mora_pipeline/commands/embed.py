@@ -53,7 +53,7 @@ def embed(
       mora embed us_east --source distilled -- -33.8688,151.2093
     """
     from mora_pipeline.contract.names import checked_region_name
-    from mora_pipeline.serving.embeddings import Embeddings
+    from mora_pipeline.serving import EmbeddingStore
 
     checked_region_name(region)
     if bool(points) == bool(source_file):
@@ -62,7 +62,7 @@ def embed(
         raise UserError(f"--output {output}: the name must end in .csv, .csv.gz or .parquet")
     table = _read(source_file) if source_file else _parse(points)
     latitude, longitude = _coordinates(table, str(source_file or "the command line"))
-    vectors = Embeddings.open(region).at(latitude, longitude, source=source)
+    vectors = EmbeddingStore.open(region).at(latitude, longitude, source=source)
     _write(table, vectors, output)
     if output is not None:
         click.echo(f"Wrote {len(vectors):,} vectors to {output}")

@@ -1,7 +1,9 @@
 """`mora materialize`: run a region's chain."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,15 +44,18 @@ def materialize(
 
     config = run_config(config_file, assignments)
     if encoder:
-        check_encoder(region, encoder, select)
         assign(config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
+        check_encoder(region, config["ops"]["embeddings"]["config"], select)
     if not run_region(region, select, config):
         sys.exit(1)
     click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
 
 
-def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
+def check_encoder(region: str, embeddings: Mapping[str, Any], select: str | None = None) -> None:
     """Say before anything long begins that another region's encoder does not fit.
+
+    Args:
+        embeddings: the run config of the embeddings, with `encoder`.
 
     Raises:
         UserError: if it has none, region.yaml differs in what the encoder asks for, or no embeddings are selected.
@@ -59,10 +64,11 @@ def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
     from mora_pipeline.contract.names import checked_region_name
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
-    from mora_pipeline.presets.inductive.schema import check_declared, encoder_version, read_settings
+    from mora_pipeline.presets.registry import DECLARED, choose
 
-    version = encoder_version(Lake.at_home(), checked_region_name(encoder))
-    check_declared(read_settings(version.path)["schema"], Registry.at_home().load(region))
+    config, encoder = Registry.at_home().load(region), checked_region_name(embeddings["encoder"])
+    preset = choose(embeddings.get("preset", DECLARED), encoder, config).preset
+    preset.check_declared(config, encoder, Lake.at_home())
     if select and all(key.to_user_string() != "embeddings" for key in selected_assets(select)):
         raise UserError(
             f"--encoder {encoder} is about the asset `embeddings`, which --select {select} leaves out. Add it "

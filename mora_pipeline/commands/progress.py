@@ -190,7 +190,7 @@ def _root_message(error: Any) -> str:
     if not text:
         return name
     kind = name.rsplit(".", 1)[-1]
-    return text.strip() if kind in ("UserError", "InputError", "Failure") else f"{kind}: {text.strip()}"
+    return text.strip() if kind in ("UserError", "Failure") else f"{kind}: {text.strip()}"
 
 
 def _one_line(message: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mora_pipeline.commands.instance import PARTITION_TAG, dagster_instance
 from mora_pipeline.commands.selection import selected_assets
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.region.messages import did_you_mean
+from mora_pipeline.contract.names import did_you_mean
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, JobDefinition

@@ -4,7 +4,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.region.messages import did_you_mean
+from mora_pipeline.contract.names import did_you_mean
 
 if TYPE_CHECKING:
     from dagster import AssetKey

@@ -21,6 +21,7 @@ from mora_pipeline.evaluation.protocol.run import Progress, Record, run_benchmar
 from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
 from mora_pipeline.evaluation.protocol.transfer import stacked, transfer_trials
 from mora_pipeline.evaluation.protocol.trials import BLOCKED, RANDOM, Trial
+from mora_pipeline.modalities import kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +88,8 @@ def checked_tasks(inputs: Inputs, parameters: BenchmarkParameters) -> list[Task]
     """The region's tasks; those whose label is an input column are marked as refused."""
     columns = {"the flows": _flow_columns(inputs)}
     for name, modality in inputs.reader.config.modalities.items():
-        if modality.kind == "table":  # the vectors of texts and images are no columns of the user's
-            bins = list(inputs.reader.read(f"table_cells/{name}").schema)[1:]
-            columns[name] = InputColumns(bins, *inputs.features(name))
+        if named := kind_of(modality.kind).input_columns(inputs.reader, name):
+            columns[name] = InputColumns(named, *inputs.features(name))
     return refuse_leaks(load_tasks(inputs.reader.config, inputs.table), columns, parameters.leak_bound)
 
 

@@ -11,6 +11,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import mora_home
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.checks import check_files
 
 
 def watched_root() -> Path:
@@ -86,7 +87,7 @@ def _complete(description: Path) -> RegionConfig:
             f"{description}: region is '{config.region}', but the folder is '{description.parent.name}'. "
             "Give both the same name."
         )
-    config.check_files()
+    check_files(config)
     return config
 
 
@@ -97,7 +98,7 @@ def fingerprint(folder: Path, description: Path) -> str:
     """
     files = {path for path in folder.rglob("*") if path.is_file()}
     with contextlib.suppress(UserError):  # the caller reports it; until it is mended, the folder's files are all
-        files |= {file.path for file in RegionConfig.load(description).check_files()}
+        files |= {file.path for file in check_files(RegionConfig.load(description))}
     digest = hashlib.sha256()
     for path in sorted(files):
         status = path.stat()

@@ -1,17 +1,16 @@
 """A region's published datasets as the arrays that training and evaluation take, and a record of what was read."""
 
-from typing import TypeVar
-
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import ImageModality, RegionConfig, TableModality, TextModality
+from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.kinds import ModalityConfig
 
 Cells = npt.NDArray[np.int64]
-Kind = TypeVar("Kind", TextModality, ImageModality, TableModality)
 
 
 class RegionReader:
@@ -21,9 +20,9 @@ class RegionReader:
         self.config, self.lake, self.region = config, lake, config.region
         self.inputs: dict[str, Version] = {}
 
-    def modalities(self, kind: type[Kind]) -> dict[str, Kind]:
+    def modalities(self, kind: str) -> dict[str, ModalityConfig]:
         """The region's modalities of a kind, in the order of region.yaml."""
-        return {name: item for name, item in self.config.modalities.items() if isinstance(item, kind)}
+        return {name: item for name, item in self.config.modalities.items() if item.kind == kind}
 
     def read(self, dataset: str) -> Version:
         """The published version of an input; what is begun from now on records it."""
@@ -55,7 +54,7 @@ class RegionReader:
             UserError: if there are none, or they were made when region.yaml said something else of the modality.
         """
         modality, made = self.config.modalities[name], self.read(f"features/{name}")
-        told = {"kind": modality.kind, "encoder": getattr(modality, "encoder", None)}
+        told = {"kind": modality.kind, "encoder": modality.backbone}
         if any(made.details.get(key) != value for key, value in told.items()):
             raise UserError(
                 f"{self.config.file}: modalities.{name} has changed since its features were made ({made.details}). "
@@ -77,8 +76,6 @@ def edge_rows(edges: Version, cells: Cells) -> Edges:
     Raises:
         UserError: if the edges name a cell that `cells` lacks, or a file of them is lost or damaged.
     """
-    from mora_pipeline.presets.paper.graph import rows_of
-
     parts = []
     for batch in edges.batches(["origin", "destination", "flow"]):
         origin = rows_of(cells, batch["origin"].to_numpy(), edges.dataset).astype(np.int32)

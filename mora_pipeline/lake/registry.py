@@ -34,12 +34,13 @@ class Registry:
             UserError: if the file or one it names is wrong, or another existing file has the region's name.
         """
         from mora_pipeline.region import RegionConfig
+        from mora_pipeline.region.checks import check_files
 
         path = region_yaml.expanduser().resolve()
         if path.is_dir():
             path = path / "region.yaml"
         config = RegionConfig.load(path)
-        config.check_files()
+        check_files(config)
         with locked(self.path.with_suffix(".lock")):
             known = self.all()
             other = known.get(config.region, path)

@@ -1,8 +1,9 @@
-"""What a region.yaml may say: raw data described as it lies there, and every mistake as one clear message."""
+"""What a region.yaml may say: raw data described as it is, and every mistake as one clear message."""
 
 from mora_pipeline.region.config import RegionConfig
-from mora_pipeline.region.embeddings import Embedding
+from mora_pipeline.region.embeddings import EmbeddingDefaults
 from mora_pipeline.region.files import InputFile
+from mora_pipeline.region.kinds import ModalityConfig
 from mora_pipeline.region.mobility import (
     EventColumns,
     EventsMobility,
@@ -12,40 +13,27 @@ from mora_pipeline.region.mobility import (
     TripColumns,
     TripsMobility,
 )
-from mora_pipeline.region.modalities import (
-    ImageModality,
-    Modality,
-    PointColumns,
-    TableModality,
-    TextColumns,
-    TextModality,
-)
-from mora_pipeline.region.parts import Places
-from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, PointTask, Published, Task
+from mora_pipeline.region.sections import PlacesConfig
+from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, PointTask, ReportedScores, TaskConfig
 
 __all__ = [
     "MEAN",
     "CellTask",
-    "Embedding",
+    "EmbeddingDefaults",
     "EventColumns",
     "EventsMobility",
     "GroupTask",
-    "ImageModality",
     "InputFile",
     "Members",
     "Mobility",
-    "Modality",
+    "ModalityConfig",
     "OdColumns",
     "OdMobility",
-    "Places",
-    "PointColumns",
+    "PlacesConfig",
     "PointTask",
-    "Published",
     "RegionConfig",
-    "TableModality",
-    "Task",
-    "TextColumns",
-    "TextModality",
+    "ReportedScores",
+    "TaskConfig",
     "TripColumns",
     "TripsMobility",
 ]

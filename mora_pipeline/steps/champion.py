@@ -7,7 +7,8 @@ only if its mean R², over what both were scored on and may not leak, is not wor
 from pydantic import BaseModel, ConfigDict, Field
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.steps.interface import Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 
 
 class ChampionSettings(BaseModel):

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.assets import asset_of, config_of
-from mora_pipeline.steps.interface import Check, Markdown, Picture, RegionRun, Step, StepResult
+from mora_pipeline.steps.interface import RegionRun, Step
+from mora_pipeline.steps.results import Check, Markdown, Picture, StepResult
 from mora_pipeline.steps.spark import StepError
 
 ROWS = pa.table({"cell": pa.array([1, 2], pa.int64())})

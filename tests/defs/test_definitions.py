@@ -100,8 +100,8 @@ def test_the_workspace_names_the_definitions() -> None:
 
 
 def test_every_sampling_strategy_of_the_job_can_be_chosen() -> None:
+    from mora_pipeline.contract.sampling import STRATEGIES, make_strategy
     from mora_pipeline.steps.graph import SamplingSettings
-    from spark_jobs.sampling import STRATEGIES, make_strategy
 
     assert set(get_args(SamplingSettings.model_fields["strategy"].annotation)) == set(STRATEGIES)
     for strategy in STRATEGIES:

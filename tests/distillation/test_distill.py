@@ -22,8 +22,8 @@ from mora_pipeline.distillation.coordinate_encoder import (
 )
 from mora_pipeline.distillation.distill import DistillResult, train_distilled
 from mora_pipeline.distillation.harmonics import spherical_harmonics
+from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.distillation.projection import HarmonicProjection
-from mora_pipeline.presets.paper.parameters import DistillParameters
 
 
 def scipy_harmonics(latitude: np.ndarray, longitude: np.ndarray, degree: int) -> np.ndarray:

@@ -24,8 +24,8 @@ from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.steps import Step, StepResult, local_session, run_step
-from mora_pipeline.steps.ablation import ABLATIONS, every_variant_scored
-from mora_pipeline.steps.benchmark import BENCHMARK
+from mora_pipeline.steps.ablation import ablations_step, every_variant_scored
+from mora_pipeline.steps.benchmark import benchmark_step
 from mora_pipeline.steps.champion import CHAMPION_STEP
 from mora_pipeline.tracking import TrackingSettings, connect
 
@@ -81,7 +81,7 @@ def run(home: Path, step: Step, **changed: Any) -> StepResult:
 
 
 def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: Path) -> None:
-    assert run(home, BENCHMARK).committed
+    assert run(home, benchmark_step()).committed
     lake = Lake(home / "lake")
     made = {name: lake.read(name, "test_city") for name in ("benchmark", "intervals", "predictions", "report")}
     methods = {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
@@ -109,7 +109,7 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
 
 def test_a_benchmark_of_before_is_shown_too(home: Path) -> None:
     """It told neither the tasks nor the preset, and its intervals had fewer columns."""
-    assert run(home, BENCHMARK).committed
+    assert run(home, benchmark_step()).committed
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
     whole = from_lake(lake, config)
     draft = lake.begin("embeddings", "test_city")
@@ -145,7 +145,7 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
 
 def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    assert run(home, ABLATIONS).committed
+    assert run(home, ablations_step()).committed
     shown = caplog.text
     for line in ("layers: 1: variant 2 of 2", "layers: 1, epochs: 2 of 2, loss ", "layers: 1, fits: 5 of 5 ("):
         assert line in shown
@@ -166,11 +166,11 @@ def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, caplo
 def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
     leaking = {**INCOME, "leaks": "allowed"}
     region({"income": INCOME, "leaked": leaking}, modalities={"ages": AGES})
-    assert run(home, ABLATIONS).committed
+    assert run(home, ablations_step()).committed
     assert set(Lake(home / "lake").read("ablations", "test_city").table()["task"].to_pylist()) == {"income"}
     region({"leaked": leaking}, modalities={"ages": AGES})
     with pytest.raises(UserError, match="Every task of 'test_city' may leak"):
-        run(home, ABLATIONS)
+        run(home, ablations_step())
 
 
 def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
@@ -184,7 +184,7 @@ def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Call
     told: dict[str, dict[str, Any]] = {}
     for name, tasks in (("leaking", {"leaked": leaking}), ("both", {"income": INCOME, "leaked": leaking})):
         region(tasks, modalities={"ages": AGES})
-        assert run(home, BENCHMARK).committed
+        assert run(home, benchmark_step()).committed
         told[name] = dict(run(home, CHAMPION_STEP).metadata)
     assert told["leaking"]["champion"] == "none"
     assert "no score of the model on a task whose label may not leak" in told["leaking"]["reason"]
@@ -195,7 +195,7 @@ def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Call
 
 def test_an_unknown_variant_is_told_which_there_are(home: Path) -> None:
     with pytest.raises(UserError, match=r"has a variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
-        run(home, ABLATIONS, variants=["layers: 7"])
+        run(home, ablations_step(), variants=["layers: 7"])
 
 
 def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
     monkeypatch.setattr("mora_pipeline.evaluation.ablation.variants.train_variant", watched)
-    assert run(home, ABLATIONS, training_seed=3).committed
+    assert run(home, ablations_step(), training_seed=3).committed
     assert set(told) == {(3, 3)}
 
 
@@ -223,7 +223,7 @@ def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
 def test_a_region_without_tasks_is_not_ablated(home: Path, region: Callable[..., RegionConfig]) -> None:
     region({})
     with pytest.raises(UserError, match="has no tasks, so nothing can be ablated"):
-        run(home, ABLATIONS)
+        run(home, ablations_step())
 
 
 def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:

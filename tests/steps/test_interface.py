@@ -12,7 +12,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake
 from mora_pipeline.steps import Session, StepResult, run_step
-from mora_pipeline.steps.interface import Check, RegionRun, Step
+from mora_pipeline.steps.interface import RegionRun, Step
+from mora_pipeline.steps.results import Check
 from mora_pipeline.steps.spark import StepError
 
 ROWS = pa.table({"cell": pa.array([1, 2], pa.int64())})

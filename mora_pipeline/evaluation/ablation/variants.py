@@ -16,7 +16,7 @@ from mora_pipeline.lake.reading import edge_rows
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 
 if TYPE_CHECKING:
-    from mora_pipeline.presets.paper.alignment import Modality
+    from mora_pipeline.modalities import LoadedModality
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int, float], None]
@@ -75,7 +75,7 @@ def train_variant(
         progress: called with what is counted (`edges drawn` of LINE, `epochs`), how many are done, how many there are
             at most, and the loss; not where the vectors were kept.
     """
-    from mora_pipeline.presets.paper.device import training_device
+    from mora_pipeline.devices import best_device
 
     started = time.perf_counter()
     seed = {} if variant.seed is None else {"seed": variant.seed}
@@ -102,14 +102,14 @@ def train_variant(
         matrix = symmetrise_and_normalise(graph.origin, graph.destination, graph.flow, len(cells))
         return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment, tell).embeddings
 
-    device = str(training_device(alignment.device, "alignment"))
+    device = best_device(alignment.device, "alignment")
     vectors = kept_or_trained(inputs.cache, arrays, told, train, device)
     return Trained(vectors, time.perf_counter() - started)
 
 
 def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters, progress: Progress | None) -> Vectors:
     """What the node table starts from, float32 [N, dimension]."""
-    from mora_pipeline.presets.paper.device import training_device
+    from mora_pipeline.devices import best_device
 
     num_cells = len(inputs.cells)
     if variant.start == "random":
@@ -127,21 +127,17 @@ def _initial(inputs: Inputs, variant: Variant, parameters: LineParameters, progr
 
     arrays = {"origin": edges.origin, "destination": edges.destination, "flow": edges.flow}
     told = {"line": parameters.model_dump(mode="json"), "cells": num_cells}
-    device = str(training_device(parameters.device, "line"))
+    device = best_device(parameters.device, "line")
     return kept_or_trained(inputs.cache, arrays, told, train, device)
 
 
-def _modalities(inputs: Inputs, variant: Variant, seed: int) -> "list[Modality]":
+def _modalities(inputs: Inputs, variant: Variant, seed: int) -> "list[LoadedModality]":
     """The modalities that training sees: those that stay, on the cells that may be seen."""
-    from mora_pipeline.presets.paper.alignment import Modality
+    from mora_pipeline.modalities import LoadedModality
 
     declared = inputs.reader.config.modalities
     stay = declared if variant.modalities is None else variant.modalities
-    found = [
-        Modality(name, item.kind, *inputs.features(name), item.temperature)
-        for name, item in declared.items()
-        if name in stay
-    ]
+    found = [LoadedModality.read(inputs.reader, name, inputs.cells) for name in declared if name in stay]
     if variant.share == 1:
         return found
     num_cells = len(inputs.cells)

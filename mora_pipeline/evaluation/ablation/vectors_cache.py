@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.digests import digest
 from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
-from mora_pipeline.presets.paper.digest import code_of_training, digest
+from mora_pipeline.presets.paper.parameters import TRAINING_FORMAT
 
 LIBRARIES = ("torch", "numpy", "scipy")
 
@@ -29,7 +30,7 @@ def kept_or_trained(
         device: where it runs. Each device has its own vectors, so that no ablation compares two. The number of threads,
             which changes how sums are rounded, is left out: an ablation may go on with more cores or fewer.
     """
-    told: dict[str, Any] = {"code": code_of_training(), "settings": settings, "device": device}
+    told: dict[str, Any] = {"format": TRAINING_FORMAT, "settings": settings, "device": device}
     told["libraries"] = {name: version(name) for name in LIBRARIES}
     kept, key = KeptArrays(folder), digest(told, arrays)
     vectors = kept.find(key)

@@ -9,6 +9,7 @@ import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.ablation.vectors_cache import kept_or_trained
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
@@ -49,7 +50,7 @@ def category_counts(inputs: Inputs, names: Sequence[str]) -> npt.NDArray[np.floa
         texts = np.sort(inputs.reader.read(f"texts/{name}").table()["text_id"].to_numpy())
         table = inputs.reader.read(f"text_cells/{name}").table()
         counts = np.zeros((len(inputs.cells), len(texts)), dtype=np.float32)
-        rows = np.searchsorted(inputs.cells, table["cell"].to_numpy())
+        rows = rows_of(inputs.cells, table["cell"].to_numpy(), f"text_cells/{name}")
         counts[rows, np.searchsorted(texts, table["text_id"].to_numpy())] = table["count"].to_numpy()
         parts.append(counts)
     return np.concatenate(parts, axis=1)

@@ -11,6 +11,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION
 from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
 from mora_pipeline.evaluation.methods.principal import principal_axes
+from mora_pipeline.modalities import kind_of
 
 Vectors = npt.NDArray[np.float32]
 Features = tuple[Vectors, npt.NDArray[np.bool_]]
@@ -61,11 +62,9 @@ def _together(inputs: Inputs, names: Sequence[str]) -> MethodVectors:
 
 
 def _meaning(inputs: Inputs, name: str) -> object:
-    """What the numbers of a modality stand for: the bins of a table, the encoder of texts and images."""
+    """What the numbers of a modality stand for: the columns they are of, or else the encoder that made them."""
     modality = inputs.reader.config.modalities[name]
-    if modality.kind == "table":
-        return list(inputs.reader.read(f"table_cells/{name}").schema)[1:]
-    return modality.kind, modality.encoder
+    return kind_of(modality.kind).input_columns(inputs.reader, name) or (modality.kind, modality.backbone)
 
 
 def raw_features(modalities: Sequence[Features], components: int = DIMENSION) -> Vectors:

@@ -8,12 +8,12 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.digests import digest
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.regressors import BOOSTED, Floats, make_regressor
 from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays, key_of
 from mora_pipeline.evaluation.protocol.trials import Trial
-from mora_pipeline.presets.paper.digest import digest
 
 Predictions = npt.NDArray[np.float32]
 Tell = Callable[[int, str], None]

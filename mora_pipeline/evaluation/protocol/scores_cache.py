@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.digests import digest
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.trials import Trial
-from mora_pipeline.presets.paper.digest import digest
 
 DAYS_KEPT = 90  # that nobody asked for them
 # What changes the trials but not a fit, beside what reaches a fit as data: seeds, shares and folds as rows, PCA as

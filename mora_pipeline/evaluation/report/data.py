@@ -14,7 +14,7 @@ from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.report.task_part import Facts, leaking, task_facts
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import MEAN, Published, RegionConfig
+from mora_pipeline.region import MEAN, RegionConfig, ReportedScores
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ReportData:
     predictions: pa.Table = field(default_factory=schemas.PREDICTIONS.empty_table)
     tasks: Facts = field(default_factory=dict)
     parameters: BenchmarkParameters = field(default_factory=BenchmarkParameters)
-    published: Published | None = None
+    published: ReportedScores | None = None
     ablations: pa.Table = field(default_factory=schemas.ABLATIONS.empty_table)
     ablation_facts: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)

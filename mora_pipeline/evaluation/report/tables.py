@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from mora_pipeline.evaluation.protocol.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
 from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
-from mora_pipeline.region import Published
+from mora_pipeline.region import ReportedScores
 
 MISSING = "–"
 MODELS = {
@@ -56,7 +56,7 @@ def split_title(split: str) -> str:
 
 
 def score_tables(
-    benchmark: pa.Table, published: Published | None = None, leaks: Collection[str] = (), measure: str = R2
+    benchmark: pa.Table, published: ReportedScores | None = None, leaks: Collection[str] = (), measure: str = R2
 ) -> list[ScoreTable]:
     """The tables of a benchmark, the published protocol first; none of a trial that no task has a score of.
 
@@ -107,7 +107,7 @@ def sections(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _score_table(
-    title: str, rows: pd.DataFrame, published: Published | None, leaks: Collection[str], measure: str
+    title: str, rows: pd.DataFrame, published: ReportedScores | None, leaks: Collection[str], measure: str
 ) -> ScoreTable:
     methods, tasks = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["task"]))
     cells = rows.groupby(["method", "task"])["score"]

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mora_pipeline.presets.paper.alignment import Alignment, Modality, total_loss
-from mora_pipeline.presets.paper.device import training_device
+from mora_pipeline.devices import best_device
+from mora_pipeline.modalities import LoadedModality
+from mora_pipeline.presets.paper.alignment import Alignment, total_loss
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.lightgcn import LightGCN
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
@@ -28,11 +29,11 @@ class Learner:
         self,
         adjacency: Adjacency,
         initial: npt.NDArray[np.float32],
-        modalities: Sequence[Modality],
+        modalities: Sequence[LoadedModality],
         parameters: AlignmentParameters,
     ) -> None:
         self.parameters = parameters
-        self.device = training_device(parameters.device, "alignment")
+        self.device = best_device(parameters.device, "alignment")
         self.propagation = Propagation(adjacency.to(self.device), parameters.backend)
         with torch.random.fork_rng():
             torch.manual_seed(parameters.seed)
@@ -110,10 +111,9 @@ class Learner:
         """Take over what `state` gave."""
         self.generator.set_state(state["generator"])
         for name, parameter in self._parameters():
-            kept = {
-                key: state[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in state
-            }
-            self.optimiser.state[parameter].update({key: value.to(self.device) for key, value in kept.items()})
+            moments = {key: state.get(f"{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
+            known = {key: value.to(self.device) for key, value in moments.items() if value is not None}
+            self.optimiser.state[parameter].update(known)
 
     @torch.no_grad()
     def embed(self) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The contrastive loss with exact gradients and no logit matrix: tiles of it are made, used and thrown away."""
+"""The contrastive loss with exact gradients and no logit matrix: its tiles are computed, used and thrown away."""
 
 import math
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ class _TiledLoss(torch.autograd.Function):
 
 
 def _ready(left: Tensor, is_safe: bool) -> Tensor:
-    """What tiles are made of: to the base 2 where logits are safe, as they are where their largest must be known."""
+    """[B, d], from which tiles are computed: to the base 2 where logits are safe, else as it is."""
     return left * LOG2_E if is_safe else left
 
 

@@ -12,7 +12,7 @@ from mora_pipeline import lake
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import Lake
-from mora_pipeline.presets.paper import merging
+from mora_pipeline.presets import merging
 from mora_pipeline.presets.paper.graph import Adjacency, load_adjacency, symmetrise_and_normalise
 
 NUM_CELLS = 6
