@@ -32,7 +32,7 @@ def test_a_toy_preset_embeds_a_whole_region(tmp_path: Path, write_region, tiny_s
     settings["benchmark"] = {**settings["benchmark"], "methods": ["mora", "distilled", "raw"]}
     file = write_region(tmp_path / "raw", "toys")
     text = yaml.safe_load(file.read_text())
-    one_modality = {"ages": text["modalities"]["ages"]}  # the others' encoders have tests of their own
+    one_modality = {"poi": text["modalities"]["poi"]}  # the other kinds have tests of their own
     file.write_text(yaml.safe_dump({**text, "modalities": one_modality, "embeddings": {"preset": "toy"}}))
     region = Registry(session.home).add(file).region
     results = dict(run_region(region, session, settings))
