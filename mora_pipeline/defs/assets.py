@@ -47,7 +47,7 @@ def asset_of(step: Step) -> dg.AssetsDefinition:
         description=inspect.cleandoc(step.description or ""),
         metadata=column_schema(step.columns) if step.columns else None,
         check_specs=[
-            dg.AssetCheckSpec(name, asset=step.name, blocking=True, description=DESCRIPTIONS[name])
+            dg.AssetCheckSpec(name, asset=step.name, blocking=True, description=DESCRIPTIONS.get(name))
             for name in step.checks
         ],
     )(materialize if step.settings is NoSettings else materialize_as_told)

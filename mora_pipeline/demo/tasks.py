@@ -81,4 +81,5 @@ def _flats(rng: np.random.Generator, city: City, truth: Truth) -> pa.Table:
 
 
 def _noisy(rng: np.random.Generator, values: Floats, share: float) -> Floats:
+    """Values [n] times log-normal noise of this standard deviation."""
     return np.asarray(values * np.exp(rng.normal(0, share, len(values))))

@@ -156,7 +156,7 @@ def _folded(
     parameters: DistillParameters,
     dimension: int,
 ) -> CoordinateEncoder:
-    """The method's network: the same function of the harmonics themselves, un-normalised, in float64."""
+    """The method's network: the same function of the harmonics [n, degree²] themselves, un-normalised, in float64."""
     encoder = CoordinateEncoder(parameters.degree, parameters.hidden, parameters.hidden_layers, dimension)
     linears = [module for module in network if isinstance(module, nn.Linear)]
     for layer, trained in zip(encoder.linears(), linears, strict=True):

@@ -25,7 +25,7 @@ class Csr:
     values: npt.NDArray[np.float64]
 
     def to_scipy(self) -> sparse.csr_array:
-        """The same, sharing the arrays."""
+        """The same as float64 [N, N], sharing the arrays."""
         size = len(self.indptr) - 1
         return sparse.csr_array((self.values, self.indices, self.indptr), shape=(size, size))
 
@@ -90,7 +90,7 @@ def _put(
     indices: npt.NDArray[np.int32],
     flow: Flows,
 ) -> None:
-    """Write a batch where its rows have their next free places, and move those on, up to the rows' ends."""
+    """Write a batch [b] where its rows have their next free places [N], and move those on, up to the rows' ends [N]."""
     rows, columns, values = _both_ways(batch)
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
@@ -104,7 +104,7 @@ def _put(
 
 
 def _merged(starts: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], flow: npt.NDArray[np.float64]) -> Csr:
-    """Sort each row and add up its repeated columns; the result takes the arrays' memory, from the front."""
+    """Sort each row of entries [m] and add up repeated columns; the result takes the front of the arrays' memory."""
     num_cells, end = len(starts) - 1, 0
     lengths = np.zeros(num_cells, np.int64)
     for first, last in row_blocks(starts):
@@ -123,7 +123,7 @@ def _merged(starts: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], flow:
 
 
 def _added_up(rows: Rows, columns: Rows, flow: Flows, num_cells: int) -> tuple[Rows, Rows, Flows]:
-    """One entry a pair, sorted; the sum of its flows, which their order does not change."""
+    """One entry a pair of entries [m], sorted; the sum of its flows, which their order does not change."""
     pairs = rows.astype(np.int64) * num_cells + columns
     order = np.argsort(pairs)
     pairs, flow = pairs[order], flow[order]

@@ -114,6 +114,7 @@ class EmbeddingStore:
 
     @cached_property
     def _lengths(self) -> Vectors:
+        """Of the vectors, float32 [N]."""
         return np.linalg.norm(self.vectors, axis=1)
 
     @cached_property

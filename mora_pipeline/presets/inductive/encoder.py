@@ -99,6 +99,12 @@ class InductiveEncoder:
 
         A cell's vector depends on its own evidence and its related cells', not on the order of rows.
 
+        Args:
+            evidence: of N cells.
+
+        Returns:
+            Vectors float32 [N, dimension].
+
         Raises:
             ValueError: if the evidence has other modalities than the schema.
         """

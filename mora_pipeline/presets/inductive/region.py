@@ -27,7 +27,8 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
         home: default: `$MORA_HOME`.
 
     Returns:
-        The region's cells and their vectors. Nothing is committed: `mora materialize REGION --encoder OTHER` does that.
+        The region's cells, int64 [N], and their vectors, float32 [N, dimension]. Nothing is committed:
+        `mora materialize REGION --encoder OTHER` does that.
 
     Raises:
         UserError: if there is no such encoder, or it does not fit the region.
@@ -39,7 +40,7 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
 
 
 def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, EncodedCells]:
-    """A region's `cells`, and what an encoder gives for them.
+    """A region's `cells`, N rows, and what an encoder gives for them: vectors float32 [N, dimension].
 
     Raises:
         UserError: if the encoder does not fit the region, or a feature is not finite.
@@ -53,7 +54,7 @@ def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Tabl
 
 
 def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: int) -> tuple[pa.Table, Evidence]:
-    """A region's `cells`, and all that an encoder sees of them.
+    """A region's `cells`, N rows, and all that an encoder sees of them, in [N, …] arrays of the same order.
 
     Args:
         names: the modalities to read, of those in region.yaml.

@@ -68,6 +68,12 @@ def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
     A modality's kind says how: the columns of a table, like those of the flows, are standardised one by one; text and
     image vectors are reduced to principal components, which keep their variances. A column that does not vary gets 0.
     The squares of the weights sum to 1, and so does the mean square of a state.
+
+    Args:
+        evidence: of N cells; the blocks map them to states float32 [N, width].
+
+    Raises:
+        UserError: if every weight is 0.
     """
     blocks = {
         MODALITY + one.name: kind_of(one.kind).fit_block(one.vectors[one.present], parameters.components)

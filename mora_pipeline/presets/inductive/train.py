@@ -35,11 +35,11 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     """Fit an encoder to a region and embed the region with it.
 
     Args:
-        evidence: of all cells.
+        evidence: of all N cells.
         schema: what the encoder will ask of other regions, taken from the same region.
 
     Returns:
-        Equal bytes for equal arguments on one machine.
+        Embeddings float32 [N, dimension]; equal bytes for equal arguments on one machine.
 
     Raises:
         UserError: if there are fewer than 4 cells, a feature is not finite, or CUDA is asked for where there is none.

@@ -137,5 +137,5 @@ def public_name(name: str) -> str:
 
 
 def total_loss(terms: Mapping[str, tuple[Tensor, int]]) -> Tensor:
-    """The mean over the modalities of their two directions' mean (MoRA: the mean of the six terms)."""
+    """A scalar []: the mean over the modalities of their two directions' mean (MoRA: the mean of the six terms)."""
     return torch.stack([loss for loss, _ in terms.values()]).mean()

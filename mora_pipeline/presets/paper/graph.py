@@ -40,7 +40,7 @@ class Adjacency:
 
     @classmethod
     def from_matrix(cls, matrix: sparse.csr_array) -> "Adjacency":
-        """Take over what `symmetrise_and_normalise` returns.
+        """Take over what `symmetrise_and_normalise` returns, float64 [N, N].
 
         Raises:
             ValueError: if `matrix` is not symmetric; the backward pass of propagation multiplies with Ã itself.
@@ -136,5 +136,6 @@ def load_adjacency(read: Callable[[], Iterable[pa.RecordBatch]], cells: npt.NDAr
 
 
 def _check_flows(flow: npt.NDArray[np.floating]) -> None:
+    """Raise a `ValueError` unless every flow [edges] is positive and finite."""
     if not np.all(np.isfinite(flow) & (flow > 0)):
         raise ValueError("every flow must be positive and finite")

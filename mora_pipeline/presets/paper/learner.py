@@ -83,6 +83,7 @@ class Learner:
         return mean.result()
 
     def _terms(self, embeddings: Tensor, batch: Tensor) -> dict[str, tuple[Tensor, int]]:
+        """The terms of a batch, int64 [b] rows of the embeddings, float32 [N, d]."""
         batch = batch.to(self.device)
         vectors = {name: vectors[batch] for name, vectors in self.vectors.items()}
         present = {name: present[batch] for name, present in self.present.items()}
@@ -130,7 +131,7 @@ def split_cells(num_cells: int, share: float, seed: int) -> tuple[Tensor, Tensor
     """Draw the cells that training sees and those it is validated on.
 
     Returns:
-        Two ascending int64 tensors of rows; round(share · N) rows in the second, at least two, at most half.
+        Two ascending tensors of rows, int64 [N - n] and [n]: n = round(share · N), at least two, at most half.
     """
     order = torch.randperm(num_cells, generator=torch.Generator().manual_seed(seed))
     num_validation = min(max(2, round(share * num_cells)), num_cells // 2)
@@ -155,6 +156,7 @@ class _Mean:
         self.sums: dict[str, tuple[float, int]] = {}
 
     def add(self, terms: dict[str, tuple[Tensor, int]]) -> None:
+        """Take in the terms of a batch, as `Alignment` returns them."""
         for other, (loss, count) in terms.items():
             total, seen = self.sums.get(other, (0.0, 0))
             self.sums[other] = (total + loss.item() * count, seen + count)
@@ -166,5 +168,5 @@ class _Mean:
 
 
 def _tensor(array: npt.NDArray[np.generic]) -> Tensor:
-    """The array as a tensor, copied only where torch could not write to it (Arrow's memory)."""
+    """The array [...] as a tensor, copied only where torch could not write to it (Arrow's memory)."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -106,6 +106,7 @@ def train_line(
 
 
 def _finished(vertex: Tensor, parameters: LineParameters) -> npt.NDArray[np.float32]:
+    """The table [N, d] as the settings want it: as it is, or every row of length 1."""
     return (functional.normalize(vertex, dim=1) if parameters.normalise else vertex).cpu().numpy()
 
 

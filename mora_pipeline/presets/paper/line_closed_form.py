@@ -119,7 +119,7 @@ def _randomised_svd(matrix: sparse.csr_array, width: int, generator: torch.Gener
 
 
 def _tensor(matrix: sparse.csr_array) -> Tensor:
-    """A sparse matrix in float32, which torch multiplies on all cores."""
+    """A sparse matrix [n, n] in float32, which torch multiplies on all cores."""
     indptr, indices, values = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
     return csr_tensor(indptr, indices, values.float(), matrix.shape)
 

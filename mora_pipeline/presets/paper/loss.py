@@ -83,7 +83,7 @@ def _ready(left: Tensor, is_safe: bool) -> Tensor:
 
 
 def _tiles(left: Tensor, right: Tensor, side: int) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Every tile of left rightᵀ with its rows and columns; all share one buffer, which the caller may overwrite."""
+    """Every tile of left rightᵀ, [B, d] each, with its rows and columns; all share a buffer that may be overwritten."""
     size = len(left)
     buffer = left.new_empty(min(side, size) ** 2)
     for start in range(0, size, side):
@@ -126,7 +126,7 @@ class _Softmaxes:
             self.buffer = row_log_sum.new_empty(min(side, len(row_log_sum)) ** 2)
 
     def of(self, logits: Tensor, rows: slice, columns: slice) -> Tensor:
-        """For one tile as `_ready` makes it, which is overwritten."""
+        """For one tile [side, side] of what `_ready` returns; the tile is overwritten."""
         row, column = self.rows[rows], self.columns[columns]
         if self.is_safe:
             inverse = self.buffer[: logits.numel()].view_as(logits)

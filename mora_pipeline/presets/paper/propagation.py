@@ -51,7 +51,7 @@ class _SymmetricProduct(torch.autograd.Function):
 
 
 def csr_tensor(indptr: Tensor, indices: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """A sparse matrix of CSR parts, of `size`; shares the tensors."""
+    """A sparse matrix [n, m] of CSR parts, indptr [n + 1], indices and values [entries]; shares the tensors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that sparse tensors are a beta feature
         return torch.sparse_csr_tensor(indptr, indices, values, size=size, check_invariants=False)

@@ -71,7 +71,7 @@ def train_alignment(
             resumed. The caller clears it when the result is safe.
 
     Returns:
-        Equal bytes for equal arguments on one machine, resumed or not; `seconds` apart.
+        Embeddings float32 [N, d]; equal bytes for equal arguments on one machine, resumed or not; `seconds` apart.
 
     Raises:
         UserError: if shapes disagree, no two cells share a modality, or the loss is no longer finite.
