@@ -70,7 +70,7 @@ def show(name: str) -> None:
     """
     import yaml
 
-    from mora_pipeline.commands.lake import datasets_of, committed_at
+    from mora_pipeline.commands.lake import committed_at, datasets_of
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
 
