@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.regressors import Floats, Regressor, lightgbm_regressor, linear_probe
+from mora_pipeline.evaluation.protocol.models import Floats, Regressor, lightgbm_regressor, linear_probe
 from mora_pipeline.evaluation.protocol.run import r_squared
 from mora_pipeline.evaluation.protocol.splits import Fold, blocked_folds, random_split
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
@@ -63,7 +63,7 @@ def _regressors(vectors: Vectors, task: Task, protocol: BenchmarkParameters) -> 
     features: Floats = np.asarray(task.membership.astype(vectors.dtype) @ vectors)
     return {
         "LightGBM": lightgbm_regressor(features, task.target, task.level, protocol, THREADS),
-        "ridge": linear_probe(features, task.target),
+        "linear_probe": linear_probe(features, task.target),
     }
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sklearn.model_selection import KFold
 
 from benchmarks.encoder_scores import pooled_score
-from mora_pipeline.evaluation.protocol.regressors import clipped_ridge
+from mora_pipeline.evaluation.protocol.models import clipped_ridge
 
 LABELS = ["check_ins", "crimes", "service_calls"]
 REPEATS = 10

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from tests.presets.inductive.conftest import make_town
-from tests.presets.inductive.test_region import Home
 
 from mora_pipeline.cli import main
 from mora_pipeline.commands.execution import assign
@@ -16,6 +14,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.region import read_evidence
+from tests.presets.inductive.conftest import make_town
+from tests.presets.inductive.test_region import Home
 
 
 class HomeOfCells(Home):

@@ -70,7 +70,7 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
       mora ablate us_east --set "families=[graph]" --set 'variants=["graph: neighbours"]'
     """
     from mora_pipeline.commands.materialize import run_region
-    from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
+    from mora_pipeline.evaluation.report.ablations import ablation_markdown
     from mora_pipeline.lake import Lake
 
     if not run_region(region, None, _config("ablations", False, assignments), job="ablate_region"):
@@ -85,8 +85,8 @@ def benchmark_table(region: str) -> str:
     Raises:
         UserError: if there is none.
     """
-    from mora_pipeline.evaluation.report import markdown_report
     from mora_pipeline.evaluation.report.data import tables_from_lake
+    from mora_pipeline.evaluation.report.markdown import markdown_report
 
     return markdown_report(tables_from_lake(*_published(region)))
 
@@ -97,8 +97,8 @@ def benchmark_page(region: str) -> str:
     Raises:
         UserError: if there is no benchmark.
     """
-    from mora_pipeline.evaluation.report import report_html
     from mora_pipeline.evaluation.report.data import from_lake
+    from mora_pipeline.evaluation.report.page import report_html
 
     return report_html(from_lake(*_published(region)))
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.defs.benchmark import inputs_of, log_scores, scored_trials
+from mora_pipeline.defs.benchmark import inputs_of, log_scores
 from mora_pipeline.defs.checks import by_name, result
 from mora_pipeline.defs.metadata import column_schema
 from mora_pipeline.defs.partitions import regions
@@ -22,8 +22,8 @@ from mora_pipeline.defs.step import Step, blocking, step
 from mora_pipeline.evaluation.ablation.parameters import AblationParameters
 
 if TYPE_CHECKING:
-    from mora_pipeline.evaluation.ablation.variants import Variant
-    from mora_pipeline.evaluation.methods import Inputs
+    from mora_pipeline.evaluation.methods.interface import MethodContext
+    from mora_pipeline.evaluation.methods.training import Variant
     from mora_pipeline.evaluation.protocol.run import Record
     from mora_pipeline.evaluation.protocol.trials import Trial
 
@@ -47,7 +47,7 @@ def ablations(
 ) -> dg.MaterializeResult:
     from mora_pipeline.evaluation.ablation.families import variants
     from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-    from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
+    from mora_pipeline.evaluation.report.ablations import ablation_markdown
 
     with step(context, lake) as work:
         if not work.config.tasks:
@@ -70,15 +70,14 @@ def ablations(
 
 
 def _judged(
-    work: Step, inputs: "Inputs", chosen: "list[Variant]", config: AblationParameters, tracking: Tracking
+    work: Step, inputs: "MethodContext", chosen: "list[Variant]", config: AblationParameters, tracking: Tracking
 ) -> pa.Table:
     """`schemas.ABLATIONS` of all variants, with how sure each one's difference to the base is."""
     from mora_pipeline.evaluation.ablation.families import base_graph
-    from mora_pipeline.evaluation.ablation.intervals import replicates, with_differences
+    from mora_pipeline.evaluation.ablation.intervals import GRAPH, replicates, with_differences
     from mora_pipeline.evaluation.benchmark import checked_tasks
     from mora_pipeline.evaluation.protocol.intervals import Resamples
     from mora_pipeline.evaluation.protocol.trials import make_trials
-    from mora_pipeline.evaluation.report.ablation_part import GRAPH
 
     told = config.benchmark()
     trials = [make_trials(task, told) for task in checked_tasks(inputs, told) if not task.leaks_allowed]
@@ -95,16 +94,17 @@ def _judged(
 
 def _variant(
     work: Step,
-    inputs: "Inputs",
+    inputs: "MethodContext",
     trials: "list[list[Trial]]",
     variant: "Variant",
     config: AblationParameters,
     tracking: Tracking,
 ) -> "tuple[pa.Table, list[Record]]":
     """Train and judge one variant, as an MLflow run; its rows of `schemas.ABLATIONS`, and what it predicted."""
-    from mora_pipeline.evaluation.ablation.variants import train_variant
-    from mora_pipeline.evaluation.protocol.run import run_trials, scores_table
-    from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
+    from mora_pipeline.evaluation.cache import ArrayCache
+    from mora_pipeline.evaluation.methods.training import train_variant
+    from mora_pipeline.evaluation.protocol.run import run_trials
+    from mora_pipeline.evaluation.protocol.scores import scores_table
 
     logs = {what: log_progress(work.context, f"{variant.name}, {what}") for what in ("edges drawn", "epochs", "fits")}
 
@@ -114,7 +114,7 @@ def _variant(
     told: dict[str, Any] = {"variant": variant.name, "family": variant.family, **config.model_dump()}
     with tracking.run(work, told) as run:
         found = train_variant(inputs, variant, config.alignment(), config.line(), tell)
-        kept = KeptArrays(work.home / "cache" / "scores")
+        kept = ArrayCache(work.home / "cache" / "scores")
         records = run_trials({"mora": found.vectors}, trials, config.benchmark(), logs["fits"], kept)
         scores = scores_table(records)
         log_scores(run, scores)
@@ -136,6 +136,8 @@ def _rows(variant: "Variant", scores: pa.Table) -> pa.Table:
 
 def every_variant_scored(table: pa.Table) -> dg.AssetCheckResult:
     """All variants have a score for the same trials, of which there is one at least."""
+    from mora_pipeline.evaluation.protocol.scores import scored_trials
+
     scored = scored_trials(table, "variant")
     alike = len({frozenset(trials) for trials in scored.values()}) == 1
     trials = max((len(each) for each in scored.values()), default=0)

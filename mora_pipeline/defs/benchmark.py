@@ -23,9 +23,9 @@ from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Version
 
 if TYPE_CHECKING:
-    from mora_pipeline.evaluation.benchmark import Judged
-    from mora_pipeline.evaluation.methods import Inputs
-    from mora_pipeline.evaluation.report import ReportData
+    from mora_pipeline.evaluation.benchmark import BenchmarkResult
+    from mora_pipeline.evaluation.methods.interface import MethodContext
+    from mora_pipeline.evaluation.report.data import ReportData
     from mora_pipeline.tracking import TrackedRun
 
 
@@ -49,21 +49,22 @@ class BenchmarkConfig(BenchmarkParameters, dg.Config):
 def benchmark(
     context: dg.AssetExecutionContext, config: BenchmarkConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.evaluation.benchmark import judge
+    from mora_pipeline.evaluation.benchmark import evaluate
+    from mora_pipeline.evaluation.cache import ArrayCache
     from mora_pipeline.evaluation.labels.files import label_digests
-    from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
-    from mora_pipeline.evaluation.report import markdown_report, write_report
+    from mora_pipeline.evaluation.report.markdown import markdown_report
+    from mora_pipeline.evaluation.report.page import write_report
 
     with step(context, lake) as work:
         inputs = inputs_of(work, config.raw_components)
         sources = {name: other_inputs(work, lake, name) for name in config.transfer_from}
-        kept = KeptArrays(work.home / "cache" / "scores")
+        kept = ArrayCache(work.home / "cache" / "scores")
         labels = label_digests(work.config)
         for name, source in sources.items():
             labels |= {f"{name}/{path}": digest for path, digest in label_digests(source.reader.config).items()}
-        found = judge(inputs, config, sources, log_progress(context, "fits"), kept)
-        for cache in (kept, KeptArrays(inputs.cache)):
-            cache.forget()
+        found = evaluate(inputs, config, sources, log_progress(context, "fits"), kept)
+        for cache in (kept, ArrayCache(inputs.cache)):
+            cache.delete_unused()
         embeddings = work.read("embeddings")  # drawn as a map
         drafts = {name: work.begin(name) for name in ("predictions", "intervals", "report", "benchmark")}
         for name, table in (("predictions", found.predictions), ("intervals", found.intervals)):
@@ -90,31 +91,31 @@ def benchmark(
         return work.finish(checks, metadata, details)
 
 
-def inputs_of(work: Step, raw_components: int) -> "Inputs":
+def inputs_of(work: Step, raw_components: int) -> "MethodContext":
     """What methods may look at, in the step's own region."""
-    from mora_pipeline.evaluation.methods import Inputs
+    from mora_pipeline.evaluation.methods.interface import MethodContext
 
-    return Inputs(work, raw_components, work.home / "cache" / "vectors")
+    return MethodContext(work, raw_components, work.home / "cache" / "vectors")
 
 
-def other_inputs(work: Step, home: LakeResource, region: str) -> "Inputs":
+def other_inputs(work: Step, home: LakeResource, region: str) -> "MethodContext":
     """What methods may look at in another region, whose features stay as wide as they are: both must be alike.
 
     Raises:
         UserError: if there is no such region.
     """
-    from mora_pipeline.evaluation.methods import Inputs
+    from mora_pipeline.evaluation.methods.interface import MethodContext
     from mora_pipeline.lake.reading import RegionReader
 
     reader = RegionReader(home.region(region), work.lake)
-    return Inputs(reader, 0, work.home / "cache" / "vectors")
+    return MethodContext(reader, 0, work.home / "cache" / "vectors")
 
 
-def report_data(work: Step, found: "Judged", facts: Mapping[str, Any], embeddings: Version) -> "ReportData":
+def report_data(work: Step, found: "BenchmarkResult", facts: Mapping[str, Any], embeddings: Version) -> "ReportData":
     """What the report shows: tables, pictures, and what it was made from."""
-    from mora_pipeline.evaluation.report import ReportData
+    from mora_pipeline.evaluation.report.data import ReportData
     from mora_pipeline.evaluation.report.data import ablations_of, map_of
-    from mora_pipeline.evaluation.report.task_part import task_facts
+    from mora_pipeline.evaluation.report.tables import task_facts
 
     return ReportData(
         region=work.region,
@@ -123,7 +124,7 @@ def report_data(work: Step, found: "Judged", facts: Mapping[str, Any], embedding
         predictions=found.predictions,
         tasks=task_facts(work.config, found.tasks),
         parameters=found.parameters,
-        published=work.config.published,
+        reported_scores=work.config.published,
         details=facts,
         pictures=map_of(embeddings),
         **ablations_of(work.lake, work.region),
@@ -131,25 +132,25 @@ def report_data(work: Step, found: "Judged", facts: Mapping[str, Any], embedding
 
 
 def facts_of(
-    work: Step, own: "Inputs", found: "Judged", sources: Mapping[str, "Inputs"], labels: Mapping[str, str]
+    work: Step, own: "MethodContext", found: "BenchmarkResult", sources: Mapping[str, "MethodContext"], labels: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries that judged.
 
     Args:
         labels: digest of each task's labels, read before they were judged.
     """
-    from mora_pipeline.evaluation.ablation.graphs import pieces
-    from mora_pipeline.evaluation.report.provenance import provenance
+    from mora_pipeline.evaluation.methods.flows import pieces
+    from mora_pipeline.evaluation.report.data import provenance
 
-    encoder, (count, largest) = work.inputs.get("distilled_encoder"), pieces(own.edges, len(own.cells))
-    regions = {"": work.inputs, **{name: source.reader.inputs for name, source in sources.items()}}
+    encoder, (count, largest) = work.lineage.get("distilled_encoder"), pieces(own.edges, len(own.cells))
+    regions = {"": work.lineage, **{name: source.reader.lineage for name, source in sources.items()}}
     versions = {
         f"{region}/{name}" if region else name: version.version
         for region, inputs in regions.items()
         for name, version in inputs.items()
     }
     return {
-        "preset": work.inputs["embeddings"].details.get("preset"),
+        "preset": work.lineage["embeddings"].details.get("preset"),
         "resolution": work.config.resolution,
         "cells": len(own.cells),
         "flows": {"unconnected pieces": count, "share of cells in the largest": largest},
@@ -164,6 +165,8 @@ def facts_of(
 
 def every_method_scored(table: pa.Table) -> dg.AssetCheckResult:
     """All methods have a finite score for the same trials within the region: none is favoured by being asked less."""
+    from mora_pipeline.evaluation.protocol.scores import scored_trials
+
     scored = scored_trials(table, "method")
     numbers = {f"{name}_scores": len(trials) for name, trials in scored.items()}
     finite = all(map(math.isfinite, table["r2"].drop_null().to_pylist()))
@@ -171,19 +174,9 @@ def every_method_scored(table: pa.Table) -> dg.AssetCheckResult:
     return result("every_method_scored", alike and finite, **numbers)
 
 
-def scored_trials(table: pa.Table, column: str) -> dict[str, set[tuple[Any, ...]]]:
-    """Task, split, seed and model of what has a score within the region, by the value of a column."""
-    scored: dict[str, set[tuple[Any, ...]]] = {}
-    for row in table.to_pylist():
-        trials = scored.setdefault(row[column], set())
-        if row["r2"] is not None and not row["split"].startswith("from_"):  # not every method can be transferred
-            trials.add((row["task"], row["split"], row["seed"], row["model"]))
-    return scored
-
-
 def log_scores(run: "TrackedRun", table: pa.Table) -> None:
     """R² of every method, by task, split and model, averaged over seeds."""
-    from mora_pipeline.evaluation.promotion import mean_scores
+    from mora_pipeline.evaluation.protocol.scores import mean_scores
 
     for method in dict.fromkeys(table["method"].to_pylist()):
         scores = mean_scores(table, method)

@@ -7,7 +7,6 @@ only if its mean R², over what both were scored on and may not leak, is not wor
 import dagster as dg
 from pydantic import Field
 
-from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.step import step
@@ -30,32 +29,29 @@ class ChampionConfig(dg.Config):
 def champion(
     context: dg.AssetExecutionContext, config: ChampionConfig, lake: LakeResource, tracking: Tracking
 ) -> dg.MaterializeResult:
-    from mora_pipeline.evaluation.promotion import CHAMPION, mean_scores, promote
-    from mora_pipeline.evaluation.report.task_part import leaking, task_facts
+    from mora_pipeline.evaluation.promotion import CHAMPION, not_scored, promote
+    from mora_pipeline.evaluation.protocol.scores import mean_scores
+    from mora_pipeline.evaluation.report.tables import leaking
     from mora_pipeline.tracking import connect
 
     with step(context, lake) as work:
         benchmark, encoder = work.read("benchmark"), work.read("distilled_encoder")
-        if benchmark.inputs.get("distilled_encoder") != encoder.version:
-            raise UserError(
-                f"The benchmark of '{work.region}' was made from another distilled encoder than the published one. "
-                f"Materialise `benchmark` again: mora materialize {work.region} --select benchmark,champion"
-            )
         model, version = f"mora_{work.region}", str(encoder.details["model_version"])
         client = connect(tracking.settings(work.home))
-        tasks = benchmark.details.get("tasks") or task_facts(work.config)  # a benchmark of before told none
-        scores = mean_scores(benchmark.table(), config.method, leaking(tasks))
-        verdict = promote(client, model, version, scores, config.tolerance)
+        decision = not_scored(benchmark, encoder, config.method)
+        if decision is None:
+            scores = mean_scores(benchmark.table(), config.method, leaking(benchmark.details["tasks"]))
+            decision = promote(client, model, version, scores, config.tolerance)
         current = client.get_registered_model(model).aliases.get(CHAMPION)
         return dg.MaterializeResult(
             metadata={
-                "promoted": verdict.promoted,
-                "reason": verdict.reason,
+                "promoted": decision.promoted,
+                "reason": decision.reason,
                 "candidate": f"models:/{model}/{version}",
                 "champion": f"models:/{model}/{current}" if current else "none",
-                "candidate_r2": "none" if verdict.candidate_r2 is None else verdict.candidate_r2,
-                "champion_r2": "none" if verdict.champion_r2 is None else verdict.champion_r2,
-                "scores_compared": verdict.compared,
+                "candidate_r2": "none" if decision.candidate_r2 is None else decision.candidate_r2,
+                "champion_r2": "none" if decision.champion_r2 is None else decision.champion_r2,
+                "scores_compared": decision.compared,
                 **work.meter.metadata(),
             }
         )

@@ -57,7 +57,7 @@ def embedded_by(work: Step, other: str) -> Embedded:
     from mora_pipeline.presets.inductive.schema import encoder_version
 
     version = encoder_version(work.lake, other)
-    work.inputs[f"encoder of {other}"] = version
+    work.lineage[f"encoder of {other}"] = version
     encoder = load_encoder(version.path)
     cells, found = embed_with(work, encoder)
     if found.share_far > MUCH:

@@ -60,7 +60,7 @@ class Tracking(dg.ConfigurableResource):
         from mora_pipeline.tracking import tracked_run
 
         step = work.context.asset_key.to_user_string()
-        inputs = {name: version.version for name, version in work.inputs.items()}
+        inputs = {name: version.version for name, version in work.lineage.items()}
         tags = {"dagster.run_id": work.context.run_id, "dagster.asset": step}
         with tracked_run(self.settings(work.home), work.region, step, parameters, inputs, tags, resume) as run:
             yield run

@@ -43,7 +43,7 @@ class Step(RegionReader):
             evidence: publish it even if a check fails; for what explains the failure (quarantine).
             details: what its record says besides, for this output alone.
         """
-        draft = self.lake.begin(dataset, self.region, self.inputs)
+        draft = self.lake.begin(dataset, self.region, self.lineage)
         (self._evidence if evidence else self._drafts).append(draft)
         self._details[draft.version] = dict(details or {})
         return draft

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
 from tests.presets.inductive.conftest import make_town
 from tests.presets.inductive.test_region import Home
 

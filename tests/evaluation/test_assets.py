@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from mora_pipeline.evaluation.methods.training import Trained, Variant
+from mora_pipeline.evaluation.report.ablations import ablation_markdown, base_graph_of
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
@@ -18,11 +20,9 @@ from mora_pipeline.defs.ablations import ablations, every_variant_scored
 from mora_pipeline.defs.benchmark import benchmark
 from mora_pipeline.defs.champion import champion
 from mora_pipeline.defs.resources import LakeResource, Tracking
-from mora_pipeline.evaluation.ablation.variants import Trained, Variant
-from mora_pipeline.evaluation.methods import Inputs
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.promotion import SCORES
-from mora_pipeline.evaluation.report import report_html
-from mora_pipeline.evaluation.report.ablation_part import ablation_markdown, base_graph_of
+from mora_pipeline.evaluation.report.page import report_html
 from mora_pipeline.evaluation.report.data import from_lake
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
@@ -33,7 +33,7 @@ from mora_pipeline.tracking import TrackingSettings, connect
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}
 SETTINGS = {
-    "benchmark": {"trees": 10, "short_trees": 10, "seeds": [42], "folds": 3, "resamples": 100},
+    "benchmark": {"trees": 10, "fast_trees": 10, "seeds": [42], "folds": 3, "resamples": 100},
     "ablations": {
         "families": ["layers"],
         "variants": ["layers: 1"],
@@ -109,7 +109,7 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
     run = client.get_run(made["benchmark"].details["mlflow_run"])
-    assert "r2/coordinates/income/random/ridge" in run.data.metrics
+    assert "r2/coordinates/income/random/linear_probe" in run.data.metrics
     assert "published" in run.data.params["protocols"]
     page = report_html(from_lake(lake, Registry(home).load("test_city")))
     assert page == (made["report"].path / "report.html").read_text()
@@ -212,18 +212,18 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
     told: list[tuple[int, int]] = []
 
     def watched(
-        inputs: Inputs, variant: Variant, alignment: AlignmentParameters, line: LineParameters, _: object
+        inputs: MethodContext, variant: Variant, alignment: AlignmentParameters, line: LineParameters, _: object
     ) -> Trained:
         told.append((alignment.seed, line.seed))
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
-    monkeypatch.setattr("mora_pipeline.evaluation.ablation.variants.train_variant", watched)
+    monkeypatch.setattr("mora_pipeline.evaluation.methods.training.train_variant", watched)
     assert materialized(home, ablations, training_seed=3).success
     assert set(told) == {(3, 3)}
 
 
 def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
-    row = {"family": "base", "variant": "base", "task": "a", "split": "random", "seed": 1, "model": "ridge", "n": 9}
+    row = {"family": "base", "variant": "base", "task": "a", "split": "random", "seed": 1, "model": "linear_probe", "n": 9}
     scored, skipped = (pa.Table.from_pylist([{**row, "r2": r2}], schema=schemas.ABLATIONS) for r2 in (0.5, None))
     assert every_variant_scored(scored).passed
     assert not every_variant_scored(skipped).passed
@@ -238,7 +238,7 @@ def test_a_region_without_tasks_is_not_ablated(home: Path, region: Callable[...,
 
 def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
-    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
+    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "linear_probe", "n": 1, "r2": 0.1, "rmse": 1.0}
     tables = {"benchmark": pa.Table.from_pylist([row], schema=schemas.BENCHMARK)}
     tables |= {"intervals": schemas.INTERVALS.empty_table(), "predictions": schemas.PREDICTIONS.empty_table()}
     for run, names in (("one", tables), ("two", ["predictions"])):

@@ -23,7 +23,7 @@ from mora_pipeline.evaluation.protocol.run import (
 )
 
 Make = Callable[..., Task]
-QUICK = BenchmarkParameters(trees=40, short_trees=40, threads=2, seeds=[42], protocols=["paper", "blocked", "linear"])
+QUICK = BenchmarkParameters(trees=40, fast_trees=40, threads=2, seeds=[42], protocols=["paper", "blocked", "linear"])
 
 
 def judged(*arguments: Any, **named: Any) -> pa.Table:
@@ -52,7 +52,7 @@ def test_the_vectors_that_hold_the_truth_win_on_every_split_and_model(make_task:
     assert benchmark.schema.equals(schemas.BENCHMARK)
     assert benchmark.num_rows == 2 * 2 * 2
     for split in ("random", "blocked"):
-        for model in ("lightgbm" if split == "random" else "short_boosting", "ridge"):
+        for model in ("lightgbm" if split == "random" else "lightgbm_fast", "linear_probe"):
             found = scores(benchmark, split=split, model=model)
             assert found["movement"] > 0.7
             assert found["other"] < 0.2
@@ -67,7 +67,7 @@ def test_small_groups_get_ridge_on_pooled_folds(make_task: Make) -> None:
     benchmark = judged({"m": vectors}, [make_task(target, "group", membership)], QUICK)
     predicted = cross_val_predict(Ridge(alpha=1), features, target, cv=KFold(5, shuffle=True, random_state=42))
     assert scores(benchmark, split="random", model="pooled_ridge")["m"] == pytest.approx(r2_score(target, predicted))
-    assert set(benchmark["model"].to_pylist()) == {"pooled_ridge", "ridge"}
+    assert set(benchmark["model"].to_pylist()) == {"pooled_ridge", "linear_probe"}
     assert {row["n"] for row in benchmark.to_pylist() if row["model"] == "pooled_ridge"} == {60}
 
 
@@ -78,7 +78,7 @@ def test_blocked_folds_reveal_what_only_interpolates(make_task: Make) -> None:
     task = make_task(level + 0.1 * rng.normal(size=600))
     benchmark = judged({"position": np.arange(600.0)[:, None]}, [task], QUICK)
     assert scores(benchmark, split="random", model="lightgbm")["position"] > 0.7
-    assert scores(benchmark, split="blocked", model="short_boosting")["position"] < 0.3
+    assert scores(benchmark, split="blocked", model="lightgbm_fast")["position"] < 0.3
 
 
 def test_points_in_one_cell_share_its_vector(make_task: Make) -> None:
@@ -87,7 +87,7 @@ def test_points_in_one_cell_share_its_vector(make_task: Make) -> None:
     membership = sparse.csr_matrix((np.ones(500), rows, np.arange(501)), shape=(500, 40))
     task = make_task(vectors[rows, 0], "point", membership)
     benchmark = judged({"m": vectors}, [task], QUICK)
-    assert scores(benchmark, split="random", model="ridge")["m"] == pytest.approx(1, abs=1e-3)
+    assert scores(benchmark, split="random", model="linear_probe")["m"] == pytest.approx(1, abs=1e-3)
     assert {row["n"] for row in benchmark.to_pylist() if row["split"] == "random"} == {100}
 
 
@@ -113,12 +113,12 @@ def test_progress_counts_every_fit(make_task: Make) -> None:
 @pytest.mark.parametrize(
     ("target", "more", "reason", "models"),
     [
-        (np.arange(7.0), {}, "7 labelled rows, at least 20", {"lightgbm", "short_boosting", "ridge"}),
-        (np.empty(0), {"membership": sparse.csr_matrix((0, 9))}, "0 labelled", {"lightgbm", "short_boosting", "ridge"}),
-        (np.full(300, 3.0), {}, "every label is 3", {"lightgbm", "short_boosting", "ridge"}),
-        (np.arange(60.0), {}, "48 rows to fit, a tree with 30 rows a leaf needs 60", {"lightgbm", "short_boosting"}),
-        (np.arange(300.0), {"num_blocks": 1}, "all rows lie in one block", {"short_boosting", "ridge"}),
-        (np.arange(300.0), {"refused": "the label leaks"}, "the label leaks", {"lightgbm", "short_boosting", "ridge"}),
+        (np.arange(7.0), {}, "7 labelled rows, at least 20", {"lightgbm", "lightgbm_fast", "linear_probe"}),
+        (np.empty(0), {"membership": sparse.csr_matrix((0, 9))}, "0 labelled", {"lightgbm", "lightgbm_fast", "linear_probe"}),
+        (np.full(300, 3.0), {}, "every label is 3", {"lightgbm", "lightgbm_fast", "linear_probe"}),
+        (np.arange(60.0), {}, "48 rows to fit, a tree with 30 rows a leaf needs 60", {"lightgbm", "lightgbm_fast"}),
+        (np.arange(300.0), {"num_blocks": 1}, "all rows lie in one block", {"lightgbm_fast", "linear_probe"}),
+        (np.arange(300.0), {"refused": "the label leaks"}, "the label leaks", {"lightgbm", "lightgbm_fast", "linear_probe"}),
     ],
 )
 def test_what_cannot_be_judged_is_skipped_with_a_reason(

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from lightgbm import LGBMRegressor
+from mora_pipeline.evaluation.protocol.models import PROBE_ALPHAS
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
@@ -13,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.regressors import PROBE_ALPHAS
 from mora_pipeline.evaluation.protocol.run import run_trials, scores_table
 from mora_pipeline.evaluation.protocol.transfer import stacked, transfer_trials
 
@@ -40,10 +40,10 @@ def test_it_is_what_a_model_fitted_there_predicts_here(regions: tuple[np.ndarray
     ).fit(there, source.target)
     found = {row["model"]: row["r2"] for row in scores}
     expected = r2_score(task.target, np.asarray(plain.predict(here)))
-    assert found["short_boosting"] == pytest.approx(expected, abs=1e-6)
+    assert found["lightgbm_fast"] == pytest.approx(expected, abs=1e-6)
     probe = make_pipeline(StandardScaler(), RidgeCV(PROBE_ALPHAS)).fit(there, source.target)
     expected = r2_score(task.target, probe.predict(here))
-    assert found["ridge"] == pytest.approx(expected, abs=1e-5)
+    assert found["linear_probe"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_what_cannot_be_fitted_says_why(make_task: Make, regions: tuple[np.ndarray, np.ndarray, Task, Task]) -> None:

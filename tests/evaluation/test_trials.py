@@ -31,19 +31,19 @@ def trials(task: Task, *protocols: str) -> list[tuple[str, int, str]]:
 
 def test_each_protocol_has_its_split_seeds_and_model(task: Task) -> None:
     assert trials(task, "paper") == [("random", 42, "lightgbm")]
-    assert trials(task, "random") == [("random", 1, "short_boosting"), ("random", 2, "short_boosting")]
-    assert trials(task, "blocked") == [("blocked", 1, "short_boosting"), ("blocked", 2, "short_boosting")]
-    assert trials(task, "grouped") == [("by_state", 1, "short_boosting"), ("by_state", 2, "short_boosting")]
-    assert trials(task, "linear") == [("random", 1, "ridge"), ("random", 2, "ridge")]
-    assert trials(task, "published") == [("published", 1, "published_ridge")]
+    assert trials(task, "random") == [("random", 1, "lightgbm_fast"), ("random", 2, "lightgbm_fast")]
+    assert trials(task, "blocked") == [("blocked", 1, "lightgbm_fast"), ("blocked", 2, "lightgbm_fast")]
+    assert trials(task, "grouped") == [("by_state", 1, "lightgbm_fast"), ("by_state", 2, "lightgbm_fast")]
+    assert trials(task, "linear") == [("random", 1, "linear_probe"), ("random", 2, "linear_probe")]
+    assert trials(task, "published") == [("published", 1, "clipped_ridge")]
     few = [("few_shot_10", 1), ("few_shot_10", 2), ("few_shot_50", 1), ("few_shot_50", 2)]
-    assert trials(task, "few_shot") == [(*pair, "ridge") for pair in few]
+    assert trials(task, "few_shot") == [(*pair, "linear_probe") for pair in few]
 
 
 def test_the_linear_probe_follows_every_split_asked_for(task: Task) -> None:
     made = trials(task, "blocked", "grouped", "linear")
-    assert {split for split, _, model in made if model == "ridge"} == {"random", "blocked", "by_state"}
-    assert {split for split, _, model in made if model == "short_boosting"} == {"blocked", "by_state"}
+    assert {split for split, _, model in made if model == "linear_probe"} == {"random", "blocked", "by_state"}
+    assert {split for split, _, model in made if model == "lightgbm_fast"} == {"blocked", "by_state"}
 
 
 def test_folds_by_group_keep_every_group_whole(task: Task) -> None:
@@ -54,7 +54,7 @@ def test_folds_by_group_keep_every_group_whole(task: Task) -> None:
             assert not set(states[train]) & set(states[test])
 
 
-def test_the_published_folds_follow_the_order_of_the_places(make_task: Make) -> None:
+def test_the_region_papers_folds_follow_the_order_of_the_places(make_task: Make) -> None:
     order = np.random.default_rng(1).permutation(100)
     task = replace(make_task(np.arange(100.0)), order=order)
     (trial,) = make_trials(task, BenchmarkParameters(protocols=["published"]))

@@ -13,9 +13,10 @@ from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE
 from mora_pipeline.evaluation.protocol.intervals import Floats, Resamples, interval, scored
 from mora_pipeline.evaluation.protocol.run import Record
-from mora_pipeline.evaluation.report.tables import sections
+from mora_pipeline.evaluation.protocol.scores import sections
 
 Replicates = Mapping[tuple[str, str, str, int], Floats]  # by task, split, model, seed
+GRAPH = b"base_graph"  # key of the table's metadata: how the base's graph was sampled
 DIFFERENCE = ["difference", "difference_low", "difference_high"]
 
 

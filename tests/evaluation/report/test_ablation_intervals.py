@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 import pytest
+from mora_pipeline.evaluation.report.ablations import effects
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE
@@ -13,7 +14,6 @@ from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.intervals import Resamples, interval_table
 from mora_pipeline.evaluation.protocol.run import Record
 from mora_pipeline.evaluation.protocol.trials import Trial
-from mora_pipeline.evaluation.report.ablation_part import effects
 
 Make = Callable[..., Task]
 RESAMPLES = 200
@@ -50,7 +50,7 @@ def judged(by_variant: dict[str, list[Record]]) -> pa.Table:
 
 
 def test_it_is_the_interval_that_the_benchmark_gives_a_method_against_a_baseline(make_task: Make) -> None:
-    trials = trials_of(make_task, {"a": "short_boosting", "b": "short_boosting"})
+    trials = trials_of(make_task, {"a": "lightgbm_fast", "b": "lightgbm_fast"})
     base, better = predicted(trials, 0.6, 1), predicted(trials, 0.5, 2)
     benchmark = [Record("raw", one.trial, one.predicted) for one in base] + better
     (expected,) = [
@@ -69,7 +69,7 @@ def test_it_is_the_interval_that_the_benchmark_gives_a_method_against_a_baseline
 
 def test_the_same_vectors_differ_by_nothing_on_any_resample(make_task: Make) -> None:
     """Not so if the base and the variant were resampled each for itself."""
-    base = predicted(trials_of(make_task, {"a": "short_boosting"}), 0.6, 1)
+    base = predicted(trials_of(make_task, {"a": "lightgbm_fast"}), 0.6, 1)
     (found,) = {
         (row["difference"], row["difference_low"], row["difference_high"])
         for row in judged({BASE: base, "same": base}).to_pylist()
@@ -80,7 +80,7 @@ def test_the_same_vectors_differ_by_nothing_on_any_resample(make_task: Make) -> 
 
 def test_it_is_of_the_very_change_that_stands_beside_it(make_task: Make) -> None:
     """Few groups' ridge is part of the mean, and so are only the tasks that all variants have a score for."""
-    trials = trials_of(make_task, {"a": "short_boosting", "few": "pooled_ridge", "lost": "short_boosting"})
+    trials = trials_of(make_task, {"a": "lightgbm_fast", "few": "pooled_ridge", "lost": "lightgbm_fast"})
     base, better = predicted(trials, 0.6, 1), predicted(trials, 0.3, 2)
     lost = [
         Record("mora", Trial(one.trial.task, "blocked", one.trial.seed, one.trial.model, [], "a reason"), one.predicted)

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from mora_pipeline.evaluation.report.ablations import GRAPH, ablation_figures, ablation_markdown, effects
+from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
+from mora_pipeline.evaluation.report.task_part import task_table
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE
-from mora_pipeline.evaluation.report import ReportData, markdown_report, report_html, write_report
-from mora_pipeline.evaluation.report.ablation_part import GRAPH, ablation_figures, ablation_markdown, effects
+from mora_pipeline.evaluation.report.data import ReportData, markdown_report, report_html, write_report
 from mora_pipeline.evaluation.report.charts import WIDTH
-from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
 from mora_pipeline.evaluation.report.summary import comparisons
 from mora_pipeline.evaluation.report.tables import RMSE, score_tables
-from mora_pipeline.evaluation.report.task_part import task_table
 
 TASK = {
     "level": "cell", "path": "data/labels_*.csv", "column": "crimes", "transform": "log1p", "aggregate": "mean",
@@ -98,17 +98,17 @@ def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: Report
     assert "): worse. It is ahead" in found.sentence()
     alone = worse[worse["task"] == "income"]
     (found,) = comparisons(pa.Table.from_pandas(alone, schema=schemas.INTERVALS))
-    assert found.sentence().startswith("Blocked folds (H3 parents), short boosting: mora is ahead of the best baseline")
-    assert any(text.startswith("Short boosting stands in") for text in texts)
+    assert found.sentence().startswith("Blocked folds (H3 parents), fast LightGBM: mora is ahead of the best baseline")
+    assert any(text.startswith("Fast LightGBM stands in") for text in texts)
 
 
 def test_the_summary_is_of_blocked_folds_and_boosting_whichever_task_comes_first(data: ReportData) -> None:
     frame = data.intervals.to_pandas()
-    others = (("blocked", "ridge"), ("random", "lightgbm"), ("blocked", "pooled_ridge"))
+    others = (("blocked", "linear_probe"), ("random", "lightgbm"), ("blocked", "pooled_ridge"))
     odd = pd.concat([*(frame.assign(split=split, model=model) for split, model in others), frame])
     found = comparisons(pa.Table.from_pandas(odd, schema=schemas.INTERVALS, preserve_index=False))
     judged = [(item.split, item.model) for item in found]
-    assert judged == [("blocked", "short_boosting"), ("blocked", "pooled_ridge"), *others[:2]]
+    assert judged == [("blocked", "lightgbm_fast"), ("blocked", "pooled_ridge"), *others[:2]]
 
 
 def test_intervals_of_single_cells_are_marked_and_many_comparisons_told(data: ReportData) -> None:
@@ -151,7 +151,7 @@ def test_a_label_that_may_leak_is_marked_and_in_no_mean(data: ReportData) -> Non
 
 
 def test_a_split_that_nothing_could_be_judged_on_is_no_table_of_dashes(data: ReportData) -> None:
-    none = data.scores.to_pandas().assign(split="few_shot_200", model="ridge", r2=np.nan, rmse=np.nan)
+    none = data.scores.to_pandas().assign(split="few_shot_200", model="linear_probe", r2=np.nan, rmse=np.nan)
     scores = pa.concat_tables([data.scores, pa.Table.from_pandas(none, schema=schemas.BENCHMARK, preserve_index=False)])
     assert [table.title for table in score_tables(scores)] == [table.title for table in score_tables(data.scores)]
 
@@ -179,7 +179,7 @@ def test_every_part_is_drawn(whole: ReportData) -> None:
         "Ablations",
         "Predicted against true",
         "Where it errs",
-        "Scaling curve, blocked folds (H3 parents), short boosting",
+        "Scaling curve, blocked folds (H3 parents), fast LightGBM",
     } <= texts
     assert "−10.0 % (−12.2 %)" in texts
     assert {"HAFusion †", "0.734", "† their papers"} <= texts
@@ -218,7 +218,7 @@ def test_a_map_has_north_up_and_draws_hexagons_that_lie_far_apart_larger(cells: 
 def test_the_markdown_table_is_methods_by_tasks_with_the_best_in_bold(benchmark: pa.Table) -> None:
     lines = markdown_of(benchmark).splitlines()
     assert [line for line in lines if line.startswith("**R²")] == [
-        "**R², random split, LightGBM as published**", "**R², blocked folds (H3 parents), short boosting**",
+        "**R², random split, LightGBM with MoRA's settings**", "**R², blocked folds (H3 parents), fast LightGBM**",
         "**R², random split, linear probe**", "**R², blocked folds (H3 parents), linear probe**",
     ]  # fmt: skip
     assert lines[2] == "| method | income | crime\\|rate\\* | mean |"
@@ -264,7 +264,7 @@ def test_ablations_say_how_far_another_seed_moves_the_base_and_mark_verdicts_wit
         seeds = [base.assign(family="seed", variant=f"seed: {at}", r2=r2) for at, r2 in enumerate(scores)]
         return ablation_markdown(pa.Table.from_pandas(pd.concat([frame, *seeds]), schema=schemas.ABLATIONS), {})
 
-    told = "Further seeds moved the base's mean R² by up to 4.0 % (blocked folds (H3 parents), short boosting)"
+    told = "Further seeds moved the base's mean R² by up to 4.0 % (blocked folds (H3 parents), fast LightGBM)"
     assert told in with_seeds(0.51, 0.48)
     assert "| −12.2 % | holds |" in with_seeds(0.51, 0.48)
     assert "| −12.2 % | holds ° |" in with_seeds(0.51, 0.44)
@@ -289,11 +289,11 @@ def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ab
 
 def test_ablations_average_no_two_models(ablations: pa.Table) -> None:
     linear = ablations.to_pandas()
-    linear["model"], linear["r2"] = "ridge", linear["r2"] - 0.4
+    linear["model"], linear["r2"] = "linear_probe", linear["r2"] - 0.4
     found = effects(pa.concat_tables([ablations, pa.Table.from_pandas(linear, schema=schemas.ABLATIONS)]), {})
     base = found[found["variant"] == BASE].set_index("judged")["r2"]
     assert base.to_dict() == pytest.approx(
-        {"blocked folds (H3 parents), short boosting": 0.5, "blocked folds (H3 parents), linear probe": 0.1}
+        {"blocked folds (H3 parents), fast LightGBM": 0.5, "blocked folds (H3 parents), linear probe": 0.1}
     )
 
 
@@ -304,7 +304,7 @@ def test_names_are_shown_as_they_are_and_make_no_markup(data: ReportData) -> Non
     odd = replace(data, region="<i>", scores=pa.Table.from_pandas(frame, schema=schemas.BENCHMARK))
     page = Page(report_html(odd))
     assert not {"script", "i", "b"} & set(page.seen)
-    assert {"<i>", "folds of whole <b>, short boosting"} <= set(page.texts)
+    assert {"<i>", "folds of whole <b>, fast LightGBM"} <= set(page.texts)
     line = next(line for line in markdown_of(odd.scores).splitlines() if "script" in line)
     assert line.startswith("| a\\`b \\<script>\\[x](y) |")
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
-from tests.presets.paper import train_and_die
-from tests.presets.paper.train_and_die import arguments, checkpoint_in, train
 
 from mora_pipeline.presets.paper import checkpoint
 from mora_pipeline.presets.paper.checkpoint import Checkpoint, State, alignment_key
 from mora_pipeline.presets.paper.learner import Learner
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
 from mora_pipeline.presets.paper.trainer import train_alignment
+from tests.presets.paper import train_and_die
+from tests.presets.paper.train_and_die import arguments, checkpoint_in, train
 
 
 def killed(folder: Path, where: str) -> None:

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 from lightgbm import LGBMRegressor
-from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.regressors import (
+from mora_pipeline.evaluation.protocol.models import (
     PROBE_ALPHAS,
     clipped_ridge,
     lightgbm_regressor,
     linear_probe,
 )
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.splits import random_split
 
 
@@ -41,7 +41,7 @@ def test_lightgbm_is_the_published_one(level: str, leaves: int, child: int) -> N
 
 @pytest.mark.parametrize(("short", "trees", "step"), [(False, 50, 0.05), (True, 200, 0.1)])
 def test_lightgbm_on_equal_bins_is_exactly_that_of_the_library(short: bool, trees: int, step: float) -> None:
-    """Published with fewer trees, and short boosting with its own trees and steps."""
+    """Published with fewer trees, and fast LightGBM with its own trees and steps."""
     features, target = _data(400, 3)
     features = np.sign(features) + np.round(np.tanh(features), 0)
     ((train, test),) = random_split(400, 0.2, 42)

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from mora_pipeline.evaluation.protocol.scores_cache import OF_A_FIT, ArrayCache, key_of
 
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol import fitting
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.run import run_benchmark, scores_table
-from mora_pipeline.evaluation.protocol.scores_cache import OF_A_FIT, KeptArrays, key_of
 from mora_pipeline.evaluation.protocol.trials import make_trials
 
 Make = Callable[..., Task]
-QUICK = BenchmarkParameters(trees=10, short_trees=10, threads=2, seeds=[42])
-MODELS = 3  # fitted on each method and task: LightGBM, short boosting, the probe
+QUICK = BenchmarkParameters(trees=10, fast_trees=10, threads=2, seeds=[42])
+MODELS = 3  # fitted on each method and task: LightGBM, fast LightGBM, the probe
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def judged(*arguments: Any, **named: Any) -> pa.Table:
 
 
 def test_only_what_changed_is_fitted_again(tmp_path: Path, fits: list[str], task: Callable[[str, int], Task]) -> None:
-    random, kept = np.random.default_rng(0), KeptArrays(tmp_path / "scores")
+    random, kept = np.random.default_rng(0), ArrayCache(tmp_path / "scores")
     methods = {"mora": random.normal(size=(200, 4)), "raw": random.normal(size=(200, 4))}
     tasks = [task("crime", 1), task("income", 2)]
     first = judged(methods, tasks, QUICK, kept=kept)
@@ -62,21 +62,21 @@ def test_only_what_changed_is_fitted_again(tmp_path: Path, fits: list[str], task
 def test_another_seed_or_protocol_fits_only_its_own_trials(
     tmp_path: Path, fits: list[str], task: Callable[[str, int], Task]
 ) -> None:
-    methods, kept = {"mora": np.random.default_rng(0).normal(size=(200, 4))}, KeptArrays(tmp_path)
+    methods, kept = {"mora": np.random.default_rng(0).normal(size=(200, 4))}, ArrayCache(tmp_path)
     judged(methods, [task("crime", 1)], QUICK, kept=kept)
     files = len(list(tmp_path.iterdir()))
     more = QUICK.model_copy(update={"protocols": [*QUICK.protocols, "few_shot"], "few_shot_labels": [10]})
     judged(methods, [task("crime", 1)], more, kept=kept)
-    assert fits[MODELS:] == ["ridge"]
+    assert fits[MODELS:] == ["linear_probe"]
     assert len(list(tmp_path.iterdir())) == files + 1
     judged(methods, [task("crime", 1)], QUICK.model_copy(update={"seeds": [42, 43]}), kept=kept)
-    assert sorted(fits[MODELS + 1 :]) == ["ridge", "short_boosting"]
+    assert sorted(fits[MODELS + 1 :]) == ["linear_probe", "lightgbm_fast"]
 
 
 def test_another_way_from_cells_to_labels_fits_anew(
     tmp_path: Path, fits: list[str], task: Callable[[str, int], Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    methods, kept = {"mora": np.random.default_rng(0).normal(size=(200, 4))}, KeptArrays(tmp_path)
+    methods, kept = {"mora": np.random.default_rng(0).normal(size=(200, 4))}, ArrayCache(tmp_path)
     judged(methods, [task("crime", 1)], QUICK, kept=kept)
     monkeypatch.setattr(fitting, "features_of", lambda task, vectors: 2 * (task.membership @ vectors))
     judged(methods, [task("crime", 1)], QUICK, kept=kept)
@@ -84,7 +84,7 @@ def test_another_way_from_cells_to_labels_fits_anew(
 
 
 def test_a_stopped_benchmark_goes_on(tmp_path: Path, fits: list[str], task: Callable[[str, int], Task]) -> None:
-    random, kept = np.random.default_rng(0), KeptArrays(tmp_path / "scores")
+    random, kept = np.random.default_rng(0), ArrayCache(tmp_path / "scores")
     methods = {name: random.normal(size=(200, 4)) for name in ("mora", "raw", "line")}
 
     def stop(done: int, total: int, message: str) -> None:
@@ -103,7 +103,7 @@ def test_a_stopped_benchmark_goes_on(tmp_path: Path, fits: list[str], task: Call
 
 
 def test_a_spoilt_file_is_computed_again(tmp_path: Path, task: Callable[[str, int], Task]) -> None:
-    vectors, kept = np.random.default_rng(0).normal(size=(200, 4)), KeptArrays(tmp_path)
+    vectors, kept = np.random.default_rng(0).normal(size=(200, 4)), ArrayCache(tmp_path)
     first = judged({"mora": vectors}, [task("crime", 1)], QUICK, kept=kept)
     for at, file in enumerate(sorted(tmp_path.glob("*.npy"))):
         file.write_bytes(file.read_bytes()[: (0, 20, 200)[at % 3]])
@@ -121,14 +121,14 @@ def test_every_setting_of_a_fit_has_a_key_of_its_own(task: Callable[[str, int], 
 
 def test_every_other_setting_changes_what_is_fitted_or_nothing() -> None:
     """It reaches a fit as rows or vectors, which a key names themselves, or no fit at all."""
-    of_rows = {"protocols", "seeds", "paper_seeds", "few_shot_labels", "test_share", "folds", "published_folds",
+    of_rows = {"protocols", "seeds", "paper_seeds", "few_shot_labels", "test_share", "folds", "region_papers_folds",
                "transfer_from", "ridge_below_groups", "minimum_rows", "leak_bound"}  # fmt: skip
     of_vectors, of_neither = {"methods", "files", "raw_components"}, {"threads", "resamples"}
     assert BenchmarkParameters.model_fields.keys() == of_rows | of_vectors | of_neither | set(OF_A_FIT)
 
 
 def test_arrays_that_nobody_asks_for_are_forgotten(tmp_path: Path) -> None:
-    kept = KeptArrays(tmp_path)
+    kept = ArrayCache(tmp_path)
     for key in ("asked", "forgotten"):
         kept.keep(key, np.zeros(3))
         os.utime(tmp_path / f"{key}.npy", (0, 0))

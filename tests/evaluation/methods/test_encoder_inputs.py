@@ -2,20 +2,20 @@
 
 import numpy as np
 import pytest
+from mora_pipeline.evaluation.methods.raw import principal_axes
 from sklearn.decomposition import PCA
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.evaluation.methods import Inputs, make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext, make_methods
 from mora_pipeline.evaluation.methods.catalogue import is_ours
-from mora_pipeline.evaluation.methods.principal import principal_axes
 from mora_pipeline.lake import Lake
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.region import read_evidence
 from mora_pipeline.presets.inductive.states import fit_states
 
 
-def test_the_states_are_the_encoders_inputs_as_principal_components(inputs: Inputs) -> None:
+def test_the_states_are_the_encoders_inputs_as_principal_components(inputs: MethodContext) -> None:
     parameters = InductiveParameters()
     _, evidence = read_evidence(inputs.reader, ["ages", "homes"], parameters.neighbours)
     seen = fit_states(evidence, parameters).apply(evidence).astype(float)
@@ -26,7 +26,7 @@ def test_the_states_are_the_encoders_inputs_as_principal_components(inputs: Inpu
     assert np.square(expected[:, found.shape[1] :]).sum() < 1e-8 * np.square(expected).sum()
 
 
-def test_the_states_have_nothing_of_the_published_vectors(inputs: Inputs, lake: Lake) -> None:
+def test_the_states_have_nothing_of_the_published_vectors(inputs: MethodContext, lake: Lake) -> None:
     before = make_methods(["states"], {}, inputs)["states"].vectors
     for name in ("embeddings", "line_vectors", "distilled_encoder"):
         draft = lake.begin(name, inputs.reader.region)
@@ -36,7 +36,7 @@ def test_the_states_have_nothing_of_the_published_vectors(inputs: Inputs, lake: 
     assert not is_ours("states")
 
 
-def test_a_feature_that_is_not_finite_is_refused(inputs: Inputs, lake: Lake) -> None:
+def test_a_feature_that_is_not_finite_is_refused(inputs: MethodContext, lake: Lake) -> None:
     whole = lake.read("features/ages", inputs.reader.region)
     own = CellVectors.from_table(whole.table())
     draft = lake.begin("features/ages", inputs.reader.region)
@@ -55,5 +55,5 @@ def test_directions_that_are_only_rounding_are_left_out() -> None:
 
 
 @pytest.fixture
-def lake(inputs: Inputs) -> Lake:
+def lake(inputs: MethodContext) -> Lake:
     return inputs.reader.lake
