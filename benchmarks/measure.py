@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from mora_pipeline.defs.meter import Meter
+from mora_pipeline.steps.meter import Meter
 
 GIB = 1 << 30
 ROOT = Path(__file__).resolve().parents[1]

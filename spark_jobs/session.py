@@ -3,7 +3,6 @@
 ``python -m spark_jobs.session`` starts one and ends it; the first time, this keeps Spark's classes for the later ones.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -17,8 +16,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from spark_jobs.classes import Classes, classes_for
-from spark_jobs.errors import InputError
 from spark_jobs.java import java_environment
+from spark_jobs.user_settings import settings_of_user
 
 GIBIBYTE = 1 << 30
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
@@ -72,18 +71,6 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
             classes.end(done)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def settings_of_user() -> dict[str, str]:
-    """``MORA_SPARK_CONF`` as strings, the way Spark takes them."""
-    text = os.environ.get("MORA_SPARK_CONF", "") or "{}"
-    try:
-        settings = json.loads(text)
-    except ValueError as error:
-        raise InputError(f'MORA_SPARK_CONF is not JSON ({error}): say {{"spark.master": "local[4]"}}.') from None
-    if not isinstance(settings, dict) or not all(key.startswith("spark.") for key in settings):
-        raise InputError(f'MORA_SPARK_CONF must be an object of spark.* settings ({{"spark.master": …}}), not {text}.')
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
 
 
 def default_settings(scratch: str) -> dict[str, str]:

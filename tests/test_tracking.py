@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.promotion import CHAMPION, compare, mean_scores, promote
+from mora_pipeline.evaluation.promotion import CHAMPION, compare, promote
+from mora_pipeline.evaluation.protocol.scores import mean_scores
 from mora_pipeline.tracking import TrackedRun, TrackingSettings, connect, tracked_run
 
 

@@ -17,6 +17,7 @@ def vector_field(dimension: int) -> pa.Field:
     return pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False)
 
 
+VECTORS = pa.schema([CELL, pa.field("vector", pa.list_(pa.float32()), nullable=False)])  # of any length
 CELLS = pa.schema(
     [
         CELL,

@@ -1,16 +1,14 @@
 """What assets show in the UI: columns, tables, pictures, datasets."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from mora_pipeline.lake import Version
-
-VECTORS = pa.schema(
-    [pa.field("cell", pa.int64(), nullable=False), pa.field("vector", pa.list_(pa.float32()), nullable=False)]
-)
+from mora_pipeline.steps.interface import Markdown, Picture, StepResult
+from mora_pipeline.steps.tables import markdown_rows
 
 
 def column_schema(schema: pa.Schema) -> dict[str, dg.MetadataValue]:
@@ -22,24 +20,21 @@ def column_schema(schema: pa.Schema) -> dict[str, dg.MetadataValue]:
     return {"dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns))}
 
 
-def picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:
-    """A picture that the UI shows without a web server of ours."""
-    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")
+def result_metadata(result: StepResult) -> dict[str, Any]:
+    """A step's metadata, with the datasets that it committed."""
+    rows = [(item.dataset, f"{item.rows:,}", item.version, f"`{item.path}`") for item in result.versions]
+    metadata = {name: shown(value) for name, value in result.metadata.items()}
+    if rows:
+        metadata |= {"datasets": shown(markdown_rows(["dataset", "rows", "version", "folder"], rows))}
+    if rows and result.committed:
+        metadata |= {"dagster/row_count": result.versions[-1].rows}
+    return {"committed": result.committed, **metadata}
 
 
-def markdown_rows(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A small table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return dg.MetadataValue.md("\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines))
-
-
-def datasets_table(versions: Iterable[Version]) -> dg.MarkdownMetadataValue:
-    """Which datasets a step published, with their rows and folders."""
-    rows = [(item.dataset, f"{item.rows:,}", item.version, f"`{item.path}`") for item in versions]
-    return markdown_rows(["dataset", "rows", "version", "folder"], rows)
-
-
-def count_table(what: str, counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """Counts by name, largest first."""
-    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return markdown_rows([what, "rows"], [(name, f"{count:,}") for name, count in rows])
+def shown(value: Any) -> Any:
+    """A value of a step's metadata as Dagster takes it; a picture needs no web server of ours."""
+    if isinstance(value, Markdown):
+        return dg.MetadataValue.md(value.text)
+    if isinstance(value, Picture):
+        return dg.MetadataValue.md(f"![{value.title}](data:image/png;base64,{base64.b64encode(value.png).decode()})")
+    return dg.MetadataValue.path(str(value)) if isinstance(value, Path) else value

@@ -1,38 +1,23 @@
 """Runs Spark jobs as child processes through Dagster Pipes, and believes nothing that a child did not report."""
 
-import json
 import os
-import sys
-import tempfile
+import signal
+import subprocess
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
 from dagster import PipesMessageHandler
-from dagster._core.errors import DagsterPipesExecutionError
 from dagster_pipes import PipesParams
 from pydantic import Field
 
-PROJECT = Path(__file__).resolve().parents[2]
+from mora_pipeline.steps.spark import SparkReport, job_command, job_environment, parameter_file
 
-
-@dataclass(frozen=True)
-class SparkReport:
-    """What a Spark job said it did: rows by output, rows read, quarantined rows by reason, checks, further figures."""
-
-    rows: Mapping[str, int] = field(default_factory=dict)
-    read: int = 0
-    quarantined: Mapping[str, int] = field(default_factory=dict)
-    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    def results(self) -> dict[str, dg.AssetCheckResult]:
-        """The job's checks as Dagster wants them, by name."""
-        return merged_checks({"": self})
+SECONDS_TO_END = 20.0  # of a child that was interrupted
 
 
 class SparkSubmit(dg.ConfigurableResource):
@@ -56,83 +41,54 @@ class SparkSubmit(dg.ConfigurableResource):
     )
     conf: dict[str, str] = Field(default={}, description="Further spark.* settings; they win over all others.")
 
-    def run(self, context: dg.AssetExecutionContext, job: str, parameters: Mapping[str, Any]) -> SparkReport:
-        """Run one job to its end.
-
-        Args:
-            job: module of `spark_jobs`, such as ``grid_mobility``.
-            parameters: its JSON parameters; paths may be `Path`.
-
-        Raises:
-            dagster.Failure: if the job fails or ends without a report.
-        """
-        reader = _KeepingReader()
-        with tempfile.TemporaryDirectory(prefix="mora-spark-") as folder:
-            file = Path(folder) / "params.json"
-            file.write_text(json.dumps(parameters, default=str))
-            client = dg.PipesSubprocessClient(env=self.environment(), cwd=folder, message_reader=reader)
-            failure = None
-            try:
-                with warnings.catch_warnings():
-                    # Dagster warns of a preview feature of its own that we do not use.
-                    warnings.filterwarnings("ignore", message=".*expected_writer_count", category=dg.PreviewWarning)
-                    client.run(context=context, command=self.command(job, file))
-            except DagsterPipesExecutionError as error:
-                failure = str(error)
-        return _report(job, reader.listener, failure)
-
     def command(self, job: str, parameters: Path) -> list[str]:
         """What starts a job."""
-        return [sys.executable, "-m", f"spark_jobs.{job}", "--params", str(parameters)]
+        return job_command(job, parameters)
 
     def environment(self) -> dict[str, str]:
-        """What the child needs to find Java, Spark's settings and our code."""
-        from spark_jobs.java import java_environment
-
-        settings = {"spark.master": self.master or os.environ.get("MORA_SPARK_MASTER", "local[*]")}
-        told = {
-            "driver.memory": self.driver_memory or os.environ.get("MORA_SPARK_DRIVER_MEMORY"),
-            "executor.memory": self.executor_memory or os.environ.get("MORA_SPARK_EXECUTOR_MEMORY"),
-            "executor.cores": self.executor_cores or os.environ.get("MORA_SPARK_EXECUTOR_CORES"),
+        """What the child needs to find Java, Spark's settings and our code; see `job_environment`."""
+        fields = {
+            "spark.master": self.master,
+            "spark.driver.memory": self.driver_memory,
+            "spark.executor.memory": self.executor_memory,
+            "spark.executor.cores": self.executor_cores,
         }
-        settings |= {f"spark.{name}": str(value) for name, value in told.items() if value}
-        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-        return {
-            **java_environment(),
-            "MORA_SPARK_CONF": json.dumps({**settings, **self.conf}),
-            "PYSPARK_PYTHON": sys.executable,
-            "PYSPARK_DRIVER_PYTHON": sys.executable,
-            "PYTHONPATH": path,
-        }
+        return job_environment({name: str(value) for name, value in fields.items() if value} | self.conf)
 
 
-def merged_checks(reports: Mapping[str, SparkReport]) -> dict[str, dg.AssetCheckResult]:
-    """One result a check over several runs of a job: passed only if it is reported and passed in every run.
+@dataclass(frozen=True)
+class PipesSpark:
+    """A `SparkRunner` for one asset's run."""
 
-    Args:
-        reports: by modality; the figures of a check carry its name as prefix. Without any, no result.
-    """
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for name, report in reports.items():
-        for check, result in report.checks.items():
-            found.setdefault(check, {})[name] = result
-    return {
-        check: dg.AssetCheckResult(
-            check_name=check,
-            passed=len(results) == len(reports) and all(result["passed"] is True for result in results.values()),
-            metadata={
-                f"{name}_{key}".lstrip("_"): value
-                for name, result in results.items()
-                for key, value in result.get("metadata", {}).items()
-            },
-        )
-        for check, results in found.items()
-    }
+    context: dg.AssetExecutionContext
+    submit: SparkSubmit
+
+    def run(self, job: str, parameters: Mapping[str, Any]) -> SparkReport:
+        """See `SparkRunner.run`."""
+        reader = _KeepingReader()
+        with parameter_file(parameters) as file, warnings.catch_warnings():
+            # Dagster warns of a preview feature of its own that we do not use.
+            warnings.filterwarnings("ignore", message=".*expected_writer_count", category=dg.PreviewWarning)
+            with dg.open_pipes_session(self.context, dg.PipesTempFileContextInjector(), reader) as session:
+                environment = {**os.environ, **self.submit.environment(), **session.get_bootstrap_env_vars()}
+                code = _run(self.submit.command(job, file), environment, file.parent)
+        listener = reader.listener
+        failure = (listener.exception if listener else None) or (f"code {code}" if code else None)
+        return SparkReport.of(job, listener.messages if listener else [], failure)
 
 
-def none_to_check(names: Iterable[str]) -> dict[str, dg.AssetCheckResult]:
-    """Passed checks of a region that has no modality of this kind."""
-    return {name: dg.AssetCheckResult(check_name=name, passed=True, metadata={"modalities": 0}) for name in names}
+def _run(command: list[str], environment: Mapping[str, str], folder: Path) -> int:
+    """The exit code of a child; whatever ends this process's wait ends the child first, gently if it can."""
+    child = subprocess.Popen(command, env=environment, cwd=folder)
+    try:
+        return child.wait()
+    except BaseException:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(SECONDS_TO_END)
+        finally:
+            child.kill()
+        raise
 
 
 class _Listener:
@@ -140,15 +96,15 @@ class _Listener:
 
     def __init__(self, handler: PipesMessageHandler) -> None:
         self._handler = handler
-        self.said: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self.exception: str | None = None
 
     def handle_message(self, message: Any) -> None:
-        told = message.get("params") or {}
-        if message.get("method") == "report_custom_message" and isinstance(told.get("payload"), dict):
-            self.said.append(told["payload"])
-        if message.get("method") == "closed" and told.get("exception"):
-            self.exception = f"{told['exception'].get('name')}: {told['exception'].get('message')}"
+        content = message.get("params") or {}
+        if message.get("method") == "report_custom_message" and isinstance(content.get("payload"), dict):
+            self.messages.append(content["payload"])
+        if message.get("method") == "closed" and content.get("exception"):
+            self.exception = f"{content['exception'].get('name')}: {content['exception'].get('message')}"
         self._handler.handle_message(message)
 
     def report_pipes_framework_exception(self, origin: str, exc_info: Any) -> None:
@@ -167,21 +123,3 @@ class _KeepingReader(dg.PipesTempFileMessageReader):
         self.listener = _Listener(handler)
         with super().read_messages(cast(PipesMessageHandler, self.listener)) as params:
             yield params
-
-
-def _report(job: str, listener: _Listener | None, failure: str | None) -> SparkReport:
-    said = listener.said if listener else []
-    errors = [message["error"] for message in said if "error" in message]
-    if errors:
-        raise dg.Failure(description=str(errors[-1]), allow_retries=False)
-    cause = listener.exception if listener else None
-    if failure or cause:
-        raise dg.Failure(
-            description=f"Spark job {job} broke down: {cause or failure}. Its output is in this step's stdout and "
-            "stderr. A job that the machine killed for its memory ends with code -9: lower "
-            "MORA_SPARK_DRIVER_MEMORY or use fewer cores (MORA_SPARK_MASTER=local[1])."
-        )
-    reports = [message for message in said if "checks" in message]
-    if not reports:
-        raise dg.Failure(description=f"Spark job {job} ended as if all were well, but never reported what it did.")
-    return SparkReport(**{name: reports[-1][name] for name in SparkReport.__dataclass_fields__ if name in reports[-1]})

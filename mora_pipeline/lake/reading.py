@@ -1,14 +1,17 @@
 """A region's published datasets as the arrays that training and evaluation take, and a record of what was read."""
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import RegionConfig
+from mora_pipeline.region import ImageModality, RegionConfig, TableModality, TextModality
 
 Cells = npt.NDArray[np.int64]
+Kind = TypeVar("Kind", TextModality, ImageModality, TableModality)
 
 
 class RegionReader:
@@ -17,6 +20,10 @@ class RegionReader:
     def __init__(self, config: RegionConfig, lake: Lake) -> None:
         self.config, self.lake, self.region = config, lake, config.region
         self.lineage: dict[str, Version] = {}
+
+    def modalities(self, kind: type[Kind]) -> dict[str, Kind]:
+        """The region's modalities of a kind, in the order of region.yaml."""
+        return {name: item for name, item in self.config.modalities.items() if isinstance(item, kind)}
 
     def read(self, dataset: str) -> Version:
         """The published version of an input; what is begun from now on records it."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import dagster as dg
 import pytest
@@ -61,7 +62,7 @@ def test_everything_that_reaches_the_lake_is_behind_a_blocking_check_and_lists_i
         assert "dagster/column_schema" in asset.metadata_by_key[asset.key], name
 
 
-@pytest.mark.parametrize(("pool", "members"), [("spark", 5), ("gpu", 7)])
+@pytest.mark.parametrize(("pool", "members"), [("spark", 5), ("gpu", 6)])
 def test_spark_and_torch_take_turns(pool: str, members: int) -> None:
     assert sum(asset.op.pool == pool for asset in assets()) == members
 
@@ -99,9 +100,9 @@ def test_the_workspace_names_the_definitions() -> None:
 
 
 def test_every_sampling_strategy_of_the_job_can_be_chosen() -> None:
-    from mora_pipeline.defs.graph import SamplingConfig, SamplingStrategy
+    from mora_pipeline.steps.graph import SamplingSettings
     from spark_jobs.sampling import STRATEGIES, make_strategy
 
-    assert {strategy.value for strategy in SamplingStrategy} == set(STRATEGIES)
-    for strategy in SamplingStrategy:
-        make_strategy(SamplingConfig(strategy=strategy).settings())
+    assert set(get_args(SamplingSettings.model_fields["strategy"].annotation)) == set(STRATEGIES)
+    for strategy in STRATEGIES:
+        make_strategy(SamplingSettings(strategy=strategy).in_use())

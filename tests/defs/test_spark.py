@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mora_pipeline.defs.partitions import regions
-from mora_pipeline.defs.resources import LakeResource
-from mora_pipeline.defs.spark import SparkReport, SparkSubmit, merged_checks
-from mora_pipeline.defs.step import blocking, step
+from mora_pipeline.defs.assets import asset_of
+from mora_pipeline.defs.spark import SparkSubmit
+from mora_pipeline.steps.interface import RegionRun, Step, StepResult
+from mora_pipeline.steps.spark import SparkReport, merged_checks
 
 OPEN = "from dagster_pipes import open_dagster_pipes\nwith open_dagster_pipes() as pipes:\n"
 REPORT = OPEN + "    pipes.report_custom_message({'rows': {}, 'read': 3, 'checks': {'no_nan': {'passed': True}}})\n"
@@ -26,11 +26,12 @@ class Script(SparkSubmit):
         return [sys.executable, "-c", self.program, str(parameters)]
 
 
-@dg.asset(partitions_def=regions, check_specs=blocking("counted", "no_nan"))
-def counted(context: dg.AssetExecutionContext, lake: LakeResource, spark: Script) -> dg.MaterializeResult:
-    with step(context, lake) as work:
-        report = spark.run(context, "count", {"path": Path("/somewhere")})
-        return work.finish(report.results(), {"read": report.read})
+def count(region: RegionRun, *_: object) -> StepResult:
+    report = region.spark.run("count", {"path": Path("/somewhere")})
+    return region.finish(merged_checks({"": report}), {"read": report.read})
+
+
+counted = asset_of(Step("counted", count, "A count.", (), "test", frozenset(), checks=("no_nan",)))
 
 
 def description(done: dg.ExecuteInProcessResult) -> str:
@@ -81,10 +82,25 @@ def test_a_check_passes_only_if_every_modalitys_run_passed_it() -> None:
     good = SparkReport(checks={"no_nan": {"passed": True, "metadata": {"rows": 3}}})
     bad = SparkReport(checks={"no_nan": {"passed": False, "metadata": {"rows": 4}}})
     silent = SparkReport(checks={"other": {"passed": True}})
-    assert merged_checks({"poi": good, "shops": good})["no_nan"].passed
-    assert not merged_checks({"poi": good, "shops": bad})["no_nan"].passed
-    assert not merged_checks({"poi": good, "shops": silent})["no_nan"].passed
-    assert set(merged_checks({"poi": good, "shops": bad})["no_nan"].metadata) == {"poi_rows", "shops_rows"}
+    merged = {
+        name: {check.name: check for check in merged_checks({"poi": good, "shops": other})}
+        for name, other in (("good", good), ("bad", bad), ("silent", silent))
+    }
+    assert {name: checks["no_nan"].passed for name, checks in merged.items()} == {
+        "good": True,
+        "bad": False,
+        "silent": False,
+    }
+    assert set(merged["bad"]["no_nan"].figures) == {"poi_rows", "shops_rows"}
+
+
+def test_a_users_spark_settings_are_kept_and_the_resources_own_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two messages tell people to set MORA_SPARK_CONF; a run must not throw it away."""
+    monkeypatch.setenv("MORA_SPARK_CONF", json.dumps({"spark.local.dir": "/scratch", "spark.driver.memory": "2g"}))
+    monkeypatch.setenv("MORA_SPARK_DRIVER_MEMORY", "1g")
+    conf = json.loads(SparkSubmit().environment()["MORA_SPARK_CONF"])
+    assert conf == {"spark.master": "local[*]", "spark.local.dir": "/scratch", "spark.driver.memory": "2g"}
+    assert json.loads(SparkSubmit(driver_memory="3g").environment()["MORA_SPARK_CONF"])["spark.driver.memory"] == "3g"
 
 
 def test_the_cluster_is_one_setting(monkeypatch: pytest.MonkeyPatch, mora_home: Path) -> None:

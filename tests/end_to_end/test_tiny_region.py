@@ -1,6 +1,10 @@
 """The whole chain for a tiny region: real Spark children, real encoders, MLflow on SQLite."""
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,17 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from mora_pipeline.evaluation.report.ablations import base_graph_of
 
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.definitions import defs
-from mora_pipeline.defs import checks
 from mora_pipeline.evaluation.promotion import CHAMPION
+from mora_pipeline.evaluation.report.ablations import base_graph_of
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.inductive.region import embed_region
 from mora_pipeline.presets.paper.checkpoint import Checkpoint
 from mora_pipeline.presets.paper.learner import Learner
+from mora_pipeline.steps import all_steps, checks
 from mora_pipeline.tracking import TrackingSettings, connect
 
 ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
@@ -365,3 +369,29 @@ def test_a_night_adds_the_new_day_and_takes_away_the_one_that_left(home: Home, w
         within = home.lake.read("self_flow", "nights").table()["internal_flow"].to_numpy().sum()
         assert flow + within == pytest.approx(sum(nights[day]["trips"].sum() for day in inside), rel=1e-12)
     assert (home.path / "cache" / "mobility" / "nights").is_dir()
+
+
+def test_the_chain_runs_without_dagster_and_gives_the_same_bytes(
+    whole, home: Home, tmp_path: Path, write_region
+) -> None:
+    script = Path(__file__).with_name("without_dagster.py")
+    settings = {name: item["config"] for name, item in home.settings["ops"].items() if name != "ablations"}
+    region_yaml = write_region(tmp_path / "raw" / "tiny", "tiny")
+    ended = subprocess.run(
+        [sys.executable, str(script), str(region_yaml), json.dumps(settings)],
+        env={**os.environ, "MORA_HOME": str(tmp_path / "home")},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == [
+        step.name for step in all_steps() if step.in_chain
+    ]
+    lake, equal = Lake(tmp_path / "home" / "lake"), set()
+    for dataset in sorted(dataset for line in ended.stdout.splitlines() for dataset in line.split()[1:]):
+        ours, theirs = (one.read(dataset, "tiny").files() for one in (lake, home.lake))
+        assert [file.read_bytes() for file in ours] == [file.read_bytes() for file in theirs], dataset
+        equal.add(dataset)
+    assert equal >= {"edges", "graph", "cells", "features/poi", "line_vectors", "embeddings", "benchmark", "intervals"}

@@ -1,4 +1,4 @@
-"""A whole benchmark on a small lake: labels, leaks, methods, published scores, other regions."""
+"""A whole benchmark on a small lake: labels, leaks, methods, reported scores, other regions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from mora_pipeline.evaluation.cache import ArrayCache
 from pydantic import ValidationError
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.evaluation.benchmark import evaluate
+from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.run import skipped_trials
+from mora_pipeline.evaluation.protocol.scores import skipped_trials
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 
@@ -44,7 +44,7 @@ def labels(cells: pa.Table, tmp_path: Path) -> pd.DataFrame:
     return frame
 
 
-def test_a_region_is_judged_by_every_method_with_intervals_and_predictions(
+def test_a_region_is_scored_by_every_method_with_intervals_and_predictions(
     region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext],
     labels: pd.DataFrame, tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -56,10 +56,10 @@ def test_a_region_is_judged_by_every_method_with_intervals_and_predictions(
     )
     parameters = QUICK.model_copy(update={"protocols": [*QUICK.protocols, "grouped"]})
     inputs = make_inputs(config, write_lake(config))
-    found = evaluate(inputs, parameters, kept=ArrayCache(tmp_path / "scores"))
+    found = evaluate(inputs, parameters, cache=ArrayCache(tmp_path / "scores"))
     assert found.scores.schema.equals(schemas.BENCHMARK)
-    assert set(found.scores["split"].to_pylist()) == {"random", "blocked", "by_state", "published"}
-    assert found.parameters.protocols == [*parameters.protocols, "published"]
+    assert set(found.scores["split"].to_pylist()) == {"random", "blocked", "by_state", "region_papers"}
+    assert found.parameters.protocols == [*parameters.protocols, "region_papers"]
     assert set(found.intervals["method"].to_pylist()) == {"mora", "raw", "coordinates", "flows"}
     rows = {(row["method"], row["split"], row["model"]): row["r2"] for row in found.scores.to_pylist()}
     assert rows["coordinates", "random", "linear_probe"] > 0.9

@@ -1,10 +1,11 @@
-"""Kept vectors are found again for the same training, and for no other."""
+"""Cached vectors are used again for the same training, and for no other."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
 from mora_pipeline.evaluation.cache import cached_or_train
 
 SAME: dict[str, Any] = {"arrays": {"flow": np.arange(3.0)}, "settings": {"epochs": 2}, "device": "cpu"}

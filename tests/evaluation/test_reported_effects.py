@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mora_pipeline.evaluation.ablation.reported_effects import reported_effect, verdict
+from mora_pipeline.evaluation.ablation.reported_effects import agreement, reported_effect
 
 LOSS, SAME = "−12.2 %", "about the same"
 
@@ -39,7 +39,7 @@ def test_what_the_paper_says_of_sampling_depends_on_the_bases_graph(variant: str
 
 
 @pytest.mark.parametrize(
-    ("published", "low", "high", "expected"),
+    ("reported", "low", "high", "expected"),
     [
         (LOSS, -3.0, -0.1, "holds"),
         (LOSS, -3.0, 0.1, "undecided"),
@@ -55,5 +55,5 @@ def test_what_the_paper_says_of_sampling_depends_on_the_bases_graph(variant: str
         (LOSS, math.nan, math.nan, ""),
     ],
 )
-def test_a_verdict_is_where_the_whole_interval_lies(published: str, low: float, high: float, expected: str) -> None:
-    assert verdict(published, low, high) == expected
+def test_a_verdict_is_where_the_whole_interval_lies(reported: str, low: float, high: float, expected: str) -> None:
+    assert agreement(reported, low, high) == expected

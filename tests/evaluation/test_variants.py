@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from mora_pipeline.evaluation.methods.training import Variant, train_variant
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE, base_graph, relative_effects, share_of_cells, variants
-from mora_pipeline.evaluation.ablation.graphs import at_least, neighbour_edges, same_edges, top_share
+from mora_pipeline.evaluation.ablation.graphs import at_least, same_edges, top_share
 from mora_pipeline.evaluation.ablation.parameters import FAMILIES, AblationParameters
-from mora_pipeline.evaluation.methods.interface import MethodContext, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
+from mora_pipeline.evaluation.methods.training import Variant, neighbour_edges, train_variant
 from mora_pipeline.lake import Lake
 from mora_pipeline.presets.paper import line, trainer
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
@@ -190,7 +191,7 @@ def test_the_neighbour_graph_is_a_method_too(
     monkeypatch.setattr(
         line, "train_line", lambda *_: torch.randn(len(inputs.cells), 128, generator=torch.manual_seed(0)).numpy()
     )
-    found = make_methods(["neighbours"], {}, inputs)["neighbours"].vectors
+    found = make_methods(["mora_neighbour_graph"], {}, inputs)["mora_neighbour_graph"].vectors
     assert found.shape == (len(inputs.cells), 128)
     assert trained[0]["edges"] == len(neighbour_edges(inputs.coordinates).flow)
 

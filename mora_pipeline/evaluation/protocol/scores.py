@@ -76,6 +76,15 @@ def mean_scores(benchmark: pa.Table, method: str, leaks: Collection[str] = (), m
     return {name: fmean(values) for name, values in sorted(scores.items())}
 
 
+def metrics_by_name(benchmark: pa.Table, metric: Metric = R2) -> dict[str, float]:
+    """The scores of every method as MLflow's metrics: by metric, method, task, split and model; means over seeds."""
+    return {
+        f"{metric.name}/{method.replace(':', '_')}/{what.replace('|', '/')}": score
+        for method in dict.fromkeys(benchmark["method"].to_pylist())
+        for what, score in mean_scores(benchmark, method, metric=metric).items()
+    }
+
+
 def scored_trials(table: pa.Table, column: str) -> dict[str, set[tuple[Any, ...]]]:
     """Task, split, seed and model of the rows with a score within the region, by the value of a column.
 

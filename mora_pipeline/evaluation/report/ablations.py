@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 
 from mora_pipeline.evaluation.ablation.families import BASE, SEED, relative_effects, share_of_cells
-from mora_pipeline.evaluation.ablation.intervals import GRAPH, task_means
 from mora_pipeline.evaluation.ablation.reported_effects import (
     DERIVED,
     FAILS,
@@ -18,6 +17,7 @@ from mora_pipeline.evaluation.ablation.reported_effects import (
     agreement,
     reported_effect,
 )
+from mora_pipeline.evaluation.ablation.run import GRAPH, task_means
 from mora_pipeline.evaluation.protocol.intervals import LEVEL
 from mora_pipeline.evaluation.protocol.metrics import R2
 from mora_pipeline.evaluation.protocol.scores import sections

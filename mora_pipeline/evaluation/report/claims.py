@@ -42,7 +42,7 @@ def _claims(frame: pd.DataFrame, preset: str | None) -> list[str]:
         return []
     if preset != "paper":
         return [
-            f"The embeddings are of the preset {preset or 'unknown'}, and the paper's claims are about the preset paper: "
+            f"The embeddings are of the preset {preset or 'unknown'}. The paper's claims are about the preset paper: "
             "they are not decided here."
         ]
     split, model = min(zip(own["split"], own["model"], strict=True), key=lambda each: rank(*each))

@@ -14,9 +14,12 @@ from pydantic import ValidationError
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.evaluation.benchmark import BenchmarkResult
+from mora_pipeline.evaluation.methods.flows import pieces
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.protocol.metrics import METRICS, Metric
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.report.tables import Facts, leaking
+from mora_pipeline.evaluation.report.tables import Facts, leaking, task_facts
 from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import Published, RegionConfig
 
@@ -62,6 +65,58 @@ class ReportData:
     def ablation_kinds(self) -> Mapping[str, str]:
         """Kind of each modality when the ablations ran."""
         return self.ablation_facts.get("modalities", {})
+
+
+def report_data(
+    context: MethodContext, result: BenchmarkResult, facts: Mapping[str, Any], embeddings: Version
+) -> ReportData:
+    """What the report of a benchmark shows, with the region's ablations.
+
+    Args:
+        facts: from `benchmark_facts`.
+        embeddings: those that were scored; drawn as a map.
+    """
+    config = context.reader.config
+    return ReportData(
+        region=config.region,
+        scores=result.scores,
+        intervals=result.intervals,
+        predictions=result.predictions,
+        tasks=task_facts(config, result.tasks),
+        parameters=result.parameters,
+        reported_scores=config.published,
+        details=facts,
+        pictures=map_of(embeddings),
+        **ablations_of(context.reader.lake, config.region),
+    )
+
+
+def benchmark_facts(
+    context: MethodContext, result: BenchmarkResult, sources: Mapping[str, MethodContext], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries.
+
+    Args:
+        sources: the regions that `transfer` fitted on, by name.
+        labels: digest of each task's labels, from before they were read.
+    """
+    lineage, config = context.reader.lineage, context.reader.config
+    encoder, (count, largest) = lineage.get("distilled_encoder"), pieces(context.edges, len(context.cells))
+    versions = {name: version.version for name, version in lineage.items()}
+    for region, source in sources.items():
+        versions |= {f"{region}/{name}": version.version for name, version in source.reader.lineage.items()}
+    return {
+        "preset": lineage["embeddings"].details.get("preset"),
+        "resolution": config.resolution,
+        "cells": len(context.cells),
+        "flows": {"unconnected pieces": count, "share of cells in the largest": largest},
+        "modalities": {name: item.kind for name, item in config.modalities.items()} or "none",
+        "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
+        "versions": versions,
+        "labels, first 16 digits of SHA-256": dict(labels),
+        **({"not transferred from": result.not_transferred} if result.not_transferred else {}),
+        **provenance(),
+    }
 
 
 def from_lake(lake: Lake, config: RegionConfig) -> ReportData:

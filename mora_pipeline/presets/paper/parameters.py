@@ -31,7 +31,7 @@ class LineParameters(Parameters):
         description="sampled: LINE's own way, by drawn edges; closed_form: the matrix that LINE factorises implicitly, "
         "factorised outright (second order alone; draws, steps and learning rate then have no meaning).",
     )
-    order: Literal[1, 2] = Field(2, description="Proximity that LINE keeps: 2 is the method's, 1 an option.")
+    order: int = Field(2, ge=1, le=2, description="Proximity that LINE keeps: 2 is the method's, 1 an option.")
     negatives: int = Field(5, ge=1, description="Noise cells drawn for each edge.")  # silent in MoRA; LINE's own
     shift: float = Field(
         1.0, gt=0, description="closed_form: flows below shift × what chance gives count as none; NetMF's is 1."

@@ -10,8 +10,9 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.methods.interface import MethodContext, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
 from mora_pipeline.evaluation.methods.hex2vec import _Near, category_counts, trained_on_counts
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 from tests.evaluation.methods.processes import printed_in_two_processes

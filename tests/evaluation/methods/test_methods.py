@@ -14,26 +14,21 @@ from scipy import sparse
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
-from mora_pipeline.evaluation.methods import (
-    METHODS,
-    MethodContext,
-    MethodVectors,
-    catalogue,
-    make_methods,
-    shared_methods,
-)
-from mora_pipeline.evaluation.methods.catalogue import is_ours
+from mora_pipeline.evaluation.methods import catalogue
+from mora_pipeline.evaluation.methods.catalogue import METHODS, make_methods, shared_methods
 from mora_pipeline.evaluation.methods.coordinates import SCALES, sine_features
 from mora_pipeline.evaluation.methods.flows import log_flow_components, statistics
-from mora_pipeline.evaluation.methods.interface import Method
-from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.methods.interface import Method, MethodContext, MethodVectors
+from mora_pipeline.evaluation.protocol.parameters import OURS, BenchmarkParameters
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 
 
 def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: MethodContext, cells: pa.Table) -> None:
     """All but those that need a training, another package or an argument."""
-    names = [name for name in METHODS if name not in ("neighbours", "node2vec", "hex2vec", "geoclip", "dataset")]
+    names = [
+        name for name in METHODS if name not in ("mora_neighbour_graph", "node2vec", "hex2vec", "geoclip", "dataset")
+    ]
     found = make_methods([*names, "raw:each", "dataset:line_vectors"], {}, inputs)
     assert {"mora", "raw", "raw:ages", "raw:homes", "dataset:line_vectors", "constant"} <= found.keys()
     for own in found.values():
@@ -77,7 +72,7 @@ def test_geoclip_as_its_authors_trained_it_knows_what_lies_near(inputs: MethodCo
     assert apart[near].mean() < 0.8 * apart[kilometres > 20].mean()
 
 
-def test_sines_have_every_scale_and_tell_where_a_point_is() -> None:
+def test_the_grid_of_sines_has_every_scale_and_knows_where_a_point_is() -> None:
     points = np.array([[10.0, 20.0], [10.0, 20.05], [-10.0, 20.0]])
     found = sine_features(points)
     assert found.shape == (3, 4 * SCALES)
@@ -188,9 +183,9 @@ def test_raw_features_with_a_flag_of_presence_are_no_others(
 
 
 def test_ours_are_the_embeddings_by_whatever_name_and_no_other_vectors() -> None:
-    ours = ("mora", "inductive", "distilled", "dataset:embeddings", "dataset:distilled_encoder")
-    assert all(map(is_ours, ours))
-    assert not any(map(is_ours, ("mora_v2", "distilled.old", "line", "dataset:line_vectors", "dataset:other", "raw")))
+    datasets = {f"dataset:{catalogue.LAKE[name]}" for name in OURS if name in catalogue.LAKE}
+    assert set(OURS) == {"mora", "inductive", "distilled"} | datasets
+    assert {name.partition(":")[0] for name in OURS} <= METHODS.keys()
 
 
 def test_a_name_that_cannot_name_a_metric_is_refused() -> None:

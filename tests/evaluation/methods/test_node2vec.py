@@ -8,7 +8,8 @@ import pytest
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import Edges
-from mora_pipeline.evaluation.methods.interface import MethodContext, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.methods.node2vec import LENGTH, WALKS, Walks, skip_gram
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig

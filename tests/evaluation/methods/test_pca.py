@@ -7,7 +7,8 @@ import pytest
 from sklearn.decomposition import PCA
 
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.evaluation.methods.interface import MethodContext, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.methods.raw import standard_components
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig

@@ -8,8 +8,8 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.defs.benchmark import every_method_scored
-from mora_pipeline.defs.checks import cells_known, no_nan, not_collapsed, one_row_per_cell, spread_and_directions
+from mora_pipeline.steps.benchmark import every_method_scored
+from mora_pipeline.steps.checks import cells_known, no_nan, not_collapsed, one_row_per_cell, spread_and_directions
 
 CELLS = np.array([3, 5, 8, 9], dtype=np.int64)
 
@@ -79,7 +79,15 @@ def test_methods_of_a_benchmark_are_asked_the_same(of_raw: dict[str, Any], passe
 
 
 def test_a_method_that_cannot_be_transferred_is_no_failure() -> None:
-    trial = {"task": "income", "split": "from_other", "seed": 42, "model": "linear_probe", "n": 9, "r2": 0.4, "rmse": 1.0}
+    trial = {
+        "task": "income",
+        "split": "from_other",
+        "seed": 42,
+        "model": "linear_probe",
+        "n": 9,
+        "r2": 0.4,
+        "rmse": 1.0,
+    }
     here = {**trial, "split": "blocked"}
     rows = [{**here, "method": "mora"}, {**here, "method": "raw"}, {**trial, "method": "raw"}]
     assert every_method_scored(pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)).passed

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from mora_pipeline.defs.meter import Meter
+from mora_pipeline.steps.meter import Meter
 
 HUNGRY = "import time; block = bytearray(200 * 1024**2); block[::4096] = b'x' * len(block[::4096]); time.sleep(1.5)"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.defs.embeddings import choice
 from mora_pipeline.region import RegionConfig
-from tests.defs.conftest import REGION_YAML
+from mora_pipeline.steps.embeddings import choice
+from tests.steps.conftest import REGION_YAML
 
 
 @pytest.fixture

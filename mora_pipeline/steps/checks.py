@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.steps.interface import Check
 
 MINIMUM_SPREAD = 1e-3
 MINIMUM_DIRECTIONS = 2.0
@@ -16,54 +16,45 @@ Cells = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 
 
-def result(name: str, passed: bool, **figures: float | int | str) -> dg.AssetCheckResult:
-    """The result of a check, with what it measured."""
-    return dg.AssetCheckResult(check_name=name, passed=bool(passed), metadata=figures)
-
-
-def by_name(*results: dg.AssetCheckResult) -> dict[str, dg.AssetCheckResult]:
-    """Check results by the name of their check."""
-    return {str(item.check_name): item for item in results}
-
-
-def cells_known(found: Mapping[str, Cells], cells: Cells) -> dg.AssetCheckResult:
+def cells_known(found: Mapping[str, Cells], cells: Cells) -> Check:
     """Every cell of every modality is one of the region's, and stands once, in ascending order.
 
     Args:
         found: the cells of each modality; ``cells`` int64 [N], ascending.
     """
     figures: dict[str, int] = {"cells": len(cells)}
-    sound = True
+    passed = True
     for name, own in found.items():
         unknown = int(np.count_nonzero(~np.isin(own, cells)))
         disordered = int(np.count_nonzero(np.diff(own) <= 0))
         figures |= {f"{name}_cells": len(own), f"{name}_unknown": unknown, f"{name}_disordered": disordered}
-        sound = sound and unknown == disordered == 0
-    return result("cells_known", sound, **figures)
+        passed = passed and unknown == disordered == 0
+    return Check("cells_known", passed, figures)
 
 
-def no_nan(found: Mapping[str, Vectors]) -> dg.AssetCheckResult:
+def no_nan(found: Mapping[str, Vectors]) -> Check:
     """Every number of every array is finite."""
     bad = {f"{name}_not_finite": int(np.count_nonzero(~np.isfinite(vectors))) for name, vectors in found.items()}
-    return result("no_nan", not any(bad.values()), **bad)
+    return Check("no_nan", not any(bad.values()), bad)
 
 
-def one_row_per_cell(vectors: CellVectors, cells: Cells) -> dg.AssetCheckResult:
+def one_row_per_cell(vectors: CellVectors, cells: Cells) -> Check:
     """The vectors' cells are the region's, in their order."""
-    sound = np.array_equal(vectors.cells, cells) and len(vectors.vectors) == len(cells)
-    return result("one_row_per_cell", sound, rows=len(vectors.cells), cells=len(cells))
+    passed = np.array_equal(vectors.cells, cells) and len(vectors.vectors) == len(cells)
+    return Check("one_row_per_cell", passed, {"rows": len(vectors.cells), "cells": len(cells)})
 
 
-def not_collapsed(vectors: Vectors) -> dg.AssetCheckResult:
+def not_collapsed(vectors: Vectors) -> Check:
     """The vectors differ between cells (spread), in more than a few directions.
 
     See `spread_and_directions` for the two measures. A region of less than three cells cannot fail.
     """
     if not np.isfinite(vectors).all():
-        return result("not_collapsed", False, reason="there are numbers that are not finite")
+        return Check("not_collapsed", False, {"reason": "there are numbers that are not finite"})
     spread, directions = spread_and_directions(vectors)
-    sound = len(vectors) < 3 or (spread >= MINIMUM_SPREAD and directions >= MINIMUM_DIRECTIONS)
-    return result("not_collapsed", sound, spread=spread, directions=directions, dimension=vectors.shape[1])
+    passed = len(vectors) < 3 or (spread >= MINIMUM_SPREAD and directions >= MINIMUM_DIRECTIONS)
+    figures = {"spread": spread, "directions": directions, "dimension": vectors.shape[1]}
+    return Check("not_collapsed", passed, figures)
 
 
 def spread_and_directions(vectors: Vectors) -> tuple[float, float]:
@@ -87,3 +78,19 @@ def spread_and_directions(vectors: Vectors) -> tuple[float, float]:
     share = variance / variance.sum()
     share = share[share > 0]
     return float(variance.sum() / total), float(np.exp(-(share * np.log(share)).sum()))
+
+
+DESCRIPTIONS = {
+    "edges_positive": "Every flow is a positive number.",
+    "edges_clustered": "Every file holds all edges of its origins.",
+    "bad_rows_within_limit": "The share of bad rows is at most maximum_bad_share of region.yaml.",
+    "shares_sum_to_one": "The shares of every group sum to 1 in every cell.",
+    "cells_unique_and_sorted": "Every cell has one row, in ascending order, and node is the number of its row.",
+    "follows_strategy": "Every origin keeps the edges that the sampling strategy says, and no others.",
+    "cells_known": "Every cell of every modality is one of the region's cells.",
+    "one_row_per_cell": "There is one row for each of the region's cells, in their order.",
+    "no_nan": "Every number is finite.",
+    "every_method_scored": "All methods have scores for the same trials.",
+    "every_variant_scored": "All variants have scores for the same trials, of which there is one at least.",
+    "not_collapsed": "The vectors differ between cells, in more than a few directions.",
+}

@@ -1,4 +1,4 @@
-"""The assets `benchmark` and `ablations` on a small lake: what they publish, and what MLflow keeps."""
+"""The steps `benchmark`, `ablations` and `champion` on a small lake: what they publish, and what MLflow keeps."""
 
 import hashlib
 import json
@@ -6,28 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from mora_pipeline.evaluation.methods.training import Trained, Variant
-from mora_pipeline.evaluation.report.ablations import ablation_markdown, base_graph_of
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.defs.ablations import ablations, every_variant_scored
-from mora_pipeline.defs.benchmark import benchmark
-from mora_pipeline.defs.champion import champion
-from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.evaluation.methods.interface import MethodContext
+from mora_pipeline.evaluation.methods.training import Trained, Variant
 from mora_pipeline.evaluation.promotion import SCORES
-from mora_pipeline.evaluation.report.page import report_html
+from mora_pipeline.evaluation.report.ablations import ablation_markdown, base_graph_of
 from mora_pipeline.evaluation.report.data import from_lake
+from mora_pipeline.evaluation.report.page import report_html
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.steps import Step, StepResult, local_session, run_step
+from mora_pipeline.steps.ablation import ABLATIONS, every_variant_scored
+from mora_pipeline.steps.benchmark import BENCHMARK
+from mora_pipeline.steps.champion import CHAMPION_STEP
 from mora_pipeline.tracking import TrackingSettings, connect
 
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
@@ -76,21 +75,13 @@ def home(
     return tmp_path
 
 
-def materialized(home: Path, asset: dg.AssetsDefinition, **changed: Any) -> dg.ExecuteInProcessResult:
-    name = asset.key.to_user_string()
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions("regions", ["test_city"])
-        return dg.materialize(
-            [asset],
-            partition_key="test_city",
-            instance=instance,
-            resources={"lake": LakeResource(home=str(home)), "tracking": Tracking()},
-            run_config={"ops": {name: {"config": {**SETTINGS[name], **changed}}}},
-        )
+def run(home: Path, step: Step, **changed: Any) -> StepResult:
+    settings = step.settings(**{**SETTINGS[step.name], **changed})
+    return run_step(step, "test_city", local_session(home), settings)
 
 
 def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: Path) -> None:
-    assert materialized(home, benchmark).success
+    assert run(home, BENCHMARK).committed
     lake = Lake(home / "lake")
     made = {name: lake.read(name, "test_city") for name in ("benchmark", "intervals", "predictions", "report")}
     methods = {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
@@ -99,7 +90,7 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert made["benchmark"].inputs["embeddings"] == lake.read("embeddings", "test_city").version
     details = made["benchmark"].details
     assert details["parameters"]["folds"] == 3
-    assert {"published", "blocked"} <= set(details["parameters"]["protocols"])  # region.yaml has published scores
+    assert {"region_papers", "blocked"} <= set(details["parameters"]["protocols"])  # region.yaml has published scores
     assert details["facts"]["libraries"]["lightgbm"]
     assert details["tasks"]["income"].items() >= {"labels": 217, "dropped": {}, "leaks_allowed": False}.items()
     assert details["tasks"]["income"]["blocks"] > 1
@@ -108,35 +99,22 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert details["facts"]["versions"]["embeddings"] == made["benchmark"].inputs["embeddings"]
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
-    run = client.get_run(made["benchmark"].details["mlflow_run"])
-    assert "r2/coordinates/income/random/linear_probe" in run.data.metrics
-    assert "published" in run.data.params["protocols"]
+    tracked = client.get_run(made["benchmark"].details["mlflow_run"])
+    assert "r2/coordinates/income/random/linear_probe" in tracked.data.metrics
+    assert "region_papers" in tracked.data.params["protocols"]
     page = report_html(from_lake(lake, Registry(home).load("test_city")))
     assert page == (made["report"].path / "report.html").read_text()
-    assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["report.html"]
+    assert [item.path for item in client.list_artifacts(tracked.info.run_id)] == ["report.html"]
 
 
-def test_a_benchmark_of_before_is_shown_too(home: Path) -> None:
-    """It told neither the tasks nor the preset, and its intervals had fewer columns."""
-    assert materialized(home, benchmark).success
+def test_a_benchmark_of_another_form_is_refused_with_the_fix(home: Path) -> None:
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
-    whole = from_lake(lake, config)
-    draft = lake.begin("embeddings", "test_city")
-    draft.write(lake.read("embeddings", "test_city").table())
-    draft.publish({"preset": "paper"})
-    for name in ("intervals", "benchmark"):
-        found = lake.read(name, "test_city")
-        draft = lake.begin(name, "test_city", {"embeddings": lake.read("embeddings", "test_city")})
-        draft.write(found.table().select(schemas.INTERVALS.names[:11]) if name == "intervals" else found.table())
-        facts = {key: value for key, value in found.details["facts"].items() if key != "preset"}
-        draft.publish({key: found.details[key] for key in ("mlflow_run", "parameters")} | {"facts": facts})
-    before = from_lake(lake, config)
-    assert before.intervals.schema.equals(schemas.INTERVALS)
-    assert before.tasks["income"].items() < whole.tasks["income"].items()
-    assert before.details == {**whole.details, "preset": "paper"}
-    assert "labels.csv" in report_html(before)
-    config.tasks["income"] = config.tasks["income"].model_copy(update={"leaks": "allowed"})
-    assert "mean" not in set(from_lake(lake, config).intervals["task"].to_pylist())  # that mean held the label
+    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
+    draft = lake.begin("benchmark", "test_city")
+    draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
+    draft.publish({"parameters": {"protocols": ["published"]}, "tasks": {}, "facts": {}})
+    with pytest.raises(UserError, match=r"another version of the benchmark. Make it again: mora benchmark test_city"):
+        from_lake(lake, config)
 
 
 def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
@@ -152,9 +130,10 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
         from_lake(lake, region({}))
 
 
-def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert materialized(home, ablations).success
-    shown = capfd.readouterr().err
+def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert run(home, ABLATIONS).committed
+    shown = caplog.text
     for line in ("layers: 1: variant 2 of 2", "layers: 1, epochs: 2 of 2, loss ", "layers: 1, fits: 5 of 5 ("):
         assert line in shown
     table = Lake(home / "lake").read("ablations", "test_city").table()
@@ -174,38 +153,76 @@ def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, capfd
 def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
     leaking = {**INCOME, "leaks": "allowed"}
     region({"income": INCOME, "leaked": leaking}, modalities={"ages": AGES})
-    assert materialized(home, ablations).success
+    assert run(home, ABLATIONS).committed
     assert set(Lake(home / "lake").read("ablations", "test_city").table()["task"].to_pylist()) == {"income"}
     region({"leaked": leaking}, modalities={"ages": AGES})
-    with pytest.raises(dg.Failure, match="Every task of 'test_city' may leak"):
-        materialized(home, ablations)
+    with pytest.raises(UserError, match="Every task of 'test_city' may leak"):
+        run(home, ABLATIONS)
 
 
-def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
-    lake, leaking = Lake(home / "lake"), {**INCOME, "leaks": "allowed"}
-    draft = lake.begin("distilled_encoder", "test_city")
-    draft.write(lake.read("distilled_encoder", "test_city").table())
-    draft.publish({"model_version": "1"})
-    client = connect(TrackingSettings.of(home))
+@pytest.fixture
+def models(home: Path) -> Callable[[], Any]:
+    """Registers a version of the region's model, as `distilled_encoder` does; MLflow's client."""
+    lake, client = Lake(home / "lake"), connect(TrackingSettings.of(home))
     client.create_registered_model("mora_test_city")
-    client.create_model_version("mora_test_city", str(home))
-    told: dict[str, dict[str, Any]] = {}
-    for name, tasks in (("leaking", {"leaked": leaking}), ("both", {"income": INCOME, "leaked": leaking})):
-        region(tasks, modalities={"ages": AGES})
-        assert materialized(home, benchmark).success
-        done = materialized(home, champion)
-        (made,) = done.asset_materializations_for_node("champion")
-        told[name] = {key: made.metadata[key].value for key in ("promoted", "champion", "reason")}
-    assert told["leaking"]["champion"] == "none"
-    assert "no score of the model on a task whose label may not leak" in told["leaking"]["reason"]
-    assert told["both"]["promoted"]
+
+    def register() -> Any:
+        version = client.create_model_version("mora_test_city", str(home)).version
+        draft = lake.begin("distilled_encoder", "test_city", {"embeddings": lake.read("embeddings", "test_city")})
+        draft.write(lake.read("distilled_encoder", "test_city").table())
+        draft.publish({"model_version": str(version)})
+        return client
+
+    return register
+
+
+def test_no_version_is_compared_by_a_label_that_may_leak(
+    home: Path, region: Callable[..., RegionConfig], models: Callable[[], Any]
+) -> None:
+    region({"income": INCOME, "leaked": {**INCOME, "leaks": "allowed"}}, modalities={"ages": AGES})
+    client = models()
+    assert run(home, BENCHMARK).committed
+    assert run(home, CHAMPION_STEP).metadata["promoted"]
     scores = json.loads(client.get_model_version("mora_test_city", "1").tags[SCORES])
     assert {name.split("|")[0] for name in scores} == {"income"}
 
 
+def test_a_region_without_tasks_gets_a_champion_that_stays_until_versions_can_be_compared(
+    home: Path, region: Callable[..., RegionConfig], models: Callable[[], Any]
+) -> None:
+    outcomes = []
+    for tasks in ({}, {}, {"income": INCOME}):
+        region(tasks, modalities={"ages": AGES})
+        models()
+        assert run(home, BENCHMARK).committed
+        outcomes.append(dict(run(home, CHAMPION_STEP).metadata))
+    assert [one["champion"].rpartition("/")[2] for one in outcomes] == ["1", "1", "3"]
+    first, second, third = (one["reason"] for one in outcomes)
+    assert first == "There was no champion before. The benchmark has no task to compare versions on."
+    assert "no score of the model on a task whose label may not leak: no change" in second
+    assert third == "The champion has no scores to compare with."
+
+
+def test_a_method_that_the_benchmark_leaves_out_changes_nothing_and_says_how_to_add_it(
+    home: Path, models: Callable[[], Any]
+) -> None:
+    models()
+    assert run(home, BENCHMARK, methods=["mora", "line"]).committed
+    left_out = dict(run(home, CHAMPION_STEP).metadata)
+    assert not left_out["promoted"]
+    assert "did not score 'distilled'" in left_out["reason"]
+    assert '--set "methods=[mora, line, distilled]"' in left_out["reason"]
+    assert run(home, CHAMPION_STEP, method="mora").metadata["promoted"]  # the encoder was distilled from these
+    models()
+    assert run(home, BENCHMARK).committed
+    models()
+    with pytest.raises(UserError, match="scored another distilled encoder"):
+        run(home, CHAMPION_STEP)
+
+
 def test_an_unknown_variant_is_told_which_there_are(home: Path) -> None:
-    with pytest.raises(dg.Failure, match=r"has a variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
-        materialized(home, ablations, variants=["layers: 7"])
+    with pytest.raises(UserError, match=r"has a variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
+        run(home, ABLATIONS, variants=["layers: 7"])
 
 
 def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,13 +234,21 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
         told.append((alignment.seed, line.seed))
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
-    monkeypatch.setattr("mora_pipeline.evaluation.methods.training.train_variant", watched)
-    assert materialized(home, ablations, training_seed=3).success
+    monkeypatch.setattr("mora_pipeline.evaluation.ablation.run.train_variant", watched)
+    assert run(home, ABLATIONS, training_seed=3).committed
     assert set(told) == {(3, 3)}
 
 
 def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
-    row = {"family": "base", "variant": "base", "task": "a", "split": "random", "seed": 1, "model": "linear_probe", "n": 9}
+    row = {
+        "family": "base",
+        "variant": "base",
+        "task": "a",
+        "split": "random",
+        "seed": 1,
+        "model": "linear_probe",
+        "n": 9,
+    }
     scored, skipped = (pa.Table.from_pylist([{**row, "r2": r2}], schema=schemas.ABLATIONS) for r2 in (0.5, None))
     assert every_variant_scored(scored).passed
     assert not every_variant_scored(skipped).passed
@@ -232,20 +257,29 @@ def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
 
 def test_a_region_without_tasks_is_not_ablated(home: Path, region: Callable[..., RegionConfig]) -> None:
     region({})
-    with pytest.raises(dg.Failure, match="has no tasks, so nothing can be ablated"):
-        materialized(home, ablations)
+    with pytest.raises(UserError, match="has no tasks, so nothing can be ablated"):
+        run(home, ABLATIONS)
 
 
 def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
-    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "linear_probe", "n": 1, "r2": 0.1, "rmse": 1.0}
+    row = {
+        "method": "m",
+        "task": "t",
+        "split": "random",
+        "seed": 1,
+        "model": "linear_probe",
+        "n": 1,
+        "r2": 0.1,
+        "rmse": 1.0,
+    }
     tables = {"benchmark": pa.Table.from_pylist([row], schema=schemas.BENCHMARK)}
     tables |= {"intervals": schemas.INTERVALS.empty_table(), "predictions": schemas.PREDICTIONS.empty_table()}
     for run, names in (("one", tables), ("two", ["predictions"])):
         for name in names:
             draft = lake.begin(name, "test_city")
             draft.write(tables[name])
-            draft.publish({"parameters": {}, "mlflow_run": run})
+            draft.publish({"parameters": {}, "tasks": {}, "facts": {}, "mlflow_run": run})
         if run == "one":
             assert from_lake(lake, config).scores.num_rows == 1
     with pytest.raises(UserError, match=r"`predictions` .* and `benchmark` .* are of different runs"):

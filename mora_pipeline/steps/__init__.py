@@ -1,0 +1,101 @@
+"""The steps of a region, from raw files to the champion, and the chain that runs them without a scheduler."""
+
+import os
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.lake import mora_home
+from mora_pipeline.steps.ablation import ABLATIONS
+from mora_pipeline.steps.benchmark import BENCHMARK
+from mora_pipeline.steps.champion import CHAMPION_STEP
+from mora_pipeline.steps.distil import DISTILLED_ENCODER
+from mora_pipeline.steps.embeddings import EMBEDDINGS
+from mora_pipeline.steps.features import IMAGE_FEATURES, TABLE_FEATURES, TEXT_FEATURES
+from mora_pipeline.steps.graph import GRAPH
+from mora_pipeline.steps.grid import CELLS, EDGES, TABLE_CELLS, TEXT_CELLS
+from mora_pipeline.steps.image_cells import IMAGE_CELLS
+from mora_pipeline.steps.interface import Session, Step, StepResult, Tracker, region_run
+from mora_pipeline.steps.line import LINE_VECTORS
+from mora_pipeline.steps.progress import LogProgress
+from mora_pipeline.steps.raw import RAW_FILES
+from mora_pipeline.steps.spark import LocalSpark
+from mora_pipeline.tracking import TrackingSettings
+
+__all__ = ["Session", "Step", "StepResult", "all_steps", "local_session", "run_region", "run_step"]
+
+
+def all_steps() -> list[Step]:
+    """Every step, each after those whose outputs it reads."""
+    steps = {
+        step.name: step
+        for step in (
+            *(RAW_FILES, EDGES, TEXT_CELLS, TABLE_CELLS, CELLS, IMAGE_CELLS, GRAPH),
+            *(TEXT_FEATURES, IMAGE_FEATURES, TABLE_FEATURES, LINE_VECTORS, EMBEDDINGS, DISTILLED_ENCODER),
+            *(BENCHMARK, CHAMPION_STEP, ABLATIONS),
+        )
+    }
+    order = TopologicalSorter({name: step.inputs for name, step in steps.items()}).static_order()
+    return [steps[name] for name in order]
+
+
+def local_session(home: Path | None = None) -> Session:
+    """A session on this machine: Spark in child processes, MLflow by $MLFLOW_TRACKING_URI or in the home.
+
+    Args:
+        home: default: $MORA_HOME, or ``.mora`` in the working directory.
+    """
+    folder = Path(home).expanduser().resolve() if home else mora_home()
+    link = os.environ.get("MORA_MLFLOW_URL")
+    return Session(folder, LocalSpark(), TrackingSettings.of(folder, os.environ.get("MLFLOW_TRACKING_URI"), link))
+
+
+def run_step(step: Step, region: str, session: Session, settings: BaseModel | None = None) -> StepResult:
+    """Run one step of a region.
+
+    Args:
+        settings: of the type that the step declares; default: its defaults.
+
+    Raises:
+        UserError: for a mistake in the user's data, files or settings.
+        StepError: if a Spark job broke down.
+    """
+    with region_run(step, region, session) as running:
+        return step.run(running, settings or step.settings(), LogProgress(session.log), Tracker(running))
+
+
+def run_region(
+    region: str, session: Session | None = None, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> Iterator[tuple[str, StepResult]]:
+    """Run the main chain of a region, step by step, in this process and without a scheduler.
+
+    Args:
+        region: a region that the home knows (`lake.registry.Registry.add`).
+        session: default: `local_session()`.
+        settings: those of steps that differ from the defaults, by name of the step.
+
+    Yields:
+        The name and the result of each step, as it ends.
+
+    Raises:
+        UserError: for a mistake in the user's data, files or settings, or if a check fails.
+        StepError: if a Spark job broke down.
+    """
+    session, chosen = session or local_session(), dict(settings or {})
+    steps = [step for step in all_steps() if step.in_chain]
+    if unknown := sorted(chosen.keys() - {step.name for step in steps}):
+        raise UserError(f"There is no step '{unknown[0]}'; there are {', '.join(step.name for step in steps)}.")
+    try:
+        parsed = {step.name: step.settings(**chosen.get(step.name, {})) for step in steps}
+    except ValidationError as error:
+        raise UserError(f"The settings of a step are wrong: {error}") from None
+    for step in steps:
+        result = run_step(step, region, session, parsed[step.name])
+        if not result.committed:
+            failed = ", ".join(f"{check.name} ({check.figures})" for check in result.checks if not check.passed)
+            raise UserError(f"{step.name} of '{region}' failed its checks, so nothing of it was committed: {failed}")
+        yield step.name, result

@@ -1,0 +1,160 @@
+"""Spark jobs as child processes: how one is started, and what it must report to be believed."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mora_pipeline.contract.errors import UserError
+
+if TYPE_CHECKING:
+    from mora_pipeline.steps.interface import Check
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class StepError(Exception):
+    """A step broke down for a reason that is no mistake of the user's; trying again may help."""
+
+
+@dataclass(frozen=True)
+class SparkReport:
+    """What a Spark job said it did: rows by output, rows read, quarantined rows by reason, checks, further figures."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    read: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: str, messages: Iterable[Mapping[str, Any]], failure: str | None) -> "SparkReport":
+        """The report among the messages of a job that has ended.
+
+        Args:
+            messages: all that it reported, in order.
+            failure: how its process broke down; None if it ended well.
+
+        Raises:
+            UserError: if the job found a mistake in the user's data or settings.
+            StepError: if it broke down, or ended without a report.
+        """
+        told = list(messages)
+        errors = [message["error"] for message in told if "error" in message]
+        if errors:
+            raise UserError(str(errors[-1]))
+        if failure:
+            raise StepError(
+                f"Spark job {job} broke down: {failure}. Its output is in this step's stdout and stderr. A job that "
+                "the machine killed for its memory ends with code -9: lower MORA_SPARK_DRIVER_MEMORY or use fewer "
+                "cores (MORA_SPARK_MASTER=local[1])."
+            )
+        reports = [message for message in told if "checks" in message]
+        if not reports:
+            raise StepError(f"Spark job {job} ended as if all were well, but never reported what it did.")
+        return cls(**{name: reports[-1][name] for name in cls.__dataclass_fields__ if name in reports[-1]})
+
+
+class SparkRunner(Protocol):
+    """Runs a Spark job to its end."""
+
+    def run(self, job: str, parameters: Mapping[str, Any]) -> SparkReport:
+        """Run one job.
+
+        Args:
+            job: module of `spark_jobs`, such as ``grid_mobility``.
+            parameters: its JSON parameters; paths may be `Path`.
+
+        Raises:
+            UserError: if the job found a mistake in the user's data or settings.
+            StepError: if it broke down, or ended without a report.
+        """
+
+
+@dataclass(frozen=True)
+class LocalSpark:
+    """Runs jobs as children of this process; `conf` holds ``spark.*`` settings, which win over the environment's."""
+
+    conf: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, job: str, parameters: Mapping[str, Any]) -> SparkReport:
+        """See `SparkRunner.run`."""
+        with parameter_file(parameters) as file:
+            ended = subprocess.run(
+                job_command(job, file),
+                env={**os.environ, **job_environment(self.conf)},
+                cwd=file.parent,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        messages = [json.loads(line) for line in ended.stdout.splitlines()[-1:] if line.startswith("{")]
+        return SparkReport.of(job, messages, f"code {ended.returncode}" if ended.returncode else None)
+
+
+@contextmanager
+def parameter_file(parameters: Mapping[str, Any]) -> Iterator[Path]:
+    """A job's parameters as a JSON file in a folder of its own, which goes with the block."""
+    with tempfile.TemporaryDirectory(prefix="mora-spark-") as folder:
+        file = Path(folder) / "params.json"
+        file.write_text(json.dumps(parameters, default=str))
+        yield file
+
+
+def job_command(job: str, parameters: Path) -> list[str]:
+    """What starts a job."""
+    return [sys.executable, "-m", f"spark_jobs.{job}", "--params", str(parameters)]
+
+
+def job_environment(conf: Mapping[str, str]) -> dict[str, str]:
+    """What a job needs to find Java, Spark's settings and our code.
+
+    Settings of Spark, the later winning: the local master, the variables MORA_SPARK_MASTER, _DRIVER_MEMORY,
+    _EXECUTOR_MEMORY and _EXECUTOR_CORES, MORA_SPARK_CONF, and `conf`.
+    """
+    from spark_jobs.java import java_environment
+    from spark_jobs.user_settings import settings_of_user
+
+    variables = {"master": "MASTER", "driver.memory": "DRIVER_MEMORY"}
+    variables |= {"executor.memory": "EXECUTOR_MEMORY", "executor.cores": "EXECUTOR_CORES"}
+    named = {f"spark.{key}": os.environ.get(f"MORA_SPARK_{name}") for key, name in variables.items()}
+    chosen = {"spark.master": "local[*]", **{key: value for key, value in named.items() if value}}
+    return {
+        **java_environment(),
+        "MORA_SPARK_CONF": json.dumps({**chosen, **settings_of_user(), **conf}),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+    }
+
+
+def merged_checks(reports: Mapping[str, SparkReport]) -> "list[Check]":
+    """One check over several runs of a job: passed only if it is reported and passed in every run.
+
+    Args:
+        reports: by modality; the figures of a check carry its name as prefix. Without any, no result.
+    """
+    from mora_pipeline.steps.interface import Check
+
+    by_check: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for name, report in reports.items():
+        for check, result in report.checks.items():
+            by_check.setdefault(check, {})[name] = result
+    return [
+        Check(
+            check,
+            len(results) == len(reports) and all(result["passed"] is True for result in results.values()),
+            {
+                f"{name}_{key}".lstrip("_"): value
+                for name, result in results.items()
+                for key, value in result.get("metadata", {}).items()
+            },
+        )
+        for check, results in by_check.items()
+    ]
