@@ -1,8 +1,8 @@
 """What each part of the inductive encoder is worth on a region: its tasks' mean R², one row a variant.
 
 MORA_HOME=… python -m benchmarks.encoder_ladder us_east      # after mora materialize us_east
-Rows: the raw features, the published embeddings of the preset `paper`, evidence added piece by piece, what could stand
-in a piece's place, and the alignment loss in place of the closed form. There are fewer trees than the published
+Rows: the raw features, the committed embeddings of the preset `paper`, evidence added piece by piece, what could take
+a piece's place, and the alignment loss in place of the closed form. There are fewer trees than the paper's
 protocol has (its own: --trees 1000 --leaves 63 --rate 0.05). Markdown; the last line is JSON: {variant: {column: R²}}.
 """
 # ruff: noqa: T201 - a command prints
@@ -52,7 +52,7 @@ VARIANTS: dict[str, dict[str, float]] = {
     "all, sharpness .4": {"sharpness": 0.4},
     "all, 6 neighbours": {"neighbours": 6},
 }
-# What in place of all flows the mean over partners may be made of: movement that distance does not foretell.
+# What the mean over partners may use in place of all flows: movement that distance does not predict.
 PARTNERS: dict[str, Callable[[Edges, pa.Table], Edges]] = {
     "the farther half of the flows": lambda flows, cells: chosen_edges(flows, _far(flows, cells)),
     "flows above what distance and strength foretell": lambda flows, cells: chosen_edges(flows, _surplus(flows, cells)),
@@ -90,7 +90,7 @@ class Ladder:
         self.tasks: list[Task] = [task for task in loaded if task.level in levels]
 
     def rows(self, only: list[str]) -> Iterator[tuple[str, Vectors]]:
-        """Variants and their vectors, [N, d], made when asked for.
+        """Variants and their vectors, float32 [N, d], computed when asked for.
 
         Args:
             only: parts of names; the others are left out. Empty: all.
@@ -104,9 +104,9 @@ class Ladder:
         if self.names:
             makers["raw features"] = lambda: raw_vectors(self.evidence, InductiveParameters())
         if self.reader.lake.has("embeddings", self.reader.region):
-            published = self.reader.lake.read("embeddings", self.reader.region)
-            if published.details.get("preset", "paper") == "paper":
-                makers["preset `paper`, as published"] = lambda: CellVectors.from_table(published.table()).vectors
+            committed = self.reader.lake.read("embeddings", self.reader.region)
+            if committed.details.get("preset", "paper") == "paper":
+                makers["preset `paper`, as committed"] = lambda: CellVectors.from_table(committed.table()).vectors
         makers |= {name: partial(self._trained, changes) for name, changes in VARIANTS.items()}
         makers |= {f"all, partners by {name}": partial(self._with_partners, name) for name in PARTNERS}
         makers["all, not turned"] = lambda: principal_axes(self._trained({}))
@@ -143,20 +143,22 @@ def main() -> None:
     parser.add_argument("--trees", type=int, default=150)
     parser.add_argument("--leaves", type=int, default=31)
     parser.add_argument("--rate", type=float, default=0.1, help="LightGBM's learning rate")
-    parser.add_argument("--seed", type=int, default=42, help="of the folds; 42 is the published one")
+    parser.add_argument("--seed", type=int, default=42, help="of the folds; 42 is the benchmark's")
     parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="rows whose name holds one of these")
     parser.add_argument("--manhattan", type=Path, metavar="FOLDER", help="also the papers' protocol, on nyc_regions")
     arguments = parser.parse_args()
     protocol = BenchmarkParameters(trees=arguments.trees, cell_leaves=arguments.leaves, learning_rate=arguments.rate)
-    ladder, found = Ladder(arguments.region, set(arguments.levels)), dict[str, dict[str, float]]()
+    ladder, scores = Ladder(arguments.region, set(arguments.levels)), dict[str, dict[str, float]]()
     for name, vectors in ladder.rows(arguments.only):
-        found[name] = mean_scores(vectors, ladder.tasks, protocol, arguments.seed)
+        scores[name] = mean_scores(vectors, ladder.tasks, protocol, arguments.seed)
         if arguments.manhattan:
-            found[name] |= manhattan_scores(vectors, ladder.cells, ladder.reader.config.resolution, arguments.manhattan)
-        if len(found) == 1:
-            print(f"| vectors | {' | '.join(found[name])} |\n|---|{'---:|' * len(found[name])}")
-        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in found[name].values())} |", flush=True)
-    print(json.dumps(found))
+            scores[name] |= manhattan_scores(
+                vectors, ladder.cells, ladder.reader.config.resolution, arguments.manhattan
+            )
+        if len(scores) == 1:
+            print(f"| vectors | {' | '.join(scores[name])} |\n|---|{'---:|' * len(scores[name])}")
+        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in scores[name].values())} |", flush=True)
+    print(json.dumps(scores))
 
 
 if __name__ == "__main__":

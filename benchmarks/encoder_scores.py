@@ -1,4 +1,4 @@
-"""How the benchmarks of the inductive encoder judge vectors: R² over a region's tasks, by two models and two splits."""
+"""How the benchmarks of the inductive encoder score vectors: R² over a region's tasks, by two models and two splits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,8 +22,8 @@ def raw_vectors(evidence: Evidence, parameters: InductiveParameters) -> Vectors:
     states = fit_states(evidence, parameters)
     around = {FLOWS, PARTNERS, NEIGHBOURS}
     own = [columns for name, columns in zip(states.weights, states.columns(), strict=True) if name not in around]
-    found = states.apply(evidence)
-    return np.concatenate([found[:, columns] for columns in own], axis=1)
+    whole = states.apply(evidence)
+    return np.concatenate([whole[:, columns] for columns in own], axis=1)
 
 
 def mean_scores(vectors: Vectors, tasks: Sequence[Task], protocol: BenchmarkParameters, seed: int) -> dict[str, float]:
@@ -34,7 +34,7 @@ def mean_scores(vectors: Vectors, tasks: Sequence[Task], protocol: BenchmarkPara
         protocol: LightGBM's trees, leaves and learning rate.
         seed: of both splits.
     """
-    found: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     for task in tasks:
         splits = {
             "random": random_split(len(task.target), TEST_SHARE, seed),
@@ -42,8 +42,8 @@ def mean_scores(vectors: Vectors, tasks: Sequence[Task], protocol: BenchmarkPara
         }
         for model, regressor in _regressors(vectors, task, protocol).items():
             for split, folds in splits.items():
-                found.setdefault(f"{model}, {split}", []).append(pooled_score(regressor, task.target, folds))
-    return {name: float(np.mean(values)) for name, values in found.items()}
+                scores.setdefault(f"{model}, {split}", []).append(pooled_score(regressor, task.target, folds))
+    return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
 def scores_elsewhere(
@@ -51,12 +51,12 @@ def scores_elsewhere(
     protocol: BenchmarkParameters,
 ) -> dict[str, float]:  # fmt: skip
     """R² averaged over tasks of cells: fitted on the cells `fit`, asked on the cells `test`."""
-    found: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     for task in tasks:
         fold = tuple(np.flatnonzero(np.isin(task.membership.indices, rows)) for rows in (fit, test))
         for model, regressor in _regressors(vectors, task, protocol).items():
-            found.setdefault(model, []).append(pooled_score(regressor, task.target, [(fold[0], fold[1])]))
-    return {name: float(np.mean(values)) for name, values in found.items()}
+            scores.setdefault(model, []).append(pooled_score(regressor, task.target, [(fold[0], fold[1])]))
+    return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
 def _regressors(vectors: Vectors, task: Task, protocol: BenchmarkParameters) -> Mapping[str, Predictor]:
@@ -68,6 +68,6 @@ def _regressors(vectors: Vectors, task: Task, protocol: BenchmarkParameters) -> 
 
 
 def pooled_score(regressor: Predictor, target: npt.NDArray[np.float64], folds: Sequence[Fold]) -> float:
-    """R² of the tested rows of all folds together; 0 where labels are all alike."""
+    """R² of the tested rows of all folds together; 0 where labels are all equal."""
     predicted = np.concatenate([regressor(train, test) for train, test in folds])
     return R2.score(target[np.concatenate([test for _, test in folds])], predicted) or 0.0

@@ -1,7 +1,7 @@
 """An encoder on a region it never saw: fitted to one half of a region's cells, with the regressors, asked on the other.
 
 MORA_HOME=… python -m benchmarks.encoder_transfer us_east      # after mora materialize us_east
-The halves lie west and east of the median longitude, without the flows between them: neither knows of the other.
+The halves are west and east of the median longitude, without the flows between them: neither sees the other.
 `own encoder` is trained on the asked half: good vectors, in another space. Markdown; the last line is JSON.
 """
 # ruff: noqa: T201 - a command prints
@@ -69,7 +69,7 @@ def main() -> None:
     trained = {name: train_inductive(evidence, schema, parameters) for name, evidence in halves.items()}
     raw = raw_vectors(whole, parameters)
     print("| vectors | fitted, asked | LightGBM | ridge |\n|---|---|---:|---:|")
-    told = {}
+    figures = {}
     for fit_name, fit, test_name, test in (("west", west, "east", east), ("east", east, "west", west)):
         ways = {"raw features": raw}
         for way, maker in (("encoder of the fitted half", fit_name), ("own encoder", test_name)):
@@ -78,10 +78,10 @@ def main() -> None:
             vectors[test] = trained[maker].encoder.embed(halves[test_name])
             ways[way] = vectors
         for way, vectors in ways.items():
-            found = scores_elsewhere(vectors, tasks, fit, test, protocol)
-            told[f"{way}, {fit_name} to {test_name}"] = found
-            print(f"| {way} | {fit_name}, {test_name} | {found['LightGBM']:.3f} | {found['ridge']:.3f} |", flush=True)
-    print(json.dumps(told))
+            scores = scores_elsewhere(vectors, tasks, fit, test, protocol)
+            figures[f"{way}, {fit_name} to {test_name}"] = scores
+            print(f"| {way} | {fit_name}, {test_name} | {scores['LightGBM']:.3f} | {scores['ridge']:.3f} |", flush=True)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

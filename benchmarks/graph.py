@@ -1,6 +1,6 @@
 """Time and peak memory of reading a graph from clustered Parquet into the normalised CSR matrix, as training does.
 
-python -m benchmarks.graph --size 120M --data build/benchmarks   # the paper's sampled graph; the files are made once
+python -m benchmarks.graph --size 120M --data build/benchmarks   # the paper's sampled graph; the files are written once
 The last line is JSON. Memory is the whole process', libraries included.
 """
 # ruff: noqa: T201 - a command prints
@@ -23,12 +23,12 @@ from mora_pipeline.lake import Version
 
 def cells_of(files: list[Path]) -> npt.NDArray[np.int64]:
     """All ends of all edges, ascending: what the dataset `cells` holds."""
-    found = np.empty(0, np.int64)
+    cells = np.empty(0, np.int64)
     for file in files:
         ends = pq.read_table(file, columns=["origin", "destination"])
         own = [np.unique(ends[name].to_numpy()) for name in ends.column_names]
-        found = np.unique(np.concatenate([found, *own]))
-    return found
+        cells = np.unique(np.concatenate([cells, *own]))
+    return cells
 
 
 def measure(folder: Path, cells_file: Path) -> dict[str, float]:
@@ -65,12 +65,12 @@ def main() -> None:
     np.save(cells_file, cells_of(files))
     stored, edge_count = read_once(edges), sum(pq.ParquetFile(file).metadata.num_rows for file in files)
     facts = {"stored_gib": round(stored / 2**30, 2), **machine("torch", "pyarrow", "numpy", "scipy")}
-    found = run_alone("benchmarks.graph", ["--size", options.size, "--data", str(options.data), "--measure"])
-    row = {"edges": edge_count, **found}
+    figures = run_alone("benchmarks.graph", ["--size", options.size, "--data", str(options.data), "--measure"])
+    row = {"edges": edge_count, **figures}
     print(
         save_report(options.reports, f"graph-{options.size}", "From Parquet to the normalised CSR matrix", [row], facts)
     )
-    print(json.dumps({"graph_peak_gib": found["peak_gib"], "graph_seconds": found["seconds"]}))
+    print(json.dumps({"graph_peak_gib": figures["peak_gib"], "graph_seconds": figures["seconds"]}))
 
 
 if __name__ == "__main__":

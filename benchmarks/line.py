@@ -1,6 +1,6 @@
 """LINE by sampling and in closed form: time, memory, AUC of held-out flows, and R² of a region's cell tasks.
 
-python -m benchmarks.line us_east us_counties nyc_regions   # of examples/, whose files lie in ../shared/data
+python -m benchmarks.line us_east us_counties nyc_regions   # of examples/, whose files are in ../shared/data
 python -m benchmarks.line us_east --program LINE/linux/line  # beside LINE's authors' C++ program, see line_original.py
 Vectors are learned twice: from nine tenths of the pairs for the AUC, from all for the R². The last line is JSON.
 """
@@ -44,8 +44,8 @@ class Learner:
 
     def __init__(self, method: str, program: Path | None, rate: float, whole_millions: bool) -> None:
         self.method, self.program, self.whole_millions = method, program, whole_millions
-        told = {"learning_rate": rate, **({} if program else {"method": method})}
-        self.parameters = LineParameters.model_validate(told)
+        settings = {"learning_rate": rate, **({} if program else {"method": method})}
+        self.parameters = LineParameters.model_validate(settings)
 
     def parameters_for(self, num_edges: int, num_cells: int) -> LineParameters:
         if not self.whole_millions:
@@ -101,9 +101,9 @@ def compare(
         for method in METHODS:
             if method == ORIGINAL and not program:
                 continue
-            told = ["--region", region, "--method", method, *shared]
-            told += ["--program", str(program)] if method == ORIGINAL else []
-            rows.append({"region": region, "method": method, **run_alone("benchmarks.line", told)})
+            arguments = ["--region", region, "--method", method, *shared]
+            arguments += ["--program", str(program)] if method == ORIGINAL else []
+            rows.append({"region": region, "method": method, **run_alone("benchmarks.line", arguments)})
             print(json.dumps(rows[-1]), flush=True)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = [{name: row.get(name, "") for name in columns} for row in rows]
@@ -132,8 +132,8 @@ def main() -> None:
         print(json.dumps(measure(options.region, learner, not options.without_tasks)))
         return
     with_tasks = not options.without_tasks
-    told = (options.regions, with_tasks, options.program, options.learning_rate, options.reports, options.name)
-    print(json.dumps(compare(*told)))
+    settings = (options.regions, with_tasks, options.program, options.learning_rate, options.reports, options.name)
+    print(json.dumps(compare(*settings)))
 
 
 if __name__ == "__main__":

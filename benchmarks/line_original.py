@@ -42,8 +42,8 @@ def learn_originally(
         options = {"train": network, "output": target, "binary": 1, "size": parameters.dimension}
         options |= {"order": parameters.order, "negative": parameters.negatives, "rho": parameters.learning_rate}
         options["threads"] = os.cpu_count() or 1
-        told = [str(part) for name, value in options.items() for part in (f"-{name}", value)]
-        seconds = [_seconds([str(program.resolve()), *told, "-samples", str(count)]) for count in (0, samples)]
+        arguments = [str(part) for name, value in options.items() for part in (f"-{name}", value)]
+        seconds = [_seconds([str(program.resolve()), *arguments, "-samples", str(count)]) for count in (0, samples)]
         return _read(target.read_bytes(), num_cells, parameters.dimension), seconds[1] - seconds[0]
 
 

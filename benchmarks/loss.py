@@ -16,17 +16,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.measure import REPORTS, held_bytes, machine, peak_bytes, run_alone, save_report
+from mora_pipeline.modalities import kinds
 from mora_pipeline.presets.paper.loss import contrastive_loss
-from mora_pipeline.presets.paper.parameters import TEMPERATURES
 
 
 def dense_loss(anchor: Tensor, other: Tensor, temperature: float) -> Tensor:
-    """The formula as published."""
+    """The formula as it is written in papers."""
     logits = functional.normalize(anchor, dim=1) @ functional.normalize(other, dim=1).T / temperature
     matches = torch.arange(len(logits))
     return (functional.cross_entropy(logits, matches) + functional.cross_entropy(logits.T, matches)) / 2
 
 
+TEMPERATURES = [kind.config.model_fields["temperature"].default for kind in kinds()]
 WAYS = {"tiled": contrastive_loss, "dense": dense_loss}
 
 
@@ -38,7 +39,7 @@ def measure(way: str, batch: int, dimension: int, repeats: int) -> dict[str, flo
     before, seconds = held_bytes(), []
     for _ in range(repeats):
         started = time.perf_counter()
-        terms = [function(mobility, other, one) for other, one in zip(others, TEMPERATURES.values(), strict=True)]
+        terms = [function(mobility, other, one) for other, one in zip(others, TEMPERATURES, strict=True)]
         loss = torch.stack(terms).mean()
         loss.backward()
         seconds.append(time.perf_counter() - started)
@@ -47,10 +48,12 @@ def measure(way: str, batch: int, dimension: int, repeats: int) -> dict[str, flo
 
 def compare(batch: int, dimension: int, repeats: int, reports: Path) -> dict[str, float]:
     """Both ways, each in a process of its own; the table goes to the folder of reports."""
-    told = ["--batch", str(batch), "--dimension", str(dimension), "--repeats", str(repeats)]
+    arguments = ["--batch", str(batch), "--dimension", str(dimension), "--repeats", str(repeats)]
     facts = {"batch": batch, "modalities": len(TEMPERATURES), "dimension": dimension, **machine("torch")}
-    results = {way: run_alone("benchmarks.loss", [*told, "--way", way]) for way in WAYS}
-    rows = [{"way": way, **{name: round(value, 3) for name, value in found.items()}} for way, found in results.items()]
+    results = {way: run_alone("benchmarks.loss", [*arguments, "--way", way]) for way in WAYS}
+    rows = [
+        {"way": way, **{name: round(value, 3) for name, value in figures.items()}} for way, figures in results.items()
+    ]
     print(save_report(reports, "loss", "Alignment loss, forward and backward", rows, facts))
     speedup = results["dense"]["seconds"] / results["tiled"]["seconds"]
     return {"loss_speedup": round(speedup, 2), "loss_peak_gib": round(results["tiled"]["peak_gib"], 3)}

@@ -140,8 +140,8 @@ def save_report(
     columns = list(rows[0])
     lines = [[str(row[column]) for column in columns] for row in rows]
     table = "\n".join("| " + " | ".join(line) + " |" for line in [columns, ["---"] * len(columns), *lines])
-    told = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items())
-    (folder / f"{name}.md").write_text(f"# {title}\n\n{table}\n\n{told}\n")
+    listed = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items())
+    (folder / f"{name}.md").write_text(f"# {title}\n\n{table}\n\n{listed}\n")
     (folder / f"{name}.json").write_text(json.dumps({"title": title, "rows": rows, **facts}, indent=1) + "\n")
     return table
 

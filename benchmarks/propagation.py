@@ -66,10 +66,10 @@ def measure(way: str, cells: int, edges: int, dimension: int, repeats: int) -> d
     }
 
 
-def compare(told: Sequence[str], reports: Path) -> dict[str, float]:
+def compare(arguments: Sequence[str], reports: Path) -> dict[str, float]:
     """Every way in a process of its own; the table goes to the folder of reports."""
-    facts = {"options": " ".join(told), **machine("torch", "dgl")}
-    rows = [{"way": way, **run_alone("benchmarks.propagation", [*told, "--way", way])} for way in WAYS]
+    facts = {"options": " ".join(arguments), **machine("torch", "dgl")}
+    rows = [{"way": way, **run_alone("benchmarks.propagation", [*arguments, "--way", way])} for way in WAYS]
     print(save_report(reports, "propagation", "A training step of LightGCN, two layers", rows, facts))
     ours, *others = rows
     return {f"propagation_vs_{row['way']}": round(row["milliseconds"] / ours["milliseconds"], 2) for row in others}
@@ -88,8 +88,8 @@ def main() -> None:
     if options.way:
         print(json.dumps(measure(options.way, **sizes)))
         return
-    told = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
-    print(json.dumps(compare(told, options.reports)))
+    arguments = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
+    print(json.dumps(compare(arguments, options.reports)))
 
 
 if __name__ == "__main__":

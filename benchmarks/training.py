@@ -31,8 +31,8 @@ def main() -> None:
     if options.program:
         parts["benchmarks.line"] += ["--program", options.program]
     figures: dict[str, float] = {}
-    for module, told in parts.items():
-        figures |= run_shown(module, [*map(str, told), *shared])
+    for module, arguments in parts.items():
+        figures |= run_shown(module, [*map(str, arguments), *shared])
     print(json.dumps(figures))
 
 

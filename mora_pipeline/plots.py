@@ -52,7 +52,7 @@ def region_map_png(cells: pa.Table, embeddings: npt.NDArray[np.float32], title: 
 
 
 def component_colours(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Red, green and blue in [0, 1] from the first three principal components; float64 [N, 3].
+    """Red, green and blue in [0, 1] from the first three principal components of float32 [N, d]: float64 [N, 3].
 
     Each component's sign is fixed (its largest weight is positive); components without spread are grey.
     """
@@ -73,7 +73,10 @@ def component_colours(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float6
 def hexagons(cells: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
     """The boundaries of cells as longitude and latitude, without a jump where they cross the antimeridian.
 
-    The whole region lies on one side: longitudes run on beyond 180° if the region's widest gap is not there.
+    The whole region is on one side: longitudes run on beyond 180° if the region's widest gap is not there.
+
+    Args:
+        cells: int64 [N].
 
     Returns:
         By number of vertices (6, 5 for pentagons, more where an edge crosses one of the icosahedron's): the rows of
@@ -85,18 +88,18 @@ def hexagons(cells: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], 
     starts = np.frombuffer(encoded.buffers()[1], dtype=np.int64)[encoded.offset : encoded.offset + len(cells) + 1]
     content = np.frombuffer(encoded.buffers()[2], dtype=np.uint8)
     sizes = np.diff(starts)
-    found = []
+    groups = []
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         points = content[starts[rows][:, None] + np.arange(_WKB_HEADER, size)]
         polygons = np.ascontiguousarray(points).view("<f8").reshape(len(rows), -1, 2)[:, :-1].copy()
         polygons[:, :, 0] = centre[rows, None] + (polygons[:, :, 0] - centre[rows, None] + 180) % 360 - 180
-        found.append((rows, polygons))
-    return found
+        groups.append((rows, polygons))
+    return groups
 
 
 def _side_by_side(longitude: Degrees) -> Degrees:
-    """Longitudes in one run of at most 360°, cut at the widest gap."""
+    """Longitudes, degrees [N], in one run of at most 360°, cut at the widest gap."""
     ordered = np.sort(longitude)
     gaps = np.diff(np.append(ordered, ordered[0] + 360))
     widest = int(np.argmax(gaps))
@@ -107,7 +110,7 @@ def _side_by_side(longitude: Degrees) -> Degrees:
 
 
 def _fit(figure: Figure, points: npt.NDArray[np.float64]) -> None:
-    """Frame the points, degrees of both directions equally long in the middle of the map."""
+    """Frame points [n, 2], longitude and latitude; degrees of both are equally long in the middle of the map."""
     axes = figure.axes[0]
     (west, south), (east, north) = points.min(axis=0), points.max(axis=0)
     margin = 0.02 * max(east - west, north - south)

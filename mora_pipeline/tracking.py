@@ -46,7 +46,7 @@ class TrackingSettings:
 
 
 class TrackedRun:
-    """An MLflow run that is open; made by `tracked_run`."""
+    """An MLflow run that is open; `tracked_run` opens it."""
 
     def __init__(self, settings: TrackingSettings, client: "MlflowClient", experiment: str, run: str) -> None:
         self.settings, self.client = settings, client
@@ -122,7 +122,7 @@ def tracked_run(
     Args:
         resume: id of the run of a process that was killed: it goes on, if MLflow still has it, and is tagged `resumed`.
             Otherwise the new run's tag `resumes` names it.
-        parameters: what the step was told.
+        parameters: the step's settings.
         inputs: versions of the datasets it reads, by dataset.
         tags: further tags, such as Dagster's run id.
     """
@@ -148,7 +148,7 @@ def tracked_run(
 
 
 def connect(settings: TrackingSettings) -> "MlflowClient":
-    """A client of tracking and registry; the database is made on first use.
+    """A client of tracking and registry; the database is created on first use.
 
     Raises:
         UserError: if MLflow does not answer.
@@ -167,7 +167,7 @@ def connect(settings: TrackingSettings) -> "MlflowClient":
             client.search_registered_models(max_results=1)
     except mlflow.MlflowException as error:
         raise UserError(
-            f"MLflow at {settings.uri} does not answer ({error}). Start it or mend MLFLOW_TRACKING_URI; without that "
+            f"MLflow at {settings.uri} does not answer ({error}). Start it or fix MLFLOW_TRACKING_URI; without that "
             "variable, runs go to SQLite in $MORA_HOME."
         ) from error
     return client
@@ -178,17 +178,17 @@ def _has_run(client: "MlflowClient", experiment: str, run: str) -> bool:
     import mlflow
 
     try:
-        found = client.get_run(run).info
+        info = client.get_run(run).info
     except mlflow.MlflowException:
         return False
-    return bool(found.experiment_id == experiment and found.lifecycle_stage == "active")
+    return bool(info.experiment_id == experiment and info.lifecycle_stage == "active")
 
 
 def _experiment(settings: TrackingSettings, client: "MlflowClient", region: str) -> str:
     name = f"mora/{region}"
     with locked(settings.lock):
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
+        known = client.get_experiment_by_name(name)
+        if known is not None:
+            return str(known.experiment_id)
         location = (settings.artifacts / region).as_uri() if settings.artifacts else None
         return str(client.create_experiment(name, artifact_location=location))

@@ -18,22 +18,12 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.cells import Cells, find_rows
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CELLS
 from spark_jobs.gridding import centres_of, checked_resolution, resolutions_of
 from spark_jobs.output import checked_empty, open_parquet, part_files, part_name
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
-
-Cells = npt.NDArray[np.int64]
-CELLS = pa.schema(
-    [
-        pa.field("cell", pa.int64(), nullable=False),
-        pa.field("node", pa.int64(), nullable=False),
-        pa.field("latitude", pa.float64(), nullable=False),
-        pa.field("longitude", pa.float64(), nullable=False),
-        pa.field("internal_flow", pa.float64(), nullable=False),
-        pa.field("population", pa.float64()),
-    ]
-)
 
 
 def distinct_cells(spark: SparkSession, edges: str, others: list[str]) -> Cells:
@@ -51,10 +41,8 @@ def spread(
     """A value of a cell-level dataset in the row order of `cells`, and where there is one."""
     table = _open(spark, folder).select("cell", sql.col(column).cast("double").alias(column)).toArrow()
     values, present = np.zeros(len(cells)), np.zeros(len(cells), dtype=bool)
-    found = np.searchsorted(cells, table["cell"].to_numpy())
-    inside = found < len(cells)
-    inside[inside] = cells[found[inside]] == table["cell"].to_numpy()[inside]
-    values[found[inside]], present[found[inside]] = table[column].to_numpy()[inside], True
+    rows, known = find_rows(cells, table["cell"].to_numpy())
+    values[rows[known]], present[rows[known]] = table[column].to_numpy()[known], True
     return values, present
 
 
@@ -66,7 +54,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             of weights, or null), ``resolution``, ``output.cells`` (folder).
 
     Raises:
-        InputError: if a dataset is missing or was gridded at another resolution.
+        UserError: if a dataset is missing or was gridded at another resolution.
     """
     resolution = checked_resolution(parameter(params, "resolution"))
     self_flow, members = parameter(params, "self_flow"), list(params.get("members") or [])
@@ -74,7 +62,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     cells = distinct_cells(spark, parameter(params, "edges"), [self_flow, *members])
     other = resolutions_of(cells) != resolution
     if other.any():
-        raise InputError(
+        raise UserError(
             f"{int(other.sum()):,} of {len(cells):,} cells are not of resolution {resolution} (such as "
             f"{int(cells[other][0]):x}): a dataset was made with another one. Materialise the region's grid again."
         )

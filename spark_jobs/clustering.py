@@ -31,8 +31,8 @@ def on_each_file(spark: SparkSession, files: Sequence[Item], kernel: Callable[[i
     """
     numbered = list(enumerate(files))
     tasks = spark.sparkContext.parallelize(numbered, min(len(numbered), num_tasks(spark)))
-    found: list[tuple[int, Result]] = tasks.map(lambda item: (item[0], kernel(*item))).collect()
-    return [result for _, result in sorted(found, key=lambda item: item[0])]
+    results: list[tuple[int, Result]] = tasks.map(lambda item: (item[0], kernel(*item))).collect()
+    return [result for _, result in sorted(results, key=lambda item: item[0])]
 
 
 def num_tasks(spark: SparkSession) -> int:
@@ -42,11 +42,11 @@ def num_tasks(spark: SparkSession) -> int:
 
 def edges_checks(spark: SparkSession, files: list[str]) -> dict[str, Check]:
     """edges_positive and edges_clustered, from the files as written."""
-    found = on_each_file(spark, files, describe_file)
-    origins = np.concatenate([origins for _, origins, _ in found])
+    described = on_each_file(spark, files, describe_file)
+    origins = np.concatenate([origins for _, origins, _ in described])
     split = len(origins) - len(np.unique(origins))
-    unsorted = sum(not in_order for _, _, in_order in found)
-    smallest = min(smallest for smallest, _, _ in found)
+    unsorted = sum(not in_order for _, _, in_order in described)
+    smallest = min(smallest for smallest, _, _ in described)
     return {
         "edges_positive": Check(bool(smallest > 0), {"smallest_flow": smallest}),
         "edges_clustered": Check(

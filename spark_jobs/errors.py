@@ -1,10 +1,12 @@
-"""Mistakes in the input that the person running a job can mend, told without a traceback."""
+"""Mistakes in the input that the person running a job can fix: the sentence behind an exception of Spark."""
 
 import re
 from urllib.parse import unquote
 
+from mora_pipeline.contract.errors import UserError
+
 FILE_IN_MESSAGE = re.compile(r"(?:file:/*(?=/)|(?=\b(?:s3a|hdfs|abfss?|gs)://))(?P<path>[^\s'\"\]]+)")
-RAISED_IN_TASK = re.compile(r"(?:^|\n)(?:\w+\.)*InputError: (?P<message>[^\n]*)")
+RAISED_IN_TASK = re.compile(r"(?:^|\n)(?:\w+\.)*UserError: (?P<message>[^\n]*)")
 NO_STORE = re.compile(r"No FileSystem for scheme[^\n]*|Class org\.apache\.hadoop\.fs\.\S+ not found")
 UNREADABLE = (
     "FAILED_READ_FILE",
@@ -18,44 +20,40 @@ UNREADABLE = (
 )
 
 
-class InputError(Exception):
-    """A mistake in the data or the parameters of a job; the message says which file, what is there, what to do."""
-
-
-def as_input_error(error: BaseException) -> InputError | None:
+def as_user_error(error: BaseException) -> UserError | None:
     """The mistake behind an exception of Spark or of a Spark task.
 
     Returns:
-        The error to tell the user, or None where the exception is ours to explain, not theirs.
+        The error to show the user, or None where the exception is ours to explain, not theirs.
     """
-    if isinstance(error, InputError):
+    if isinstance(error, UserError):
         return error
     text = str(error)
     raised = RAISED_IN_TASK.search(text)
     if raised:
-        return InputError(raised["message"].strip())
+        return UserError(raised["message"].strip())
     if "No space left on device" in text:
-        return InputError(
+        return UserError(
             "The disk is full: no space left on device. Free some, or let Spark write its temporary files elsewhere "
             "(spark.local.dir in MORA_SPARK_CONF)."
         )
     store = NO_STORE.search(text)
     if store:
-        return InputError(
+        return UserError(
             f"Spark cannot open addresses like {_file_named_in(text, 's3a://…')}: {store[0]}. Give it the store's "
             "library, for S3 spark.jars.packages = org.apache.hadoop:hadoop-aws:<the version of Spark's Hadoop>, and "
             "the keys (spark.hadoop.fs.s3a.*) in MORA_SPARK_CONF. Addresses of S3 begin with s3a://."
         )
     if any(sign in text for sign in UNREADABLE):
-        return InputError(f"{_file_named_in(text)} cannot be read ({_first_line(text)}). Is it whole? Fetch it again.")
+        return UserError(f"{_file_named_in(text)} cannot be read ({_first_line(text)}). Is it whole? Fetch it again.")
     if type(error).__name__ == "AnalysisException":
-        return InputError(f"The input does not have the expected columns or types: {_first_line(text)}")
+        return UserError(f"The input does not have the expected columns or types: {_first_line(text)}")
     return None
 
 
 def _file_named_in(text: str, otherwise: str = "A file of the input") -> str:
-    found = FILE_IN_MESSAGE.search(text)
-    return unquote(found["path"].rstrip(".,;:)")) if found else otherwise
+    match = FILE_IN_MESSAGE.search(text)
+    return unquote(match["path"].rstrip(".,;:)")) if match else otherwise
 
 
 def _first_line(text: str) -> str:

@@ -15,18 +15,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-su
 
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.clustering import edges_checks
-from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.judging import Verdict, settle
-from spark_jobs.mobility.bounds import BAD_SHARE, allowed_share, least_published, number_of_partitions
 from spark_jobs.mobility.edges import Written, write_edges
-from spark_jobs.mobility.movement import READERS, plain_of
+from spark_jobs.mobility.readers import READERS, parquet_source_of
+from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
 from spark_jobs.mobility.window import grid_window
 from spark_jobs.output import checked_empty, part_files
-from spark_jobs.report import Check, Outcome, parameter, run_as_program
+from spark_jobs.report import Outcome, parameter, run_as_program
 from spark_jobs.session import QUICK_JAVA
 from spark_jobs.sources import Source
+from spark_jobs.validation import BadRows, quarantine_and_check
 
 
 def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
@@ -37,33 +37,32 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             ``resolution``, ``maximum_gap_hours`` and ``time_zone`` (events), ``maximum_bad_share``,
             ``minimum_users`` and ``minimum_flow`` (of an edge, or null), ``partitions`` (of the shuffle, or null),
             ``kept`` (folder of what earlier runs added up, or null) and with it ``dates`` (the day of each file, or
-            null where the rows' ``time`` tells it), ``weeks`` (up to the newest day, or null: all) and ``versions`` (of
-            each file, or null: its size and time of change),
+            null where it is that of a row's ``time``), ``weeks`` (up to the newest day, or null: all) and ``versions``
+            (of each file, or null: its size and time of change),
             ``output.edges``, ``.self_flow``, ``.quarantine`` (folders).
 
     Raises:
-        InputError: if the files or the parameters are wrong, too many rows are bad, or no edge remains.
+        UserError: if the files or the parameters are wrong, too many rows are bad, or no edge remains.
     """
     kind = parameter(params, "kind")
     if kind not in READERS:
-        raise InputError(f"kind is '{kind}': say {', '.join(READERS)}.")
+        raise UserError(f"kind is '{kind}': say {', '.join(READERS)}.")
     checked_resolution(parameter(params, "resolution"))
     for name in ("edges", "self_flow", "quarantine"):
         checked_empty(parameter(params, f"output.{name}"))
     gridded = grid_window if params.get("kept") else grid_whole
-    written, verdict, figures = gridded(spark, params)
+    written, bad, figures = gridded(spark, params)
     if written.edges == 0:
-        raise InputError(no_edge(Source.parse(params["source"], set()).describe(), written, params))
-    limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
+        raise UserError(no_edge(Source.parse(params["source"], set()).describe(), written, params))
     return Outcome(
         rows={
             "edges": written.edges,
             "self_flow": written.self_flow,
-            "quarantine": sum(verdict.quarantined.values()),
+            "quarantine": sum(bad.quarantined.values()),
         },
-        read=verdict.read,
-        quarantined=verdict.quarantined,
-        checks={**edges_checks(spark, part_files(params["output"]["edges"])), "bad_rows_within_limit": limit},
+        read=bad.read,
+        quarantined=bad.quarantined,
+        checks={**edges_checks(spark, part_files(params["output"]["edges"])), "bad_rows_within_limit": bad.check()},
         metadata={
             **figures,
             "edges_suppressed": written.edges_suppressed,
@@ -72,23 +71,23 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     )
 
 
-def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, Verdict, dict[str, Any]]:
+def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, BadRows, dict[str, Any]]:
     """Read all files."""
-    movement = READERS[params["kind"]](spark, params)
-    least = least_published(params, movement)
-    partitions = number_of_partitions(spark, params, movement.source, movement.rows())
+    moves = READERS[params["kind"]](spark, params)
+    least = thresholds_of(params, moves)
+    partitions = number_of_partitions(spark, params, moves.source, moves.rows())
     output = params["output"]
-    written = write_edges(movement.packed(partitions), partitions, least, output["edges"], output["self_flow"])
-    movement.judged[0].tell(written.read, written.good)
-    verdict = settle(movement.judged, allowed_share(params), BAD_SHARE, output["quarantine"])
-    return written, verdict, {"partitions": partitions}
+    written = write_edges(moves.packed(partitions), partitions, least, output["edges"], output["self_flow"])
+    moves.sources[0].count_as(written.read, written.good)
+    bad = quarantine_and_check(moves.sources, allowed_share(params), BAD_SHARE, output["quarantine"])
+    return written, bad, {"partitions": partitions}
 
 
 def settings(params: Mapping[str, Any]) -> dict[str, str]:
     """Where the tasks read the files by themselves, no row passes through the JVM: its quick compiler is enough."""
     try:
-        plain = plain_of(Source.parse(params["source"], set()), params["kind"])
-    except (InputError, KeyError):  # `run` says what is wrong
+        plain = parquet_source_of(Source.parse(params["source"], set()), params["kind"])
+    except (UserError, KeyError):  # `run` says what is wrong
         return {}
     return QUICK_JAVA if plain else {}
 
@@ -97,11 +96,11 @@ def no_edge(name: str, written: Written, params: Mapping[str, Any]) -> str:
     """Why there is no edge, and what to do."""
     if written.edges_suppressed:
         return (
-            f"{name} gives no edge that may be published: {written.edges_suppressed:,} have fewer users than "
+            f"{name} gives no edge above the thresholds: {written.edges_suppressed:,} have fewer users than "
             "mobility.minimum_users or less flow than mobility.minimum_flow. Lower these, or grid more coarsely."
         )
     return (
-        f"{name} gives no edge: every move stays inside one cell, or no two records of a user lie within the gap. "
+        f"{name} gives no edge: every move stays inside one cell, or no two records of a user are within the gap. "
         f"A finer resolution than {params['resolution']} separates more places."
     )
 

@@ -15,16 +15,21 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-submit knows this folder alone
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import WEIGHTS, table_cells
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.judging import settle, share_rules
 from spark_jobs.located import Located, read_located
 from spark_jobs.output import checked_empty, part_files, write_parts
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
+from spark_jobs.rules import share_rules
 from spark_jobs.sources import NUMBER, Source
+from spark_jobs.validation import quarantine_and_check
 
 Groups = dict[str, list[str]]
 TOLERANCE = 1e-9
@@ -39,7 +44,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             ``.weights``, ``.quarantine``.
 
     Raises:
-        InputError: if the files or the parameters are wrong or too many rows are bad.
+        UserError: if the files or the parameters are wrong or too many rows are bad.
     """
     checked_resolution(parameter(params, "resolution"))
     groups = checked_groups(parameter(params, "groups"))
@@ -50,24 +55,26 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     located = read_bins(spark, params, groups)
     averaged = averages(located.rows, groups).cache()
     bins = [sql.col(_bin(group, position)).alias(name) for (group, position), name in names.items()]
-    rows = write_parts(averaged.select("cell", *bins), output["table_cells"])
-    write_parts(averaged.select("cell", "weight"), output["weights"])
+    rows = write_parts(averaged.select("cell", *bins), output["table_cells"], table_cells(list(names.values())))
+    write_parts(averaged.select("cell", "weight"), output["weights"], WEIGHTS)
     spread_evenly = {
         group: averaged.where(sql.col(f"{_group(number)}_absent")).count() for number, group in enumerate(groups)
     }
     averaged.unpersist()
-    verdict = settle(
-        located.judged,
-        float(params.get("maximum_bad_share", 0.01)),
+    bad = quarantine_and_check(
+        located.sources,
+        float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE)),
         params.get("bad_share_setting", "the modality's maximum_bad_share"),
         output["quarantine"],
     )
-    limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
     return Outcome(
-        rows={"table_cells": rows, "weights": rows, "quarantine": sum(verdict.quarantined.values())},
-        read=verdict.read,
-        quarantined=verdict.quarantined,
-        checks={"shares_sum_to_one": check_sums(spark, output["table_cells"], groups), "bad_rows_within_limit": limit},
+        rows={"table_cells": rows, "weights": rows, "quarantine": sum(bad.quarantined.values())},
+        read=bad.read,
+        quarantined=bad.quarantined,
+        checks={
+            "shares_sum_to_one": check_sums(spark, output["table_cells"], groups),
+            "bad_rows_within_limit": bad.check(),
+        },
         metadata={"cells_spread_evenly": spread_evenly, "bins": list(names.values())},
     )
 
@@ -76,13 +83,13 @@ def checked_groups(groups: Any) -> Groups:
     """Groups of columns.
 
     Raises:
-        InputError: if there is none, or one has no columns or a column twice.
+        UserError: if there is no group, or one has no columns or a column twice.
     """
     if not isinstance(groups, Mapping) or not groups:
-        raise InputError("groups must name at least one group of columns: {age_sex: [male_0_4, …]}.")
+        raise UserError("groups must name at least one group of columns: {age_sex: [male_0_4, …]}.")
     for group, columns in groups.items():
         if not columns or len(set(columns)) != len(columns):
-            raise InputError(f"groups.{group} must list at least one column, each once; it lists {columns}.")
+            raise UserError(f"groups.{group} must list at least one column, each once; it lists {columns}.")
     return {group: list(columns) for group, columns in groups.items()}
 
 
@@ -121,9 +128,13 @@ def read_bins(spark: SparkSession, params: Mapping[str, Any], groups: Groups) ->
     weighted = "weight" in source.columns
     if weighted:
         rules = [*share_rules("weight", "weight"), *rules]
-    derived = {} if weighted else {"weight": sql.lit(1.0)}
     kinds = dict.fromkeys([*numbered, "weight"], NUMBER)
-    return read_located(spark, params, bins, kinds, derived, rules, ["weight", *numbered])
+    derive = None if weighted else with_equal_weights
+    return read_located(spark, params, bins, kinds, derive, {"weight": "double"}, rules, ["weight", *numbered])
+
+
+def with_equal_weights(rows: pa.RecordBatch) -> pa.RecordBatch:
+    return rows.append_column("weight", pa.array(np.ones(rows.num_rows)))
 
 
 def averages(rows: DataFrame, groups: Groups) -> DataFrame:
@@ -184,8 +195,8 @@ def check_sums(spark: SparkSession, folder: str, groups: Groups) -> Check:
             sql.col("`" + name.replace("`", "``") + "`") for (owner, _), name in names.items() if owner == number
         ]
         distances.append(sql.max(sql.abs(reduce(add, columns) - 1.0)).alias(_group(number)))
-    found = written.agg(*distances).first()
-    largest = {group: found[_group(number)] for number, group in enumerate(groups)}
+    row = written.agg(*distances).first()
+    largest = {group: row[_group(number)] for number, group in enumerate(groups)}
     # `not >` would let a NaN pass.
     passed = all(value is not None and value <= TOLERANCE for value in largest.values())
     return Check(passed, {"largest_distance_from_one": largest, "tolerance": TOLERANCE})

@@ -7,7 +7,7 @@ Source: method.md, "Where the sources are silent" 4.
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -17,14 +17,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-su
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import CELL, TEXT_CELLS, TEXTS
 from spark_jobs.clustering import on_each_file
-from spark_jobs.errors import InputError
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.judging import NO_TEXT, Judged, positive_rules, settle
 from spark_jobs.located import read_located
 from spark_jobs.output import (
     WORKING,
@@ -37,11 +39,13 @@ from spark_jobs.output import (
     write_parts,
     written_by_tasks,
 )
-from spark_jobs.report import Check, Outcome, parameter, run_as_program
+from spark_jobs.report import Outcome, parameter, run_as_program
+from spark_jobs.rules import NO_TEXT, Rule, missing, positive_rules
 from spark_jobs.sources import NUMBER, TEXT, Source
+from spark_jobs.validation import ValidatedRows, quarantine_and_check
 
-TEXTS = pa.schema([pa.field("text_id", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)])
 COUNTS = "_counts"
+TEXT_COUNTS = pa.schema([CELL, TEXTS.field("text"), TEXT_CELLS.field("count")])
 ROWS_SORTED_IN_ONE_TASK = 5_000_000
 
 
@@ -54,68 +58,70 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             ``.quarantine``.
 
     Raises:
-        InputError: if the files or the parameters are wrong or too many rows are bad.
+        UserError: if the files or the parameters are wrong or too many rows are bad.
     """
     source = Source.parse(parameter(params, "source"), set())
     if not {"name", "category"} & set(source.columns):
-        raise InputError("A text modality needs columns.name or columns.category, or both.")
+        raise UserError("A text modality needs columns.name or columns.category, or both.")
     checked_resolution(parameter(params, "resolution"))
     texts, text_cells = parameter(params, "output.texts"), parameter(params, "output.text_cells")
     for folder in (texts, text_cells, parameter(params, "output.quarantine")):
         checked_empty(folder)
-    counts, judged = counts_by_cell(spark, params, source)
+    counts, sources = counts_by_cell(spark, params, source)
     working = str(Path(text_cells) / COUNTS)
-    write_parts(counts, working)
-    verdict = settle(
-        judged,
-        float(params.get("maximum_bad_share", 0.01)),
+    write_parts(counts, working, TEXT_COUNTS)
+    bad = quarantine_and_check(
+        sources,
+        float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE)),
         params.get("bad_share_setting", "the modality's maximum_bad_share"),
         params["output"]["quarantine"],
     )
     counted = spark.read.parquet(working)
     num_texts = write_texts(counted.select("text").distinct(), texts)
     numbered = counted.join(spark.read.parquet(texts), "text").select("cell", "text_id", "count")
-    rows = write_parts(_sorted(numbered, count_rows(part_files(working))), text_cells)
+    rows = write_parts(_sorted(numbered, count_rows(part_files(working))), text_cells, TEXT_CELLS)
     shutil.rmtree(working)
-    limit = Check(True, {"bad_share": verdict.share, "allowed": verdict.allowed, "reasons": verdict.quarantined})
     return Outcome(
-        rows={"texts": num_texts, "text_cells": rows, "quarantine": sum(verdict.quarantined.values())},
-        read=verdict.read,
-        quarantined=verdict.quarantined,
-        checks={"bad_rows_within_limit": limit},
+        rows={"texts": num_texts, "text_cells": rows, "quarantine": sum(bad.quarantined.values())},
+        read=bad.read,
+        quarantined=bad.quarantined,
+        checks={"bad_rows_within_limit": bad.check()},
     )
 
 
-def counts_by_cell(spark: SparkSession, params: Mapping[str, Any], source: Source) -> tuple[DataFrame, list[Judged]]:
+def counts_by_cell(
+    spark: SparkSession, params: Mapping[str, Any], source: Source
+) -> tuple[DataFrame, list[ValidatedRows]]:
     """cell, text, count: one shuffle, by cell; sums are repeatable, each added up in sorted order."""
     kinds = {"name": TEXT, "category": TEXT, "count": NUMBER}
-    rules = [(sql.col("text").isNull(), NO_TEXT)]
+    rules = [Rule(NO_TEXT, ("text",), missing)]
     if "count" in source.columns:
-        rules += positive_rules("count", "count")
+        rules += positive_rules("count")
     parts = [role for role in ("name", "category") if role in source.columns]
-    joined = sql.concat_ws(", ", *parts)
-    prepare = {"text": sql.when(joined != "", joined)}
-    located = read_located(spark, params, source, kinds, prepare, rules, ["text", *_count(source)])
-    count = sql.col("count") if "count" in source.columns else sql.lit(1.0)
+    derive = partial(with_texts, parts=parts, counted="count" in source.columns)
+    derived = {"text": "string", "count": "double"}
+    located = read_located(spark, params, source, kinds, derive, derived, rules, ["text", "count"])
     partitions = int(spark.conf.get("spark.sql.shuffle.partitions"))
-    points = located.rows.select("cell", "text", count.cast("double").alias("count"))
-    ordered = points.repartition(partitions, "cell").sortWithinPartitions("cell", "text", "count")
-    return ordered.groupBy("cell", "text").agg(sql.sum("count").alias("count")), located.judged
+    ordered = located.rows.repartition(partitions, "cell").sortWithinPartitions("cell", "text", "count")
+    return ordered.groupBy("cell", "text").agg(sql.sum("count").alias("count")), located.sources
 
 
-def _count(source: Source) -> list[str]:
-    return ["count"] if "count" in source.columns else []
+def with_texts(rows: pa.RecordBatch, parts: Sequence[str], counted: bool) -> pa.RecordBatch:
+    """Add ``text``, "name, category" (null where there is neither), and a ``count`` of 1 where the source has none."""
+    texts = [rows[part] for part in parts]
+    rows = rows.append_column("text", pc.coalesce(pc.binary_join_element_wise(*texts, ", "), *texts))
+    return rows if counted else rows.append_column("count", pa.array(np.ones(rows.num_rows)))
 
 
 def write_texts(distinct: DataFrame, folder: str) -> int:
-    """Number the sorted texts from 0: each file knows how many texts lie before it.
+    """Number the sorted texts from 0: each file knows how many texts are before it.
 
     Returns:
         How many texts there are.
     """
     working = str(Path(folder) / WORKING / "sorted")
     with written_by_tasks(Path(folder)):
-        write_parts(distinct.orderBy("text"), working)
+        write_parts(distinct.orderBy("text"), working, pa.schema([TEXTS.field("text")]))
         files = part_files(working)
         sizes = [count_rows([file]) for file in files]
         before = [0, *accumulate(sizes)]

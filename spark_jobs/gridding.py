@@ -1,32 +1,29 @@
-"""Points to H3 cells, vectorised in Arrow batches, and the table that maps place ids to cells."""
+"""Points to H3 cells in Arrow batches, and the table that maps place ids to cells."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import reduce
-from operator import or_
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from h3ronpy.vector import cells_to_coordinates, coordinates_to_cells
-from pyspark.sql import DataFrame, SparkSession, Window, types
-from pyspark.sql import functions as sql
+from pyspark.sql import SparkSession
 
-from spark_jobs.errors import InputError
-from spark_jobs.judging import AMBIGUOUS_PLACE, NO_ID, Judged, Rule, coordinate_rules
-from spark_jobs.sources import NUMBER, TEXT, Source, read_source
-
-Points = Mapping[str, tuple[str, str]]
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.rules import AMBIGUOUS_PLACE, NO_ID, Rule, coordinate_rules, is_among, missing
+from spark_jobs.sources import NUMBER, TEXT, Source
+from spark_jobs.validation import ValidatedRows
 
 
 def checked_resolution(value: object) -> int:
     """An H3 resolution.
 
     Raises:
-        InputError: if it is not a whole number from 0 to 15.
+        UserError: if it is not a whole number from 0 to 15.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 15:
-        raise InputError(f"resolution is {value!r}: say a whole number from 0 to 15.")
+        raise UserError(f"resolution is {value!r}: say a whole number from 0 to 15.")
     return value
 
 
@@ -47,66 +44,40 @@ def resolutions_of(cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return (cells >> 52) & 15
 
 
-def with_cells(frame: DataFrame, points: Points, resolution: int) -> DataFrame:
-    """Replace coordinates by cells.
+def look_up_cells(rows: pa.RecordBatch, roles: Mapping[str, str], places: pa.Table) -> pa.RecordBatch:
+    """Add the cells of places, null where a place is unknown.
 
     Args:
-        frame: good rows: coordinates that are numbers on the globe.
-        points: for each new column, the columns of its latitude and longitude, which are dropped.
+        roles: the column of each place's id, and that of its cell.
+        places: id and cell, each id once.
     """
-    dropped = {column for pair in points.values() for column in pair}
-    kept = [column for column in frame.schema if column.name not in dropped]
-    schema = types.StructType([*kept, *(types.StructField(name, types.LongType()) for name in points)])
-    return frame.mapInArrow(_gridder([column.name for column in kept], dict(points), resolution), schema)
+    for role, cell in roles.items():
+        coded = rows[role].dictionary_encode()
+        known = pc.index_in(coded.dictionary.cast(pa.string()), places["id"].combine_chunks())
+        rows = rows.append_column(cell, places["cell"].combine_chunks().take(known).take(coded.indices))
+    return rows
 
 
-def _gridder(
-    kept: list[str], points: Points, resolution: int
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def grid(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            cells = [cells_at(batch[latitude], batch[longitude], resolution) for latitude, longitude in points.values()]
-            yield pa.record_batch([*(batch[name] for name in kept), *cells], names=[*kept, *points])
+def read_places(spark: SparkSession, params: object, resolution: int) -> tuple[pa.Table, ValidatedRows]:
+    """The table of places (id, cell; small enough to send to every worker), and the rows it was made of.
 
-    return grid
-
-
-@dataclass(frozen=True)
-class Places:
-    """Place ids and their cells, small enough to send to every worker; ``arrow`` is the same as ``table``."""
-
-    table: DataFrame
-    arrow: pa.Table
-    judged: Judged
-
-    def look_up(self, frame: DataFrame, role: str, cell: str) -> DataFrame:
-        """Add the cell of the place in column `role`; null where it is unknown."""
-        named = self.table.select(sql.col("id").alias(f"_{role}"), sql.col("cell").alias(cell))
-        return frame.join(sql.broadcast(named), sql.col(role) == sql.col(f"_{role}"), "left").drop(f"_{role}")
-
-
-def read_places(spark: SparkSession, params: object, resolution: int) -> Places:
-    """The table of places; an id at several points is ambiguous, and all its rows are bad.
+    An id at several points is ambiguous, and all its rows are bad.
 
     Raises:
-        InputError: as `read_source`.
+        UserError: as `read_source`.
     """
-    source = Source.parse(params, {"id", "latitude", "longitude"}, "places")
-
-    def make() -> tuple[list[Rule], DataFrame]:
-        raw = read_source(spark, source, {"id": TEXT, "latitude": NUMBER, "longitude": NUMBER})
-        same_id = Window.partitionBy("id")
-        broken = reduce(or_, (condition for condition, _ in coordinate_rules("latitude", "longitude")))
-        points = sql.when(~broken, sql.struct("latitude", "longitude"))  # null, and so ignored, where there is none
-        raw = raw.withColumn("ambiguous", sql.min(points).over(same_id) != sql.max(points).over(same_id))
-        rules = [
-            (sql.col("id").isNull(), NO_ID),
-            *coordinate_rules("latitude", "longitude"),
-            (sql.col("ambiguous"), AMBIGUOUS_PLACE),
-        ]
-        return rules, raw
-
-    judged = Judged(source.describe(), make)
-    good = with_cells(judged.good("id", "latitude", "longitude"), {"cell": ("latitude", "longitude")}, resolution)
-    arrow = good.distinct().orderBy("id").toArrow()
-    return Places(spark.createDataFrame(arrow), arrow, judged)
+    source, columns = Source.parse(params, {"id", "latitude", "longitude"}, "places"), ("id", "latitude", "longitude")
+    kinds = {"id": TEXT, "latitude": NUMBER, "longitude": NUMBER}
+    rules = [Rule(NO_ID, ("id",), missing), *coordinate_rules("latitude", "longitude")]
+    located = ValidatedRows(spark, source, kinds, rules)
+    points = located.good(*columns).toArrow()
+    bounds = points.group_by("id").aggregate([(name, end) for name in columns[1:] for end in ("min", "max")])
+    south, north, west, east = (bounds[f"{name}_{end}"].to_numpy() for name in columns[1:] for end in ("min", "max"))
+    ambiguous = bounds["id"].filter(pa.array((south != north) | (west != east))).combine_chunks()
+    rules.append(Rule(AMBIGUOUS_PLACE, ("id",), partial(is_among, listed=ambiguous)))
+    good = points.filter(pc.invert(pc.is_in(points["id"], ambiguous)))
+    validated = ValidatedRows(spark, source, kinds, rules)
+    validated.count_as(located.num_read, good.num_rows)
+    cells = [cells_at(chunk["latitude"], chunk["longitude"], resolution) for chunk in good.to_batches()]
+    table = pa.table({"id": good["id"], "cell": pa.chunked_array(cells, pa.int64())})
+    return table.group_by(["id", "cell"]).aggregate([]).sort_by("id"), validated

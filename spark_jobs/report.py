@@ -1,4 +1,4 @@
-"""Run a job as a program: parameters in, one JSON line out, told to Dagster Pipes as well where it listens."""
+"""Run a job as a program: parameters in, one JSON line out, sent to Dagster Pipes as well where it listens."""
 
 import argparse
 import json
@@ -13,7 +13,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.errors import InputError, as_input_error
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.errors import as_user_error
 from spark_jobs.session import spark_session
 
 PIPES_CONTEXT = "DAGSTER_PIPES_CONTEXT"
@@ -38,12 +39,12 @@ class Outcome:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-Work = Callable[[SparkSession, Mapping[str, Any]], Outcome]
+Job = Callable[[SparkSession, Mapping[str, Any]], Outcome]
 
 
 def run_as_program(
     name: str,
-    work: Work,
+    job: Job,
     arguments: list[str] | None = None,
     settings: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None,
 ) -> int:
@@ -55,22 +56,22 @@ def run_as_program(
     Returns:
         The exit code: 0, or 2 for a mistake in the input, reported as ``{"error": message}``.
     """
-    parser = argparse.ArgumentParser(prog=name, description=sys.modules[work.__module__].__doc__)
+    parser = argparse.ArgumentParser(prog=name, description=sys.modules[job.__module__].__doc__)
     parser.add_argument("--params", required=True, type=Path, help="JSON file with the job's parameters")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    with _listener() as tell:
+    with _listener() as send:
         try:
             params = read_params(chosen.params)
             with spark_session(f"mora {name}", settings(params) if settings else None) as spark:
-                message, status = asdict(work(spark, params)), 0
+                message, status = asdict(job(spark, params)), 0
         except Exception as error:
-            mistake = as_input_error(error)
+            mistake = as_user_error(error)
             if mistake is None:
                 raise
             message, status = {"error": str(mistake)}, 2
-        tell(message)
+        send(message)
     if status:
         print(message["error"], file=sys.stderr, flush=True)
     print(json.dumps(message), flush=True)
@@ -81,16 +82,16 @@ def read_params(path: Path) -> dict[str, Any]:
     """The job's parameters.
 
     Raises:
-        InputError: if the file is missing or not a JSON object.
+        UserError: if the file is missing or not a JSON object.
     """
     try:
         params = json.loads(path.read_text())
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}.") from None
+        raise UserError(f"{path} is not JSON: {error}.") from None
     if not isinstance(params, dict):
-        raise InputError(f"{path} must hold a JSON object of parameters.")
+        raise UserError(f"{path} must hold a JSON object of parameters.")
     return params
 
 
@@ -98,12 +99,12 @@ def parameter(params: Mapping[str, Any], key: str) -> Any:
     """A required parameter; ``output.edges`` looks into an object.
 
     Raises:
-        InputError: if it is not there.
+        UserError: if it is not there.
     """
     value: Any = params
     for name in key.split("."):
         if not isinstance(value, Mapping) or value.get(name) is None:
-            raise InputError(f"The job's parameters lack '{key}'; they have {', '.join(sorted(params)) or 'nothing'}.")
+            raise UserError(f"The job's parameters lack '{key}'; they have {', '.join(sorted(params)) or 'nothing'}.")
         value = value[name]
     return value
 

@@ -1,6 +1,6 @@
 """Edges to the sampled mobility graph: per origin, the strongest share of its flows, or what another strategy keeps.
 
-The edges lie clustered by origin, so no row is shuffled: each Spark task runs a vectorised kernel over a span of a
+The edges are clustered by origin, so no row is shuffled: each Spark task runs a vectorised kernel over a span of a
 file, whole origins at a time.
 
 Source: MoRA section 3.1 (the strongest 10 % of each node's links); rounding and ties are ours (method.md).
@@ -21,14 +21,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.ranking import starts_of
+from mora_pipeline.contract.sampling import Strategy, make_strategy
+from mora_pipeline.contract.schemas import GRAPH
 from spark_jobs.clustering import on_each_file
-from spark_jobs.errors import InputError
-from spark_jobs.output import checked_empty, count_rows, in_one_step, part_files, part_name, written_by_tasks
-from spark_jobs.ranking import starts_of
+from spark_jobs.output import (
+    ROWS_PER_GROUP,
+    checked_empty,
+    count_rows,
+    in_one_step,
+    part_files,
+    part_name,
+    written_by_tasks,
+)
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
-from spark_jobs.sampling import Strategy, make_strategy
 from spark_jobs.session import QUICK_JAVA
-from spark_jobs.spans import GRAPH, ROWS_PER_GROUP, Span, spans_of, whole_origins
+from spark_jobs.spans import Span, spans_of, whole_origins
 
 
 @dataclass(frozen=True)
@@ -46,21 +55,21 @@ class Sampled:
 
 def sample_span(number: int, span: Span, params: Mapping[str, Any], folder: str) -> Sampled:
     """Sample the edges of one span into one file of the graph."""
-    strategy, found, held = make_strategy(params), [], []
+    strategy, pieces, held = make_strategy(params), [], []
     target = Path(folder) / part_name(number)
-    # No dictionary of destinations: it outgrows its page, and is given up after all the work of making it.
+    # No dictionary of destinations: it outgrows its page, and is given up after the work of building it.
     settings = {"compression": "zstd", "use_dictionary": ["origin", "flow"]}
     with in_one_step(target) as draft, pq.ParquetWriter(draft, GRAPH, **settings) as writer:
         for edges in whole_origins(span):
             piece, kept = sample_piece(edges, strategy)
-            found.append(piece)
+            pieces.append(piece)
             held.append(kept)
             if sum(table.num_rows for table in held) >= ROWS_PER_GROUP:
                 writer.write_table(pa.concat_tables(held))
                 held = []
         if held:
             writer.write_table(pa.concat_tables(held))
-    return in_all(found)
+    return in_all(pieces)
 
 
 def sample_piece(edges: pa.RecordBatch, strategy: Strategy) -> tuple[Sampled, pa.Table]:
@@ -105,12 +114,12 @@ def check_clustered(folder: str, origins: npt.NDArray[np.int64]) -> None:
     """Refuse edges of one origin in several files: each would be sampled as if it were the whole.
 
     Raises:
-        InputError: if an origin was found twice.
+        UserError: if an origin occurs twice.
     """
     distinct, times = np.unique(origins, return_counts=True)
     if len(distinct) < len(origins):
-        raise InputError(
-            f"{folder}: {len(origins) - len(distinct)} origins lie in several files, such as {distinct[times > 1][0]}. "
+        raise UserError(
+            f"{folder}: {len(origins) - len(distinct)} origins are in several files, such as {distinct[times > 1][0]}. "
             "Make the edges with the job grid_mobility, which keeps an origin's edges together."
         )
 
@@ -123,20 +132,20 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             of ``share`` (0 to 1), ``k``, ``minimum_flow`` and ``seed``, ``output.graph`` (folder).
 
     Raises:
-        InputError: if there are no edges, they are not clustered, the parameters are wrong, or no edge would remain.
+        UserError: if there are no edges, they are not clustered, the parameters are wrong, or no edge would remain.
     """
-    make_strategy(params)  # a wrong parameter is told before anything starts
+    make_strategy(params)  # a wrong parameter is reported before anything starts
     files = part_files(parameter(params, "edges"))
     graph = checked_empty(parameter(params, "output.graph"))
     if count_rows(files) == 0:
-        raise InputError(f"{params['edges']} holds no edges: run the job grid_mobility first.")
+        raise UserError(f"{params['edges']} holds no edges: run the job grid_mobility first.")
     settings = {key: value for key, value in params.items() if key not in ("edges", "output")}
     with written_by_tasks(graph):
         kernel = partial(sample_span, params=settings, folder=str(graph))
         sampled = in_all(on_each_file(spark, spans_of(files), kernel))
         check_clustered(params["edges"], sampled.origins)
         if sampled.kept == 0:
-            raise InputError(f"No flow of {params['edges']} reaches minimum_flow = {params['minimum_flow']}: lower it.")
+            raise UserError(f"No flow of {params['edges']} reaches minimum_flow = {params['minimum_flow']}: lower it.")
     written, origins = count_rows(part_files(str(graph))), len(sampled.origins)
     figures = {"edges": sampled.read, "kept": sampled.kept, "written": written, "origins": origins}
     figures |= {"origins_wrong": sampled.broken, "origins_without_edges": origins - sampled.left}

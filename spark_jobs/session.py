@@ -15,6 +15,7 @@ from pathlib import Path
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.classes import Classes, classes_for
 from spark_jobs.java import java_environment
 from spark_jobs.user_settings import settings_of_user
@@ -33,13 +34,14 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
     ``MORA_SPARK_CONF`` (JSON object of ``spark.*`` settings).
 
     Raises:
-        InputError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
+        UserError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
     """
     wanted = settings_of_user()
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:
         os.environ.update(java_environment())
-    scratch = tempfile.mkdtemp(prefix="mora-spark-", dir=wanted.get("spark.local.dir"))
+    folders = scratch_folders(wanted.get("spark.local.dir") or tempfile.gettempdir())
+    scratch = folders[0]
     classes = Classes()
     try:
         if submitted:
@@ -56,7 +58,7 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
             conf.setIfMissing("spark.driver.host", "127.0.0.1")
         else:
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        conf.set("spark.local.dir", scratch)
+        conf.set("spark.local.dir", ",".join(folders))
         if local and not submitted and SparkContext._gateway is None and JAVA_OPTIONS not in wanted:
             classes = classes_for(os.environ["JAVA_HOME"], Path(scratch))
         session = classes.start(conf, JAVA_OPTIONS)
@@ -70,7 +72,26 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
             session.stop()
             classes.end(done)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def scratch_folders(local: str) -> list[str]:
+    """A fresh folder in each of those that ``spark.local.dir`` lists, comma-separated (disks that share the load).
+
+    Raises:
+        UserError: if one cannot be written to.
+    """
+    folders: list[str] = []
+    for parent in filter(None, map(str.strip, local.split(","))):
+        try:
+            Path(parent).mkdir(parents=True, exist_ok=True)
+            folders.append(tempfile.mkdtemp(prefix="mora-spark-", dir=parent))
+        except OSError as error:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise UserError(f"spark.local.dir names {parent}, which cannot be written to: {error.strerror}.") from None
+    return folders
 
 
 def default_settings(scratch: str) -> dict[str, str]:
@@ -109,12 +130,13 @@ def local_memory_gibibytes() -> int:
 
 
 def code_archive(folder: Path) -> str:
-    """This package as a zip file, shipped with the job: workers need no installation of it."""
-    package = Path(__file__).resolve().parent
+    """The jobs and the contract as a zip file, shipped with the job: workers need no installation of them."""
+    root = Path(__file__).resolve().parents[1]
     archive = folder / "spark_jobs.zip"
+    modules = [path for package in ("spark_jobs", "mora_pipeline/contract") for path in (root / package).rglob("*.py")]
     with zipfile.ZipFile(archive, "w") as target:
-        for module in sorted(package.rglob("*.py")):
-            target.write(module, module.relative_to(package.parent))
+        for module in [root / "mora_pipeline" / "__init__.py", *sorted(modules)]:
+            target.write(module, module.relative_to(root))
     return str(archive)
 
 

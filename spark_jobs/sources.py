@@ -1,10 +1,10 @@
-"""Raw files as they lie there, CSV or Parquet, read into columns of known types, one a role."""
+"""Raw files as they are, CSV or Parquet, read into columns of known types, one a role."""
 
 import csv
-import difflib
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession, types
 from pyspark.sql import functions as sql
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from spark_jobs.remote import columns_in_nanoseconds, is_remote, size_in_bytes
 
 NUMBER, TEXT, TIME = "number", "text", "time"
@@ -37,16 +38,16 @@ class Source:
         """The source that a parameter describes.
 
         Raises:
-            InputError: if it names no file, another format than csv or parquet, or lacks one of `roles`.
+            UserError: if it names no file, another format than csv or parquet, or lacks one of `roles`.
         """
         if not isinstance(params, Mapping) or not params.get("files"):
-            raise InputError(f"{where} must name at least one file, its format and its columns.")
+            raise UserError(f"{where} must name at least one file, its format and its columns.")
         source = cls(tuple(dict.fromkeys(params["files"])), params.get("format", ""), dict(params.get("columns") or {}))
         if source.format not in ("csv", "parquet"):
-            raise InputError(f"{where}.format is '{source.format}': say csv or parquet.")
+            raise UserError(f"{where}.format is '{source.format}': say csv or parquet.")
         missing = sorted(roles - set(source.columns))
         if missing:
-            raise InputError(
+            raise UserError(
                 f"{where}.columns lacks {', '.join(missing)}; it has {', '.join(source.columns) or 'none'}."
             )
         return source
@@ -65,7 +66,7 @@ def read_source(
     """Read files into one column a role.
 
     Files may differ in the order of their columns and in the types of these: each is cast by itself. A value that
-    does not fit its role becomes null, for the caller to judge.
+    does not fit its role becomes null, for the caller to validate.
 
     Args:
         kinds: the role's kind: NUMBER (double), TEXT (trimmed string, null where empty; whole numbers without a
@@ -74,12 +75,28 @@ def read_source(
 
     Returns:
         The roles that the source has; ``<role>_zoneless`` (true: the time has no zone and none was declared) for
-        TIME; ``source``, the file, and ``written``, when it was last changed; ``row``, the raw values of these columns
-        as JSON.
+        TIME; ``source``, the file; ``row``, the raw values of these columns as JSON.
 
     Raises:
-        InputError: if a file is missing, unreadable or lacks a column, or the zone is unknown.
+        UserError: if a file is missing, unreadable or lacks a column, or the zone is unknown.
     """
+    groups = read_groups(spark, source, kinds, time_zone)
+    return reduce(DataFrame.unionByName, [_as_row(group) for group in groups])
+
+
+def _as_row(group: DataFrame) -> DataFrame:
+    return group.withColumn("row", as_json("values")).drop("values")
+
+
+def as_json(values: str) -> Column:
+    """A struct of raw values as JSON."""
+    return sql.to_json(values, {"ignoreNullFields": "false"})
+
+
+def read_groups(
+    spark: SparkSession, source: Source, kinds: Mapping[str, str], time_zone: str | None = None
+) -> list[DataFrame]:
+    """As `read_source`, apart for files of different types, with ``values``, a struct, instead of ``row``."""
     if time_zone is not None:
         _checked_zone(time_zone)
     used = {role: column for role, column in source.columns.items() if role in kinds}
@@ -88,12 +105,9 @@ def read_source(
         raw = _open(spark, source.format, files)
         wall_clock = {role for role, column in used.items() if stored[column] == WALL_CLOCK_NANOSECONDS}
         columns = [sql.col(_quoted(column)).alias(role) for role, column in used.items()]
-        raw = raw.select(*columns, "_metadata.file_path", "_metadata.file_modification_time")
+        raw = raw.select(*columns, "_metadata.file_path")
         frames.append(raw.select(*_typed(raw, used, kinds, time_zone, wall_clock)))
-    merged = frames[0]
-    for frame in frames[1:]:
-        merged = merged.unionByName(frame)
-    return merged
+    return frames
 
 
 def _typed(
@@ -115,9 +129,7 @@ def _typed(
     path = sql.regexp_replace(sql.url_decode(sql.regexp_replace("file_path", r"\+", "%2B")), r"^file:/+", "/")
     once = {column: role for role, column in used.items()}  # a column may play two roles
     values = sql.struct(*(sql.col(role).alias(column) for column, role in once.items()))
-    written = sql.col("file_modification_time").alias("written")
-    row = sql.to_json(values, {"ignoreNullFields": "false"})
-    return [*typed, path.alias("source"), written, row.alias("row")]
+    return [*typed, path.alias("source"), values.alias("values")]
 
 
 def _number(value: Column) -> Column:
@@ -160,7 +172,7 @@ def _local(instant: Column, time_zone: str | None) -> Column:
 
 
 def _epoch(value: Column) -> Column:
-    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size (1973 to 5138)."""
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, distinguished by their size (1973 to 5138)."""
     seconds, milliseconds, microseconds = 1e11, 1e14, 1e17
     scaled = (
         sql.when(sql.abs(value) < seconds, value * 1e6)
@@ -175,7 +187,7 @@ def _checked_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-        raise InputError(f"time_zone is '{name}', which is no zone: say America/Santiago or UTC.") from None
+        raise UserError(f"time_zone is '{name}', which is not a time zone: say America/Santiago or UTC.") from None
 
 
 def _open(spark: SparkSession, form: str, files: list[str]) -> DataFrame:
@@ -204,7 +216,7 @@ def _alike(spark: SparkSession, source: Source, columns: list[str]) -> list[tupl
         header = _header(spark, source, file)
         for column in columns:
             if column not in header:
-                raise InputError(_lacks(file, column, list(header)))
+                raise UserError(_lacks(file, column, list(header)))
         # Parquet is read by name, CSV by position.
         likeness = tuple(header[name] for name in columns) if source.format == "parquet" else tuple(header)
         groups.setdefault(likeness, ([], header))[0].append(file)
@@ -212,18 +224,16 @@ def _alike(spark: SparkSession, source: Source, columns: list[str]) -> list[tupl
 
 
 def _lacks(file: str, column: str, header: list[str]) -> str:
-    near = difflib.get_close_matches(column, header, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{file} has no column '{column}'; it has {', '.join(header)}.{hint}"
+    return f"{file} has no column '{column}'; it has {', '.join(header)}.{did_you_mean(column, header)}"
 
 
 def _parquet_columns(file: str) -> dict[str, str]:
     try:
         return {column.name: str(column.type) for column in pq.read_schema(file)}
     except FileNotFoundError:
-        raise InputError(f"{file} does not exist.") from None
+        raise UserError(f"{file} does not exist.") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} cannot be read as Parquet ({error}). Is it whole? Fetch it again.") from None
+        raise UserError(f"{file} cannot be read as Parquet ({error}). Is it whole? Fetch it again.") from None
 
 
 def _csv_header(file: str) -> list[str]:
@@ -232,11 +242,11 @@ def _csv_header(file: str) -> list[str]:
         with opener(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as stream:
             header = next(csv.reader(stream), [])
     except FileNotFoundError:
-        raise InputError(f"{file} does not exist.") from None
+        raise UserError(f"{file} does not exist.") from None
     except (OSError, EOFError) as error:
-        raise InputError(f"{file} cannot be read as CSV ({error}). Is it whole? Fetch it again.") from None
+        raise UserError(f"{file} cannot be read as CSV ({error}). Is it whole? Fetch it again.") from None
     if not header:
-        raise InputError(f"{file} is empty: a CSV file starts with a line of column names.")
+        raise UserError(f"{file} is empty: a CSV file starts with a line of column names.")
     return header
 
 

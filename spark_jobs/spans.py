@@ -7,18 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import GRAPH
 from spark_jobs.output import open_parquet
 
-GRAPH = pa.schema(
-    [
-        pa.field("origin", pa.int64(), nullable=False),
-        pa.field("destination", pa.int64(), nullable=False),
-        pa.field("flow", pa.float64(), nullable=False),
-    ]
-)
 COLUMNS = {column.name: column.type for column in GRAPH}
-ROWS_PER_GROUP = 1 << 20  # of the files of edges that the jobs write
 ROWS_PER_SPAN = 16 << 20  # fixed, not by cores: the spans, and so the output's files, are the same on every machine
 ROWS_PER_PIECE = 1 << 20
 REMEDY = "Make the edges with the job grid_mobility."
@@ -42,7 +35,7 @@ class Span:
 def spans_of(files: Sequence[str], rows_per_span: int = ROWS_PER_SPAN) -> list[Span]:
     """Cut files into spans of about so many edges each, no origin parted; in the order of the rows.
 
-    A file whose footer does not tell where its row groups begin and end remains one span.
+    A file whose footer does not say where its row groups begin and end remains one span.
     """
     return [span for file in files for span in _spans_of_file(file, open_parquet(file), rows_per_span)]
 
@@ -60,7 +53,7 @@ def _spans_of_file(file: str, parquet: pq.ParquetFile, rows_per_span: int) -> li
         if rows < rows_per_span or through == bounds[-1][1]:
             continue
         following = next(later for later in range(group + 1, groups) if bounds[later][1] > through)
-        runs_on = bounds[following][0] <= through  # the origin's last edges lie in that row group
+        runs_on = bounds[following][0] <= through  # the origin's last edges are in that row group
         spans.append(Span(file, first, following + runs_on, after, through))
         first, after, rows = following, through, 0
     return [*spans, Span(file, first, groups, after)]
@@ -83,21 +76,21 @@ def check_columns(file: str, schema: pa.Schema) -> None:
     """Refuse a file that does not hold edges.
 
     Raises:
-        InputError: if a column is missing or of a wrong type.
+        UserError: if a column is missing or of a wrong type.
     """
     for name in COLUMNS:
         if name not in schema.names:
-            raise InputError(f"{file} has no column {name}; it has {', '.join(schema.names)}. {REMEDY}")
+            raise UserError(f"{file} has no column {name}; it has {', '.join(schema.names)}. {REMEDY}")
         kind = schema.field(name).type
         if not (pa.types.is_integer(kind) or (name == "flow" and pa.types.is_floating(kind))):
-            raise InputError(f"{file}: column {name} is of type {kind}, not {COLUMNS[name]}. {REMEDY}")
+            raise UserError(f"{file}: column {name} is of type {kind}, not {COLUMNS[name]}. {REMEDY}")
 
 
 def whole_origins(span: Span, rows_per_piece: int = ROWS_PER_PIECE) -> Iterator[pa.RecordBatch]:
     """The edges of a span in pieces that never part an origin; columns origin, destination, flow, without nulls.
 
     Raises:
-        InputError: if the file cannot be read, is not sorted by origin, or holds nulls.
+        UserError: if the file cannot be read, is not sorted by origin, or holds nulls.
     """
     held: list[pa.RecordBatch] = []  # the last origin seen: it may run on in the next batch
     for batch in _batches(span, rows_per_piece):
@@ -109,7 +102,7 @@ def whole_origins(span: Span, rows_per_piece: int = ROWS_PER_PIECE) -> Iterator[
             if ended == len(origin):
                 held.append(batch)
                 continue
-            # A small piece for the origin that ends here: the rest is passed on as it lies, without a copy.
+            # A small piece for the origin that ends here: the rest is passed on as it is, without a copy.
             yield pa.concat_batches([*held, batch.slice(0, ended)])
             batch, start = batch.slice(ended), start - ended
         if start:
@@ -120,7 +113,7 @@ def whole_origins(span: Span, rows_per_piece: int = ROWS_PER_PIECE) -> Iterator[
 
 
 def _batches(span: Span, rows: int) -> Iterator[pa.RecordBatch]:
-    """The span's edges as they lie in the file, without those of its neighbours; none empty."""
+    """The span's edges as they are in the file, without those of its neighbours; none empty."""
     groups = range(span.first, span.last)
     batches = open_parquet(span.file).iter_batches(rows, groups, list(COLUMNS), use_threads=False)
     before = None
@@ -129,7 +122,7 @@ def _batches(span: Span, rows: int) -> Iterator[pa.RecordBatch]:
             continue
         origin = batch["origin"].to_numpy()
         if (origin[1:] < origin[:-1]).any() or (before is not None and origin[0] < before):
-            raise InputError(f"{span.file} is not sorted by origin. {REMEDY}")
+            raise UserError(f"{span.file} is not sorted by origin. {REMEDY}")
         before = origin[-1]
         first = 0 if span.after is None else int(np.searchsorted(origin, span.after, side="right"))
         end = len(origin) if span.through is None else int(np.searchsorted(origin, span.through, side="right"))
@@ -142,7 +135,7 @@ def _next(batches: Iterator[pa.RecordBatch], file: str) -> pa.RecordBatch | None
     try:
         batch = next(batches, None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} cannot be read ({error}). Is it whole? Make it again.") from None
+        raise UserError(f"{file} cannot be read ({error}). Is it whole? Make it again.") from None
     if batch is None:
         return None
     columns = []
@@ -150,10 +143,10 @@ def _next(batches: Iterator[pa.RecordBatch], file: str) -> pa.RecordBatch | None
         try:
             columns.append(batch[name].cast(kind))
         except pa.ArrowInvalid as error:
-            raise InputError(f"{file}: column {name} does not fit into {kind} ({error}). {REMEDY}") from None
+            raise UserError(f"{file}: column {name} does not fit into {kind} ({error}). {REMEDY}") from None
         if columns[-1].null_count:
-            raise InputError(f"{file} has edges without {name}. {REMEDY}")
+            raise UserError(f"{file} has edges without {name}. {REMEDY}")
     flow = columns[-1].to_numpy()
     if not (np.isfinite(flow) & (flow > 0)).all():
-        raise InputError(f"{file} has flows that are not positive and finite. {REMEDY}")
+        raise UserError(f"{file} has flows that are not positive and finite. {REMEDY}")
     return pa.record_batch(columns, names=list(COLUMNS))

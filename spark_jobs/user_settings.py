@@ -3,7 +3,7 @@
 import json
 import os
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 
 
 def settings_of_user() -> dict[str, str]:
@@ -12,7 +12,7 @@ def settings_of_user() -> dict[str, str]:
     try:
         settings = json.loads(text)
     except ValueError as error:
-        raise InputError(f'MORA_SPARK_CONF is not JSON ({error}): say {{"spark.master": "local[4]"}}.') from None
+        raise UserError(f'MORA_SPARK_CONF is not JSON ({error}): say {{"spark.master": "local[4]"}}.') from None
     if not isinstance(settings, dict) or not all(key.startswith("spark.") for key in settings):
-        raise InputError(f'MORA_SPARK_CONF must be an object of spark.* settings ({{"spark.master": …}}), not {text}.')
+        raise UserError(f'MORA_SPARK_CONF must be an object of spark.* settings ({{"spark.master": …}}), not {text}.')
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}

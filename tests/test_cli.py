@@ -60,7 +60,7 @@ def published(mora_home: Path) -> np.ndarray:
     table = pa.table([cells, names, *centres.T, flat], schema=schemas.embeddings(128))
     draft = Lake.at_home().begin("embeddings", "town")
     draft.write(table)
-    draft.publish()
+    draft.commit()
     return vectors[names.index(h3.latlng_to_cell(*HERE, 7))]
 
 
@@ -157,7 +157,7 @@ def test_the_benchmark_is_printed_and_written_as_one_page(
     for name, rows in made.items():
         draft = Lake.at_home().begin(name, "town")
         draft.write(pa.Table.from_pylist(rows, schema=getattr(schemas, name.upper())))
-        draft.publish({"parameters": {"seeds": [42]}})
+        draft.commit({"parameters": {"seeds": [42]}})
     page = tmp_path / "new" / "town.html"
     shown = mora("benchmark", "town", "--report", page)
     assert shown.exit_code == 0
@@ -190,13 +190,13 @@ def test_a_benchmark_of_an_earlier_form_says_how_to_make_it_anew(mora: Mora, tow
         "rmse": 1.0,
     }
     draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
-    draft.publish()
+    draft.commit()
     ended = mora("benchmark", "town")
     assert ended.exit_code == 2
     assert "mora benchmark town --run" in ended.stderr
     draft = Lake.at_home().begin("benchmark", "town")
     draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
-    draft.publish({"parameters": {"seeds": [42], "a_setting_of_old": 3}})
+    draft.commit({"parameters": {"seeds": [42], "a_setting_of_old": 3}})
     assert "mora benchmark town --run" in mora("benchmark", "town").stderr
 
 
@@ -268,7 +268,7 @@ def test_going_back_is_one_command(mora: Mora) -> None:
     for value in (1, 2, 3):
         draft = Lake.at_home().begin("edges", "town")
         draft.write(pa.table({"cell": [value]}))
-        draft.publish()
+        draft.commit()
     listed = mora("lake", "versions", "edges", "town").stdout.splitlines()
     assert [line[0] for line in listed] == [" ", " ", "*"]
     assert mora("lake", "restore", "edges", "town").exit_code == 0
@@ -305,26 +305,25 @@ def test_a_failing_step_shows_its_message_alone(mora: Mora, town: Path) -> None:
 def test_a_run_whose_process_dies_is_recorded_as_failed(mora: Mora, town: Path, mora_home: Path) -> None:
     import dagster as dg
 
-    from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.commands.execution import region_run
     from mora_pipeline.commands.instance import dagster_instance
     from mora_pipeline.commands.progress import RunState
 
     mora("region", "add", town)
     with dagster_instance() as instance, region_run(instance, "town", "raw_files", {}) as running:
         running.process.kill()
-        state = RunState.of(running.steps)
-        for entry in follow(instance, running):
+        state = RunState.of(running.steps())
+        for entry in running.events():
             state.take(entry)
-        run = instance.get_run_by_id(running.run.run_id)
+        run = running.run
     assert "ended with code -9" in state.errors[0]
-    assert run is not None
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert not state.succeeded
 
 
 def test_a_second_run_of_a_region_is_refused_while_the_first_works(mora: Mora, town: Path, mora_home: Path) -> None:
     """Both would publish into the same datasets."""
-    from mora_pipeline.commands.execution import follow, region_run
+    from mora_pipeline.commands.execution import region_run
     from mora_pipeline.commands.instance import dagster_instance
 
     mora("region", "add", town)
@@ -333,7 +332,7 @@ def test_a_second_run_of_a_region_is_refused_while_the_first_works(mora: Mora, t
             second = mora("materialize", "town", "--select", "raw_files")
             assert second.exit_code == 2
             assert f"'town' is being made by run {running.run.run_id} already" in second.stderr
-            for _ in follow(instance, running):
+            for _ in running.events():
                 pass
         assert len(instance.get_runs()) == 1
     assert mora("materialize", "town", "--select", "raw_files").exit_code == 0
@@ -397,11 +396,11 @@ def test_a_wrong_setting_names_the_right_ones(mora: Mora, town: Path) -> None:
 
 
 def test_settings_of_the_command_line_win_over_the_file(tmp_path: Path) -> None:
-    from mora_pipeline.commands.execution import settings
+    from mora_pipeline.commands.run_config import run_config
 
     file = tmp_path / "settings.yaml"
     file.write_text("ops: {embeddings: {config: {seed: 1, layers: 2}}}")
-    merged = settings(file, ["embeddings.seed=5", "embeddings.temperatures.poi=0.5", "line_vectors.order=1"])
+    merged = run_config(file, ["embeddings.seed=5", "embeddings.temperatures.poi=0.5", "line_vectors.order=1"])
     assert json.loads(json.dumps(merged))["ops"] == {
         "embeddings": {"config": {"seed": 5, "layers": 2, "temperatures": {"poi": 0.5}}},
         "line_vectors": {"config": {"order": 1}},

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from mora_pipeline.cli import main
-from mora_pipeline.commands.execution import assign
+from mora_pipeline.commands.run_config import assign
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.presets.inductive.parameters import InductiveParameters

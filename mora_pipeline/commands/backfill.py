@@ -1,8 +1,10 @@
 """`mora backfill` and `mora nightly`: what the daemon does for several regions."""
 
+import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,8 +12,15 @@ import click
 from mora_pipeline.contract.errors import UserError
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
+    from dagster import AssetKey, DagsterInstance
 
+_LAUNCH = """
+mutation ($parameters: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $parameters) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on Error { message }
+  }
+}"""
+_ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
 _NO_DAEMON = "No Dagster daemon is running. Start it, with the UI, in another terminal: mora dev"
 
 
@@ -23,15 +32,16 @@ _NO_DAEMON = "No Dagster daemon is running. Start it, with the UI, in another te
 def backfill(regions: tuple[str, ...], all_regions: bool, select: str | None, wait: bool) -> None:
     """Ask the Dagster daemon for one run of each of REGIONS; the UI shows them together as one backfill.
 
-    The daemon runs them as far as the machine's limits allow (dagster.yaml). Without a daemon the backfill is kept,
-    and begins when one starts.
+    The daemon runs them as far as the machine's limits allow (dagster.yaml). Without a daemon the backfill waits
+    until one starts.
 
     \b
     Examples:
       mora backfill us_east demo_city
       mora backfill --all --wait
     """
-    from mora_pipeline.commands.instance import dagster_instance
+    from mora_pipeline.commands.instance import REGIONS, dagster_instance
+    from mora_pipeline.commands.selection import selected_assets
     from mora_pipeline.lake.registry import Registry
 
     registry = Registry.at_home()
@@ -46,7 +56,8 @@ def backfill(regions: tuple[str, ...], all_regions: bool, select: str | None, wa
         running = daemon_is_running(instance)
         if wait and not running:
             raise UserError(_NO_DAEMON)
-        backfill_id = request_backfill(instance, names, select)
+        instance.add_dynamic_partitions(REGIONS, names)
+        backfill_id = request_backfill(names, selected_assets(select or "*"))
         click.echo(f"Backfill {backfill_id}: {', '.join(names)}")
         if not running:
             click.echo(f"It begins when a daemon starts. {_NO_DAEMON}", err=True)
@@ -79,44 +90,35 @@ def nightly(switch: str) -> None:
 
 def daemon_is_running(instance: "DagsterInstance") -> bool:
     """True if the daemon that carries out backfills has given a sign of life lately."""
-    from dagster._daemon.controller import get_daemon_statuses
-
-    status = get_daemon_statuses(instance, ["BACKFILL"], ignore_errors=True)["BACKFILL"]
-    return bool(status.healthy)
+    return bool(instance.get_daemon_statuses(["BACKFILL"])["BACKFILL"].healthy)
 
 
-def request_backfill(instance: "DagsterInstance", regions: list[str], select: str | None = None) -> str:
-    """Record a backfill of the regions on the instance; the daemon carries it out. Returns its id."""
-    from dagster._core.execution.backfill import PartitionBackfill
-    from dagster._core.utils import make_new_backfill_id
+def request_backfill(regions: Sequence[str], assets: Sequence["AssetKey"]) -> str:
+    """Record a backfill, as the UI's button does, for the daemon to carry out; returns its id."""
+    from mora_pipeline.commands.instance import workspace_arguments
 
-    from mora_pipeline.commands.execution import repository, selected_assets
-    from mora_pipeline.commands.instance import REGIONS
-
-    graph = repository().get_definition().asset_graph
-    assets = selected_assets(select) if select else set(graph.materializable_asset_keys)
-    instance.add_dynamic_partitions(REGIONS, regions)
-    backfill = PartitionBackfill.from_asset_partitions(
-        backfill_id=make_new_backfill_id(),
-        asset_graph=graph,
-        partition_names=regions,
-        asset_selection=sorted(assets),
-        backfill_timestamp=time.time(),
-        tags={"mora/started_by": "mora backfill"},
-        dynamic_partitions_store=instance,
-        all_partitions=False,
-        title=f"mora backfill {' '.join(regions)}"[:100],
-        description=None,
-        run_config=None,
-    )
-    instance.add_backfill(backfill)
-    return backfill.backfill_id
+    parameters = {
+        "assetSelection": [{"path": key.path} for key in assets],
+        "partitionNames": list(regions),
+        "title": f"mora backfill {' '.join(regions)}"[:100],
+    }
+    program = "from dagster_graphql.cli import main; main()"  # the command `dagster-graphql` need not be on the path
+    query = ["--text", _LAUNCH, "--variables", json.dumps({"parameters": parameters})]
+    command = [sys.executable, "-W", "ignore", "-c", program, *workspace_arguments(), *query]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        return str(json.loads(ended.stdout)["data"]["launchPartitionBackfill"]["backfillId"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise click.ClickException(
+            f"Dagster did not take the backfill:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}"
+        ) from error
 
 
 def _wait(instance: "DagsterInstance", backfill_id: str) -> bool:
     """Report each run's change of state until the backfill has ended; True if every run succeeded."""
     from dagster import DagsterRunStatus, RunsFilter
-    from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES
+
+    from mora_pipeline.commands.instance import PARTITION_TAG
 
     shown: dict[str, str] = {}
     while True:
@@ -125,10 +127,8 @@ def _wait(instance: "DagsterInstance", backfill_id: str) -> bool:
         for run in runs:
             if shown.get(run.run_id) != run.status.value:
                 shown[run.run_id] = run.status.value
-                click.echo(
-                    f"{time.strftime('%H:%M:%S')} {run.tags.get('dagster/partition')} {run.status.value.lower()}"
-                )
-        if backfill is not None and backfill.status in BULK_ACTION_TERMINAL_STATUSES:
+                click.echo(f"{time.strftime('%H:%M:%S')} {run.tags.get(PARTITION_TAG)} {run.status.value.lower()}")
+        if backfill is not None and backfill.status.value in _ENDED:
             if backfill.error:
                 click.echo(backfill.error.message.strip(), err=True)
             return bool(runs) and all(run.status == DagsterRunStatus.SUCCESS for run in runs)

@@ -1,4 +1,4 @@
-"""`mora benchmark` and `mora ablate`: judge a region's vectors, and read what came out."""
+"""`mora benchmark` and `mora ablate`: score a region's vectors, and show the scores."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ SETTINGS = click.option("--set", "assignments", multiple=True, metavar="KEY=VALU
 
 @click.command()
 @click.argument("region")
-@click.option("--run", is_flag=True, help="Judge again first, from the published embeddings.")
+@click.option("--run", is_flag=True, help="Run it again first, from the current embeddings.")
 @click.option("--full", is_flag=True, help="With --run: every method, every protocol and five seeds.")
 @click.option(
     "--report",
@@ -37,11 +37,11 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
       mora benchmark us_east --run --set "protocols=[paper, blocked, few_shot]" --set "files={mine: mine.parquet}"
       mora benchmark us_east --report
     """
-    from mora_pipeline.commands.materialize import run_region
+    from mora_pipeline.commands.execution import run_region
     from mora_pipeline.contract.errors import UserError
 
     if (full or assignments) and not run:
-        raise UserError("--full and --set change how vectors are judged: say --run with them.")
+        raise UserError("--full and --set change how vectors are scored: say --run with them.")
     if run and not run_region(region, "benchmark", _config("benchmark", full, assignments)):
         sys.exit(1)
     click.echo(benchmark_table(region))
@@ -58,7 +58,7 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
 @click.argument("region")
 @SETTINGS
 def ablate(region: str, assignments: tuple[str, ...]) -> None:
-    """Train REGION's embeddings with one thing changed at a time, judge each, and print the effects as Markdown.
+    """Train REGION's embeddings with one thing changed at a time, score each, and print the effects as Markdown.
 
     Families: anchor, modalities, graph, sampling, start, layers, dimension, temperature, scaling, seed. Each variant is
     a run in MLflow. What was trained before for the same data is kept: an ablation that was stopped goes on.
@@ -69,7 +69,7 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
       mora ablate us_east --set "families=[graph, anchor]" --set alignment_epochs=50
       mora ablate us_east --set "families=[graph]" --set 'variants=["graph: neighbours"]'
     """
-    from mora_pipeline.commands.materialize import run_region
+    from mora_pipeline.commands.execution import run_region
     from mora_pipeline.evaluation.report.ablations import ablation_markdown
     from mora_pipeline.lake import Lake
 
@@ -80,7 +80,7 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
 
 
 def benchmark_table(region: str) -> str:
-    """The published benchmark as Markdown.
+    """The current benchmark as Markdown.
 
     Raises:
         UserError: if there is none.
@@ -88,11 +88,11 @@ def benchmark_table(region: str) -> str:
     from mora_pipeline.evaluation.report.data import tables_from_lake
     from mora_pipeline.evaluation.report.markdown import markdown_report
 
-    return markdown_report(tables_from_lake(*_published(region)))
+    return markdown_report(tables_from_lake(*_with_benchmark(region)))
 
 
 def benchmark_page(region: str) -> str:
-    """The report of the published benchmark as HTML, with a map of the embeddings.
+    """The report of the current benchmark as HTML, with a map of the embeddings.
 
     Raises:
         UserError: if there is no benchmark.
@@ -100,30 +100,30 @@ def benchmark_page(region: str) -> str:
     from mora_pipeline.evaluation.report.data import from_lake
     from mora_pipeline.evaluation.report.page import report_html
 
-    return report_html(from_lake(*_published(region)))
+    return report_html(from_lake(*_with_benchmark(region)))
 
 
-def _published(region: str) -> "tuple[Lake, RegionConfig]":
+def _with_benchmark(region: str) -> "tuple[Lake, RegionConfig]":
     """The lake, and a region that has a benchmark there."""
     from mora_pipeline.contract.names import checked_region_name
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
 
     lake = Lake.at_home()
-    lake.read("benchmark", checked_region_name(region))  # its absence is told before the region's
+    lake.read("benchmark", checked_region_name(region))  # missing, it is reported before the region is
     return lake, Registry.at_home().load(region)
 
 
 def _config(asset: str, full: bool, assignments: tuple[str, ...]) -> dict[str, Any]:
     """Run config of one asset from its settings."""
-    from mora_pipeline.commands.execution import settings
+    from mora_pipeline.commands.run_config import run_config
     from mora_pipeline.contract.errors import UserError
     from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 
     for assignment in assignments:
         if not assignment.partition("=")[2]:
             raise UserError(f"--set {assignment}: write KEY=VALUE, for example seeds=[42, 43]")
-    config = settings(None, [f"{asset}.{assignment}" for assignment in assignments])
+    config = run_config(None, [f"{asset}.{assignment}" for assignment in assignments])
     if full:
         chosen = BenchmarkParameters().full().model_dump(include={"methods", "protocols", "seeds", "paper_seeds"})
         own = config.setdefault("ops", {}).setdefault(asset, {}).setdefault("config", {})

@@ -15,8 +15,7 @@ def demo(seed: int) -> None:
       mora demo
     """
     from mora_pipeline.commands.benchmark import benchmark_table
-    from mora_pipeline.commands.instance import REGIONS, dagster_instance
-    from mora_pipeline.commands.materialize import run_region
+    from mora_pipeline.commands.execution import run_region
     from mora_pipeline.demo import make_demo_city
     from mora_pipeline.lake import Lake, mora_home
     from mora_pipeline.lake.registry import Registry
@@ -24,8 +23,6 @@ def demo(seed: int) -> None:
     folder = mora_home() / "regions" / "demo_city"
     click.echo(f"Making the synthetic city in {folder}")
     region = Registry.at_home().add(make_demo_city(folder, seed), replace=True).region
-    with dagster_instance() as instance:
-        instance.add_dynamic_partitions(REGIONS, [region])
     # One seed: the city shows what a benchmark looks like, and the demo is to end within minutes.
     if not run_region(region, None, {"ops": {"benchmark": {"config": {"seeds": [42]}}}}):
         sys.exit(1)

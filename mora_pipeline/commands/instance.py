@@ -1,4 +1,4 @@
-"""Dagster's instance of this home: where its history lies, and which files set it up."""
+"""Dagster's instance of this home: where its history is stored, and which files set it up."""
 
 import os
 from pathlib import Path
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2]
 REGIONS = "regions"  # the name of the dynamic partitions, one a region
+PARTITION_TAG = "dagster/partition"  # of a run: its region
 
 
 def dagster_home() -> Path:
     """The folder of Dagster's history, ready for use; sets ``DAGSTER_HOME`` and ``MORA_HOME`` for this process.
 
     ``DAGSTER_HOME`` is kept if it is set (a deployment has its own). Else it is ``$MORA_HOME/dagster``, whose
-    ``dagster.yaml`` is a link to the project's, unless a file of the user's own lies there.
+    ``dagster.yaml`` is a link to the project's, unless the user put a file there.
     """
     home = mora_home()
     os.environ["MORA_HOME"] = str(home)

@@ -1,14 +1,13 @@
 """`mora materialize`: run a region's chain."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mora_pipeline.contract.errors import UserError
-
-MAIN_JOB = "materialize_region"
 
 
 @click.command()
@@ -40,60 +39,38 @@ def materialize(
       mora materialize us_east --set embeddings.preset=inductive
       mora materialize us_west --encoder us_east           (vectors in the space of us_east)
     """
-    from mora_pipeline.commands.execution import assign, settings
+    from mora_pipeline.commands.execution import run_region
+    from mora_pipeline.commands.run_config import assign, run_config
 
-    run_config = settings(config_file, assignments)
+    config = run_config(config_file, assignments)
     if encoder:
-        check_encoder(region, encoder, select)
-        assign(run_config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
-    if not run_region(region, select, run_config):
+        assign(config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
+        check_encoder(region, config["ops"]["embeddings"]["config"], select)
+    if not run_region(region, select, config):
         sys.exit(1)
     click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
 
 
-def check_encoder(region: str, encoder: str, select: str | None = None) -> None:
+def check_encoder(region: str, embeddings: Mapping[str, Any], select: str | None = None) -> None:
     """Say before anything long begins that another region's encoder does not fit.
+
+    Args:
+        embeddings: the run config of the embeddings, with `encoder`.
 
     Raises:
         UserError: if it has none, region.yaml differs in what the encoder asks for, or no embeddings are selected.
     """
-    from mora_pipeline.commands.execution import selected_assets
+    from mora_pipeline.commands.selection import selected_assets
     from mora_pipeline.contract.names import checked_region_name
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
-    from mora_pipeline.presets.inductive.schema import check_declared, encoder_version, read_settings
+    from mora_pipeline.presets.registry import DECLARED, choose
 
-    version = encoder_version(Lake.at_home(), checked_region_name(encoder))
-    check_declared(read_settings(version.path)["schema"], Registry.at_home().load(region))
+    config, encoder = Registry.at_home().load(region), checked_region_name(embeddings["encoder"])
+    preset = choose(embeddings.get("preset", DECLARED), encoder, config).preset
+    preset.check_declared(config, encoder, Lake.at_home())
     if select and all(key.to_user_string() != "embeddings" for key in selected_assets(select)):
         raise UserError(
             f"--encoder {encoder} is about the asset `embeddings`, which --select {select} leaves out. Add it "
             f"(--select {select},embeddings), or leave --encoder away."
         )
-
-
-def run_region(region: str, select: str | None, run_config: dict[str, Any], job: str = MAIN_JOB) -> bool:
-    """Run a job for a region, the main one unless told, and show it; True if it succeeded.
-
-    Raises:
-        UserError: if the region, its files, the selection or a setting is wrong; then nothing has been started.
-    """
-    from mora_pipeline.commands.execution import follow, region_run
-    from mora_pipeline.commands.instance import REGIONS, dagster_instance
-    from mora_pipeline.commands.progress import RunState, progress_for
-    from mora_pipeline.lake.registry import Registry
-
-    Registry.at_home().load(region)
-    with dagster_instance() as instance:
-        instance.add_dynamic_partitions(REGIONS, [region])
-        with region_run(instance, region, select, run_config, job) as running:
-            state = RunState.of(running.steps)
-            click.echo(f"Run {running.run.run_id} of {region}, {len(running.steps)} steps")
-            with progress_for(state) as shown:
-                for entry in follow(instance, running):
-                    shown.show(state.take(entry))
-    if not state.succeeded:
-        for message in state.errors or ["The run ended without a message."]:
-            click.echo(message, err=True)
-        click.echo(f"\nWhat was printed on the way: {running.log}", err=True)
-    return state.succeeded

@@ -2,13 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.commands.base import console
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, EventLogEntry
-    from dagster._utils.error import SerializableErrorInfo
     from rich.table import Table
 
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "failed": "✗", "skipped": "-"}
@@ -79,7 +78,7 @@ class RunState:
         return step
 
     def _failed_check(self, event: "DagsterEvent") -> bool:
-        """True if the step failed because of a check, which has been told already."""
+        """True if the step failed because of a check, which has been reported already."""
         error = event.step_failure_data.error
         return bool(self.errors and error and error.cls_name == "DagsterAssetCheckFailedError")
 
@@ -171,9 +170,9 @@ def _check_error(event: "DagsterEvent") -> str:
     """Which check failed, and what it measured."""
     check = event.asset_check_evaluation_data
     figures = [f"{name} {entry.value}" for name, entry in check.metadata.items() if hasattr(entry, "value")]
-    found = ": ".join(filter(None, [check.description, ", ".join(figures)]))
+    measured = ": ".join(filter(None, [check.description, ", ".join(figures)]))
     name = f"{check.asset_key.to_user_string()}: the check {check.check_name} failed"
-    return f"{name} ({found}). Nothing of it was published." if check.blocking else f"{name} ({found})"
+    return f"{name} ({measured}). Nothing of it was committed." if check.blocking else f"{name} ({measured})"
 
 
 def _run_error(event: "DagsterEvent") -> str:
@@ -183,7 +182,7 @@ def _run_error(event: "DagsterEvent") -> str:
     return _root_message(error) if error else (event.message or "The run failed without a message.")
 
 
-def _root_message(error: "SerializableErrorInfo") -> str:
+def _root_message(error: Any) -> str:
     """The innermost error's text; the class is named unless it is one that means the user's data or settings."""
     while error.cause is not None:
         error = error.cause
@@ -191,7 +190,7 @@ def _root_message(error: "SerializableErrorInfo") -> str:
     if not text:
         return name
     kind = name.rsplit(".", 1)[-1]
-    return text.strip() if kind in ("UserError", "InputError", "Failure") else f"{kind}: {text.strip()}"
+    return text.strip() if kind in ("UserError", "Failure") else f"{kind}: {text.strip()}"
 
 
 def _one_line(message: str) -> str:

@@ -1,1 +1,4 @@
-"""What Spark jobs and the pipeline agree on: schemas, errors, files that are replaced in one step."""
+"""What Spark jobs and the pipeline share: schemas, errors, atomic files, rows of cells, sampling, constants.
+
+It needs numpy and pyarrow alone: every Spark job carries it to its workers.
+"""

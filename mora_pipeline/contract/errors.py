@@ -1,4 +1,4 @@
-"""Errors that a user can mend: the message names the cause and the fix, so no traceback is shown."""
+"""Errors that a user can fix: the message names the cause and the fix, so no traceback is shown."""
 
 
 class UserError(Exception):

@@ -17,7 +17,7 @@ def replacing(target: Path, partial_folder: Path | None = None) -> Iterator[Path
 
     Args:
         target: the file to replace or create.
-        partial_folder: where the half-written file lies until then, on the same disk; default: beside the target.
+        partial_folder: where the half-written file is until then, on the same disk; default: beside the target.
     """
     partial = (partial_folder or target.parent) / f"_{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
     try:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.cells import rows_of
 
 CELL = pa.field("cell", pa.int64(), nullable=False)
 DIMENSION = 128  # MoRA section 4: every embedding has 128 dimensions
@@ -28,6 +28,7 @@ CELLS = pa.schema(
         pa.field("population", pa.float64()),
     ]
 )
+WEIGHTS = pa.schema([CELL, pa.field("weight", pa.float64(), nullable=False)])  # of the places in a cell
 GRAPH = pa.schema(
     [
         pa.field("origin", pa.int64(), nullable=False),
@@ -174,13 +175,7 @@ class CellVectors:
         Raises:
             UserError: if a vector belongs to a cell that `cells` does not hold.
         """
-        position = np.searchsorted(cells, self.cells)
-        inside = position < len(cells)
-        if not inside.all() or not np.array_equal(cells[position], self.cells):
-            raise UserError(
-                "A feature table holds cells that `cells` does not: it was made from other inputs. "
-                "Materialise the region's `cells` and everything after it again."
-            )
+        position = rows_of(cells, self.cells, "features")
         spread = np.zeros((len(cells), self.vectors.shape[1]), dtype=np.float32)
         present = np.zeros(len(cells), dtype=bool)
         spread[position], present[position] = self.vectors, True

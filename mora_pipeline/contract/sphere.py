@@ -1,4 +1,4 @@
-"""Points of the Earth: where they lie in space, and how far apart."""
+"""Points of the Earth: where they are in space, and how far apart."""
 
 import numpy as np
 import numpy.typing as npt

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from mora_pipeline.steps.interface import Markdown, Picture, StepResult
+from mora_pipeline.steps.results import Markdown, Picture, StepResult
 from mora_pipeline.steps.tables import markdown_rows
 
 

@@ -73,10 +73,10 @@ def make_demo_city(folder: Path, seed: int = 0, *, rings: int = RINGS, users: in
     """Write the raw files of a synthetic city and their region.yaml; the same arguments give the same bytes.
 
     Args:
-        folder: where to write; made if it is not there, and files of the same names are replaced.
+        folder: where to write; created if it is missing; files of the same names are replaced.
         seed: another seed is another city.
         rings: rings of blocks around the centre; 3 · rings · (rings + 1) + 1 blocks. At least 3.
-        users: people whose diaries are kept.
+        users: people who keep a diary.
         days: days of the diaries, from a Monday on.
 
     Returns:
@@ -87,7 +87,6 @@ def make_demo_city(folder: Path, seed: int = 0, *, rings: int = RINGS, users: in
     """
     if rings < 3 or users < 1 or days < 1:
         raise ValueError(f"a city needs 3 rings, a user and a day at least, not {rings}, {users} and {days}")
-    # The other modules, and rasterio with them, load when a city is made, not with the package.
     from mora_pipeline.demo.people import draw_people, write_diaries
     from mora_pipeline.demo.picture import paint_picture
     from mora_pipeline.demo.places import make_places

@@ -1,8 +1,8 @@
 """The ground of the demo city: its blocks, its districts, and who lives where.
 
-A block is one H3 cell, so that what is true of a block is true of a cell. Around an old town lie districts that people
+A block is one H3 cell, so that what is true of a block is true of a cell. Around an old town are districts that people
 go to: offices at the harbour, a foundry, a campus, a cheap market, a moor, a spa. Everywhere else people live. Four
-social groups do so, and which one dominates a block is drawn block by block: neighbours look alike on the map and in
+social groups do so, and which one dominates a block is drawn block by block: neighbours look the same on the map and in
 the picture, but go to different districts.
 """
 
@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 CENTRE = (47.35, 19.10)  # latitude, longitude: somewhere in the Pannonian plain
 RESOLUTION = 9  # cells about 350 m apart
 METRES_PER_DEGREE = 111_320.0
-BLOCK_RADIUS_M = 120.0  # a circle of this radius lies inside every block
+BLOCK_RADIUS_M = 120.0  # a circle of this radius is inside every block
 
 CLERKS, MAKERS, STUDENTS, PENSIONERS = range(4)
 NUM_GROUPS = 4
@@ -76,6 +76,7 @@ class City:
 
     @property
     def population(self) -> Floats:
+        """Residents of all groups [n]."""
         return self.residents.sum(axis=1)
 
     @property
@@ -89,12 +90,12 @@ class City:
         return np.hypot(self.x[:, None] - self.x, self.y[:, None] - self.y)
 
     def point(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Latitude and longitude of metres east and north of the centre."""
+        """Latitude and longitude, degrees [k], of metres east and north of the centre, [k]."""
         return CENTRE[0] + y / METRES_PER_DEGREE, CENTRE[1] + x / _metres_per_degree_east()
 
 
 def lay_out_city(rng: np.random.Generator, rings: int) -> City:
-    """Draw a city of `rings` rings of blocks around one: 3 · rings · (rings + 1) + 1 blocks."""
+    """Draw a city of `rings` rings of blocks around one: n = 3 · rings · (rings + 1) + 1 blocks."""
     cells = sorted(h3.grid_disk(h3.latlng_to_cell(*CENTRE, RESOLUTION), rings))
     latitude, longitude = np.array([h3.cell_to_latlng(cell) for cell in cells]).T
     y = (latitude - CENTRE[0]) * METRES_PER_DEGREE
@@ -109,13 +110,14 @@ def lay_out_city(rng: np.random.Generator, rings: int) -> City:
 
 
 def scatter(rng: np.random.Generator, city: City, blocks: Ints) -> tuple[Floats, Floats]:
-    """A random point inside each of the blocks: metres east and north of the centre."""
+    """A random point inside each of the blocks (rows of the city's, [k]): metres east and north of the centre, [k]."""
     angle = rng.uniform(0, 2 * np.pi, len(blocks))
     radius = BLOCK_RADIUS_M * np.sqrt(rng.uniform(0, 1, len(blocks)))
     return city.x[blocks] + radius * np.cos(angle), city.y[blocks] + radius * np.sin(angle)
 
 
 def _districts(x: Floats, y: Floats) -> Ints:
+    """The row of DISTRICTS of each block [n]; every district has one block at least."""
     city_radius = np.hypot(x, y).max()
     district = np.full(len(x), HOMES, dtype=np.int64)
     for row, place in enumerate(DISTRICTS[1:], start=1):
@@ -127,6 +129,7 @@ def _districts(x: Floats, y: Floats) -> Ints:
 
 
 def _residents(rng: np.random.Generator, x: Floats, y: Floats, district: Ints) -> Floats:
+    """People by block and social group [n, 4]."""
     from_centre = np.hypot(x, y) / np.hypot(x, y).max()
     population = 1400 * np.exp(-1.2 * from_centre) * rng.lognormal(0, 0.35, len(x))
     dominant = rng.choice(NUM_GROUPS, len(x), p=GROUP_FREQUENCY)

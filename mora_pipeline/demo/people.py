@@ -100,6 +100,7 @@ def write_diaries(rng: np.random.Generator, city: City, people: People, day: int
 def _with_bad_rows(
     rng: np.random.Generator, user: Ints, seconds: Ints, latitude: Floats, longitude: Floats
 ) -> pa.Table:
+    """The events [n] as a table; seconds are since MONDAY."""
     damage = np.where(rng.uniform(0, 1, len(user)) < BAD_ROW_SHARE, rng.integers(1, 5, len(user)), 0)
     latitude = np.where(damage == 1, latitude + 90, latitude)
     longitude = np.where(damage == 2, np.nan, longitude)

@@ -28,7 +28,7 @@ LAND_USES = tuple(COLOURS)
 PIXEL_M = 12.0
 ROOF_PIXELS = 3  # a roof is a square of this side
 MARGIN_M = 400.0  # countryside around the outermost blocks
-BLOCK_REACH_M = 230.0  # no point of a block lies farther from its centre
+BLOCK_REACH_M = 230.0  # no point of a block is farther from its centre
 ROOFS_OF_DENSITY = 0.35  # share of ground that residents add to a quarter's roofs, at twice the mean density
 
 

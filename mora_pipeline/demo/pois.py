@@ -1,6 +1,6 @@
 """Shops, pubs, offices and the like of the demo city: a name, a category and a point; some lack one of the texts.
 
-What stands in a block follows its district, its density and, a little, the group that its small shops are made for.
+What there is in a block follows its district, its density and, a little, the group that its small shops are made for.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The truth of the demo city: what its areas earn, spend, pay and how far they go, all of it from how people move.
 
-- income of a cell: what its residents' places of work pay. Ages and the map tell a part of it; the rest is whether they
-  go to the harbour or to the foundry.
+- income of a cell: what its residents' places of work pay. Ages and the map explain a part of it; the rest is whether
+  they go to the harbour or to the foundry.
 - consumption of a cell: who comes to shop there, and what they earn.
 - commute of a ward: how far its residents work.
 - rent at a point: income of the block, the moor nearby, the way to the old town.
@@ -81,4 +81,5 @@ def _flats(rng: np.random.Generator, city: City, truth: Truth) -> pa.Table:
 
 
 def _noisy(rng: np.random.Generator, values: Floats, share: float) -> Floats:
+    """Values [n] times log-normal noise of this standard deviation."""
     return np.asarray(values * np.exp(rng.normal(0, share, len(values))))

@@ -1,4 +1,4 @@
-"""The distilled encoder's network: coordinate → spherical harmonics → embedding, for places that no cell covers."""
+"""The distilled encoder's network: coordinate → spherical harmonics → embedding, for places without a cell."""
 
 import json
 from itertools import pairwise
@@ -24,7 +24,13 @@ class CoordinateEncoder(nn.Module):
     """MLP [degree²] + [hidden] × hidden_layers + [dimension], ReLU between, in float64 (MoRA's released student).
 
     Scaling of inputs and outputs, which training needs, is folded into the first and last layer: what is saved is
-    the published network and nothing else.
+    the method's network and nothing else.
+
+    Args:
+        degree: of the harmonics, which has degree² features.
+        hidden: width of the hidden layers.
+        hidden_layers: how many there are.
+        dimension: of the embeddings.
     """
 
     def __init__(
@@ -38,7 +44,7 @@ class CoordinateEncoder(nn.Module):
         )
 
     def forward(self, harmonics: Tensor) -> Tensor:
-        """Spherical harmonics [n, degree²] → embeddings [n, dimension]."""
+        """Spherical harmonics, float64 [n, degree²] → embeddings, float64 [n, dimension]."""
         hidden = harmonics
         for layer in self.layers[:-1]:
             hidden = torch.relu(layer(hidden))
@@ -50,7 +56,17 @@ class CoordinateEncoder(nn.Module):
 
     @torch.no_grad()
     def encode(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Embeddings of coordinates in degrees, float32 [n, dimension]; needs little memory beyond the result."""
+        """Embeddings of coordinates; needs little memory beyond the result.
+
+        Args:
+            latitude, longitude: degrees, [n] or one number.
+
+        Returns:
+            float32 [n, dimension], un-normalised.
+
+        Raises:
+            ValueError: if the two differ in shape.
+        """
         latitude, longitude = np.atleast_1d(np.asarray(latitude, float)), np.atleast_1d(np.asarray(longitude, float))
         vectors = np.empty((len(latitude), self.settings["dimension"]), dtype=np.float32)
         for start in range(0, len(latitude), _CHUNK):
@@ -71,7 +87,7 @@ def load_encoder(folder: Path) -> CoordinateEncoder:
     """Read what `save_encoder` wrote; no code in the files is ever run.
 
     Raises:
-        UserError: if a file is missing, is not what it should be, or the two do not belong together.
+        UserError: if a file is missing or damaged, or the two do not belong together.
     """
     settings = _read_settings(folder / SETTINGS)
     try:
@@ -83,9 +99,9 @@ def load_encoder(folder: Path) -> CoordinateEncoder:
     with torch.device("meta"):
         encoder = CoordinateEncoder(**settings)
     expected = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in encoder.state_dict().items()}
-    found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in weights.items()}
-    if found != expected:
-        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    stored = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in weights.items()}
+    if stored != expected:
+        wrong = sorted(name for name in expected.keys() | stored.keys() if expected.get(name) != stored.get(name))
         raise UserError(
             f"{folder / WEIGHTS} does not fit {SETTINGS} beside it ({', '.join(wrong[:4])} differ): the two come from "
             "different encoders. Materialise `distilled_encoder` again."
@@ -99,11 +115,11 @@ def _read_settings(path: Path) -> dict[str, int]:
         settings = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}). Materialise `distilled_encoder` again.") from error
-    names = {"degree": 64, "hidden": 65536, "hidden_layers": 64, "dimension": 65536}
-    good = isinstance(settings, dict) and settings.get("format") == FORMAT and settings.keys() == {"format", *names}
-    if not good or not all(type(settings[name]) is int and 1 <= settings[name] <= names[name] for name in names):
+    largest = {"degree": 64, "hidden": 65536, "hidden_layers": 64, "dimension": 65536}
+    good = isinstance(settings, dict) and settings.get("format") == FORMAT and settings.keys() == {"format", *largest}
+    if not good or not all(type(settings[name]) is int and 1 <= settings[name] <= largest[name] for name in largest):
         raise UserError(
             f"{path} does not describe a coordinate encoder ('format': '{FORMAT}' with whole numbers "
-            f"{', '.join(names)}). Materialise `distilled_encoder` again."
+            f"{', '.join(largest)}). Materialise `distilled_encoder` again."
         )
-    return {name: settings[name] for name in names}
+    return {name: settings[name] for name in largest}

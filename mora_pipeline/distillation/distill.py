@@ -3,7 +3,7 @@
 Where the sources are silent: mean squared error on the un-normalised embeddings, AdamW with a rising and falling step
 size, a share of the cells never fitted and scored apart. Within one region the harmonics are almost collinear, so
 the network is trained on their principal components, brought to one scale. That is a linear map of its input, folded
-into the first layer afterwards, as the targets' mean and scale are into the last: the result is the published network.
+into the first layer afterwards, as the targets' mean and scale are into the last: the result is the method's network.
 """
 
 from collections.abc import Callable
@@ -17,19 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder, load_encoder, save_encoder
-from mora_pipeline.distillation.harmonics import Floats, spherical_harmonics
+from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder
+from mora_pipeline.distillation.harmonics import Floats
+from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.distillation.projection import HarmonicProjection
-from mora_pipeline.presets.paper.parameters import DistillParameters
-
-__all__ = [
-    "CoordinateEncoder",
-    "DistillResult",
-    "load_encoder",
-    "save_encoder",
-    "spherical_harmonics",
-    "train_distilled",
-]
 
 Bools = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.float32]
@@ -40,8 +31,11 @@ STEPS_PER_EPOCH, SMALLEST_BATCH = 32, 32
 class DistillResult:
     """A fitted encoder with its predictions for the cells, and how good they are.
 
-    ``predicted`` float32 [N, d]; ``held_out`` bool [N], true for cells never fitted; ``scores`` has ``fitted_r2``,
-    ``held_out_r2``, ``fitted_cosine``, ``held_out_cosine``; ``history`` one dict an epoch.
+    Attributes:
+        predicted: float32 [N, d].
+        held_out: bool [N], true for cells never fitted.
+        scores: ``fitted_r2``, ``held_out_r2``, ``fitted_cosine`` and ``held_out_cosine``.
+        history: an entry an epoch.
     """
 
     encoder: CoordinateEncoder
@@ -61,14 +55,13 @@ def train_distilled(
     """Fit the network from cell centres to embeddings.
 
     Args:
-        latitude: of the cells' centres, degrees, [N].
-        longitude: the same, [N].
-        embeddings: un-normalised, [N, d].
+        latitude, longitude: the cells' centres, degrees, [N].
+        embeddings: un-normalised, float32 [N, d].
         parameters: the network's size and its training.
         on_epoch: called with ``epoch``, ``fitted_r2`` (running, over the epoch) and ``held_out_r2``.
 
     Returns:
-        The encoder of the last epoch: the held-out cells choose nothing, so that their scores stay honest.
+        The encoder of the last epoch: the held-out cells choose nothing, so that their scores stay unbiased.
 
     Raises:
         UserError: if there are fewer than 4 cells.
@@ -93,6 +86,7 @@ def train_distilled(
 
 
 def _held_out(num_cells: int, parameters: DistillParameters) -> Bools:
+    """The cells never fitted, bool [N]: one at least, and all but two at most."""
     chosen = np.zeros(num_cells, dtype=bool)
     count = min(max(1, round(parameters.held_out_share * num_cells)), num_cells - 2)
     chosen[np.random.default_rng(parameters.seed).permutation(num_cells)[:count]] = True
@@ -121,7 +115,7 @@ def _fit(
     parameters: DistillParameters,
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> list[dict[str, float]]:
-    """Fit in place; targets have mean 0 and variance 1 over the fitted cells, so R² is 1 − loss there."""
+    """Fit in place; targets [N, d] have mean 0 and variance 1 over the fitted cells, so R² is 1 − loss there."""
     precision = getattr(torch, parameters.precision)
     inputs, targets = inputs.to(precision), targets.to(precision)
     fitted = torch.nonzero(~held_out).squeeze(1)
@@ -162,7 +156,7 @@ def _folded(
     parameters: DistillParameters,
     dimension: int,
 ) -> CoordinateEncoder:
-    """The published network: the same function of the harmonics themselves, un-normalised, in float64."""
+    """The method's network: the same function of the harmonics [n, degree²] themselves, un-normalised, in float64."""
     encoder = CoordinateEncoder(parameters.degree, parameters.hidden, parameters.hidden_layers, dimension)
     linears = [module for module in network if isinstance(module, nn.Linear)]
     for layer, trained in zip(encoder.linears(), linears, strict=True):
@@ -178,7 +172,7 @@ def _folded(
 
 
 def _scores(predicted: Vectors, embeddings: Vectors, held_out: Bools) -> dict[str, float]:
-    """R² over all dimensions together (1 − squared error / squared distance from the mean) and mean cosine."""
+    """R² over all dimensions together and mean cosine, of vectors [N, d], of the fitted and the held-out cells."""
     scores = {}
     for name, rows in (("fitted", ~held_out), ("held_out", held_out)):
         guess, truth = torch.from_numpy(predicted[rows]).double(), torch.from_numpy(embeddings[rows]).double()
@@ -188,6 +182,7 @@ def _scores(predicted: Vectors, embeddings: Vectors, held_out: Bools) -> dict[st
 
 
 def _r2(predicted: Tensor, truth: Tensor) -> float:
+    """1 − squared error / squared distance from the mean, of [n, d]; NaN where the truth does not vary."""
     spread = (truth - truth.mean(0)).square().sum()
     return float(1 - (predicted - truth).square().sum() / spread) if spread > 0 else float("nan")
 
@@ -198,7 +193,7 @@ def _check(latitude: Floats, longitude: Floats, embeddings: Vectors) -> None:
     if len(embeddings) < 4:
         raise UserError(
             f"distilled_encoder: {len(embeddings)} cells are too few to distil, 4 at least are needed. Use a finer "
-            "resolution or data of a larger region; the embeddings are published and serve without it."
+            "resolution or data of a larger region; the embeddings are there and serve without it."
         )
     if not (np.isfinite(latitude).all() and np.isfinite(longitude).all() and np.isfinite(embeddings).all()):
         raise ValueError("coordinates and embeddings must be finite")

@@ -11,7 +11,12 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class HarmonicProjection:
-    """Principal components of the harmonics over the fitted cells: ``(harmonics − mean) @ matrix``."""
+    """Principal components of the harmonics over the fitted cells: ``(harmonics − mean) @ matrix``.
+
+    Attributes:
+        mean: float64 [degree²].
+        matrix: float64 [degree², components].
+    """
 
     mean: Floats
     matrix: Floats
@@ -19,7 +24,11 @@ class HarmonicProjection:
 
     @classmethod
     def fit(cls, latitude: Floats, longitude: Floats, degree: int, smallest_component: float) -> "HarmonicProjection":
-        """Scale components to one variance; those below ``smallest_component`` of the strongest's are dropped."""
+        """Scale components to one variance; those below ``smallest_component`` of the strongest's are dropped.
+
+        Args:
+            latitude, longitude: degrees, float64 [n], n ≥ 1.
+        """
         features = degree**2
         total, products = np.zeros(features), np.zeros((features, features))
         # Sums around one point of the region: the harmonics vary little there, and squares of means would cancel.
@@ -39,7 +48,7 @@ class HarmonicProjection:
         return cls(centre + shift, matrix, degree)
 
     def apply(self, latitude: Floats, longitude: Floats) -> Floats:
-        """The components' values at coordinates in degrees, float64 [n, components]."""
+        """The components' values at coordinates in degrees, float64 [n] each: float64 [n, components]."""
         values = np.empty((len(latitude), self.matrix.shape[1]))
         for start in range(0, len(latitude), _CHUNK):
             chunk = slice(start, start + _CHUNK)

@@ -23,6 +23,7 @@ from mora_pipeline.evaluation.protocol.run import Progress, Record, run_benchmar
 from mora_pipeline.evaluation.protocol.scores import scores_table
 from mora_pipeline.evaluation.protocol.transfer import LabelledRegion, transfer_trials
 from mora_pipeline.evaluation.protocol.trials import BLOCKED, RANDOM, REGION_PAPERS
+from mora_pipeline.modalities import kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -96,9 +97,8 @@ def checked_tasks(context: MethodContext, parameters: BenchmarkParameters) -> li
     statistics = flow_statistics(context, "")["flows"].vectors
     columns = {"the flows": InputColumns(STATISTICS, statistics, np.ones(len(statistics), dtype=bool))}
     for name, modality in context.reader.config.modalities.items():
-        if modality.kind == "table":  # the vectors of texts and images are no columns of the user's
-            bins = list(context.reader.read(f"table_cells/{name}").schema)[1:]
-            columns[name] = InputColumns(bins, *context.features(name))
+        if named := kind_of(modality.kind).input_columns(context.reader, name):
+            columns[name] = InputColumns(named, *context.features(name))
     return refuse_leaks(load_tasks(context.reader.config, context.table), columns, parameters.leak_bound)
 
 

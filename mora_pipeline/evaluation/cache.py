@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.presets.paper.digest import digest
+from mora_pipeline.contract.digests import digest
 
 DAYS_UNUSED = 90  # after which an array is deleted
 

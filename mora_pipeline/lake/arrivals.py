@@ -11,6 +11,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import mora_home
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.checks import check_files
 
 
 def watched_root() -> Path:
@@ -21,7 +22,7 @@ def watched_root() -> Path:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What one look at the watched root found.
+    """What one look at the watched root sees.
 
     Attributes:
         regions: the regions that are complete now, and the fingerprint of each one's files.
@@ -86,7 +87,7 @@ def _complete(description: Path) -> RegionConfig:
             f"{description}: region is '{config.region}', but the folder is '{description.parent.name}'. "
             "Give both the same name."
         )
-    config.check_files()
+    check_files(config)
     return config
 
 
@@ -96,8 +97,8 @@ def fingerprint(folder: Path, description: Path) -> str:
     That is every file below its folder, and every data file elsewhere that its description names.
     """
     files = {path for path in folder.rglob("*") if path.is_file()}
-    with contextlib.suppress(UserError):  # the caller reports it; until it is mended, the folder's files are all
-        files |= {file.path for file in RegionConfig.load(description).check_files()}
+    with contextlib.suppress(UserError):  # the caller reports it; until it is fixed, the folder's files are all
+        files |= {file.path for file in check_files(RegionConfig.load(description))}
     digest = hashlib.sha256()
     for path in sorted(files):
         status = path.stat()

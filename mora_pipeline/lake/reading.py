@@ -1,17 +1,15 @@
-"""A region's published datasets as the arrays that training and evaluation take, and a record of what was read."""
-
-from typing import TypeVar
+"""A region's datasets as the arrays that training and evaluation take, and a record of what was read."""
 
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import ImageModality, RegionConfig, TableModality, TextModality
+from mora_pipeline.region import ModalityConfig, RegionConfig
 
 Cells = npt.NDArray[np.int64]
-Kind = TypeVar("Kind", TextModality, ImageModality, TableModality)
 
 
 class RegionReader:
@@ -21,12 +19,12 @@ class RegionReader:
         self.config, self.lake, self.region = config, lake, config.region
         self.lineage: dict[str, Version] = {}
 
-    def modalities(self, kind: type[Kind]) -> dict[str, Kind]:
+    def modalities(self, kind: str) -> dict[str, ModalityConfig]:
         """The region's modalities of a kind, in the order of region.yaml."""
-        return {name: item for name, item in self.config.modalities.items() if isinstance(item, kind)}
+        return {name: item for name, item in self.config.modalities.items() if item.kind == kind}
 
     def read(self, dataset: str) -> Version:
-        """The published version of an input; what is begun from now on records it."""
+        """The current version of an input; what is begun from now on records it."""
         self.lineage[dataset] = self.lake.read(dataset, self.region)
         return self.lineage[dataset]
 
@@ -40,13 +38,13 @@ class RegionReader:
         Raises:
             UserError: if it was made for other cells.
         """
-        found = CellVectors.from_table(self.read(dataset).table(["cell", "vector"]))
-        if not np.array_equal(found.cells, cells):
+        stored = CellVectors.from_table(self.read(dataset).table(["cell", "vector"]))
+        if not np.array_equal(stored.cells, cells):
             raise UserError(
                 f"`{dataset}` of '{self.region}' was made for other cells than `cells` holds now. "
                 f"Materialise it again: mora materialize {self.region} --select {dataset}+"
             )
-        return found.vectors
+        return stored.vectors
 
     def features(self, name: str) -> CellVectors:
         """A modality's vectors; an input.
@@ -54,14 +52,14 @@ class RegionReader:
         Raises:
             UserError: if there are none, or they were made when region.yaml said something else of the modality.
         """
-        modality, made = self.config.modalities[name], self.read(f"features/{name}")
-        told = {"kind": modality.kind, "encoder": getattr(modality, "encoder", None)}
-        if any(made.details.get(key) != value for key, value in told.items()):
+        modality, features = self.config.modalities[name], self.read(f"features/{name}")
+        expected = {"kind": modality.kind, "encoder": modality.backbone}
+        if any(features.details.get(key) != value for key, value in expected.items()):
             raise UserError(
-                f"{self.config.file}: modalities.{name} has changed since its features were made ({made.details}). "
+                f"{self.config.file}: modalities.{name} has changed since its features were made ({features.details}). "
                 f"Materialise {modality.kind}_features of '{self.region}' again."
             )
-        return CellVectors.from_table(made.table())
+        return CellVectors.from_table(features.table())
 
 
 def edge_rows(edges: Version, cells: Cells) -> Edges:
@@ -77,8 +75,6 @@ def edge_rows(edges: Version, cells: Cells) -> Edges:
     Raises:
         UserError: if the edges name a cell that `cells` lacks, or a file of them is lost or damaged.
     """
-    from mora_pipeline.presets.paper.graph import rows_of
-
     parts = []
     for batch in edges.batches(["origin", "destination", "flow"]):
         origin = rows_of(cells, batch["origin"].to_numpy(), edges.dataset).astype(np.int32)

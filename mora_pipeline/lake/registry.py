@@ -1,4 +1,4 @@
-"""Which regions this home knows: the name of each, and where its `region.yaml` lies."""
+"""Which regions this home knows: the name of each, and the path of its `region.yaml`."""
 
 import json
 from pathlib import Path
@@ -34,12 +34,13 @@ class Registry:
             UserError: if the file or one it names is wrong, or another existing file has the region's name.
         """
         from mora_pipeline.region import RegionConfig
+        from mora_pipeline.region.checks import check_files
 
         path = region_yaml.expanduser().resolve()
         if path.is_dir():
             path = path / "region.yaml"
         config = RegionConfig.load(path)
-        config.check_files()
+        check_files(config)
         with locked(self.path.with_suffix(".lock")):
             known = self.all()
             other = known.get(config.region, path)
@@ -68,7 +69,7 @@ class Registry:
             ) from error
 
     def path_of(self, region: str) -> Path:
-        """Where the region's `region.yaml` lies.
+        """The path of the region's `region.yaml`.
 
         Raises:
             UserError: if the region is not known.

@@ -1,4 +1,4 @@
-"""What a frozen backbone is to the rest of the project: a name, a dimension and `encode`."""
+"""The interfaces of frozen backbones: a name, a dimension and `encode`."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -38,8 +38,3 @@ class ImageEncoder(Protocol):
     def encode(self, images: Iterable[Image], progress: Progress | None = None) -> Vectors:
         """Vectors of `images`, in their order: float32 [n, dimension]; `images` is consumed a batch at a time."""
         ...
-
-
-def count_of(items: Iterable[object]) -> int:
-    """How many items there are, or 0 if only reading them would tell (a generator)."""
-    return len(items) if isinstance(items, Sequence) else 0

@@ -1,51 +1,24 @@
-"""What a region.yaml may say: raw data described as it lies there, and every mistake as one clear message."""
+"""What a region.yaml may say: raw data described as it is, and every mistake as one clear message."""
 
 from mora_pipeline.region.config import RegionConfig
-from mora_pipeline.region.embeddings import Embedding
-from mora_pipeline.region.files import InputFile
-from mora_pipeline.region.mobility import (
-    EventColumns,
-    EventsMobility,
-    Mobility,
-    OdColumns,
-    OdMobility,
-    TripColumns,
-    TripsMobility,
-)
-from mora_pipeline.region.modalities import (
-    ImageModality,
-    Modality,
-    PointColumns,
-    TableModality,
-    TextColumns,
-    TextModality,
-)
-from mora_pipeline.region.parts import Places
-from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, PointTask, Published, Task
+from mora_pipeline.region.embeddings import EmbeddingDefaults
+from mora_pipeline.region.kinds import ModalityConfig
+from mora_pipeline.region.mobility import EventsMobility, OdMobility, TripsMobility
+from mora_pipeline.region.sections import PlacesConfig
+from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, PointTask, ReportedScores
 
 __all__ = [
     "MEAN",
     "CellTask",
-    "Embedding",
-    "EventColumns",
+    "EmbeddingDefaults",
     "EventsMobility",
     "GroupTask",
-    "ImageModality",
-    "InputFile",
     "Members",
-    "Mobility",
-    "Modality",
-    "OdColumns",
+    "ModalityConfig",
     "OdMobility",
-    "Places",
-    "PointColumns",
+    "PlacesConfig",
     "PointTask",
-    "Published",
     "RegionConfig",
-    "TableModality",
-    "Task",
-    "TextColumns",
-    "TextModality",
-    "TripColumns",
+    "ReportedScores",
     "TripsMobility",
 ]

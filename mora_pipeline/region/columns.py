@@ -1,19 +1,13 @@
 """Checks one column after the other of a region's files, keeping each header it has read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.region.files import InputFile, data_files, read_header, sample_text
-from mora_pipeline.region.messages import did_you_mean
-
-if TYPE_CHECKING:
-    from mora_pipeline.region.config import RegionConfig
 
 NUMBERS = {
     "latitude", "longitude", "origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude",
@@ -23,30 +17,36 @@ _SHOWN_COLUMNS = 12  # a longer list of columns is cut in messages
 
 
 class Checker:
-    """Checks the files of one region, keeping each header it has read."""
+    """Checks the files of one region, keeping each header it has read.
 
-    def __init__(self, config: RegionConfig) -> None:
-        self.config, self.name = config, config.file.name
+    Attributes:
+        base: the folder that relative paths start from.
+        name: of the region.yaml, the start of every message.
+        opened: the headers read so far.
+        others: further files, whose headers have no columns, such as imagery.
+    """
+
+    def __init__(self, base: Path, name: str) -> None:
+        self.base, self.name = base, name
         self.opened: dict[Path, InputFile] = {}
+        self.others: list[InputFile] = []
 
     def table(self, key: str, path: str) -> list[InputFile]:
         """The headers of the files of one key."""
-        found = []
-        for item in data_files(self.config.base, path, f"{self.name}: {key} "):
+        files = data_files(self.base, path, f"{self.name}: {key} ")
+        for item in files:
             if item not in self.opened:
                 self.opened[item] = read_header(item, f"{self.name}: {key}")
-            found.append(self.opened[item])
-        return found
+        return [self.opened[item] for item in files]
 
-    def columns(self, key: str, path_key: str, path: str, roles: dict[str, str | None]) -> list[InputFile]:
+    def columns(self, key: str, path_key: str, path: str, roles: dict[str, str]) -> list[InputFile]:
         """Verify the column of each role, in each file; roles named in NUMBERS must hold numbers."""
-        found = self.table(path_key, path)
-        for file in found:
+        files = self.table(path_key, path)
+        for file in files:
             for role, column in roles.items():
-                if column is not None:
-                    others = [other for key_, other in roles.items() if key_ != role and other is not None]
-                    self.column(file, f"{key}.{role}", column, number=role in NUMBERS, others=others)
-        return found
+                others = [other for other_role, other in roles.items() if other_role != role]
+                self.column(file, f"{key}.{role}", column, number=role in NUMBERS, others=others)
+        return files
 
     def column(
         self,
@@ -61,13 +61,13 @@ class Checker:
 
         Args:
             number: whether it must hold numbers.
-            others: columns that other roles of the same part have taken, so not what was meant.
-            glob: what region.yaml says, where `column` came from a glob.
+            others: columns that other roles of the same section have taken, so not what was meant.
+            glob: what region.yaml says, if `column` came from a glob.
 
         Raises:
             UserError: if it is not there; if it should hold numbers and does not; if its values are nested.
         """
-        said = f"{self.name}: {key} is '{glob or column}'" + (f", which takes in '{column}'" if glob else "")
+        said = f"{self.name}: {key} is '{glob or column}'" + (f", which matches '{column}'" if glob else "")
         if column not in file.columns:
             raise UserError(
                 f"{said}, but {file.path.name} has {listed(file.columns)}.{_meant(file, column, number, others)}"
@@ -81,12 +81,12 @@ class Checker:
                 "Name another column, or store it as numbers."
             )
 
-    def label(self, key: str, path: str, column: str, roles: dict[str, str | None]) -> list[InputFile]:
+    def label(self, key: str, path: str, column: str, roles: dict[str, str]) -> list[InputFile]:
         """Verify a task's file: its label is a number, its roles are columns."""
-        found = self.columns(key, f"{key}.path", path, roles)
-        for file in found:
+        files = self.columns(key, f"{key}.path", path, roles)
+        for file in files:
             self.column(file, f"{key}.column", column, number=True)
-        return found
+        return files
 
 
 def _meant(file: InputFile, column: str, number: bool, others: Sequence[str]) -> str:
@@ -127,7 +127,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def listed(columns: Iterable[str]) -> str:
-    """Columns as they stand in a message; a long list is cut."""
+    """Columns as a message shows them; a long list is cut."""
     names = list(columns)
     more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
     return ", ".join(names[:_SHOWN_COLUMNS]) + more

@@ -1,33 +1,47 @@
-"""How region.yaml says that a region is embedded, for every run that is not told otherwise."""
+"""How region.yaml says that a region is embedded, for every run whose config does not say otherwise."""
 
-from typing import Literal, Self
+from typing import Protocol, Self
 
 from pydantic import Field, model_validator
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
-from mora_pipeline.region.parts import Part, problem
+from mora_pipeline.contract.plugins import Plugins
+from mora_pipeline.region.sections import Section, problem
 
-Preset = Literal["paper", "inductive"]
+
+class DeclaredPreset(Protocol):
+    """What region.yaml asks of a preset; `mora_pipeline.presets.Preset` is the whole of it."""
+
+    @property
+    def transferable(self) -> bool: ...
 
 
-class Embedding(Part):
+BUILT_IN = {name: f"mora_pipeline.presets.{name}.preset:PRESET" for name in ("paper", "inductive")}
+PRESETS = Plugins[DeclaredPreset]("preset", "mora_pipeline.presets", BUILT_IN)
+
+
+class EmbeddingDefaults(Section):
     """What makes a region's vectors, so that a nightly run keeps them in the space that its users chose."""
 
-    preset: Preset | None = Field(default=None, description="paper or inductive; by default paper, without an encoder")
-    encoder: str | None = Field(default=None, description="region whose inductive encoder embeds this one")
+    preset: str | None = Field(default=None, description="a preset; by default paper, with an encoder inductive")
+    encoder: str | None = Field(default=None, description="region whose encoder embeds this one")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.preset is not None and self.preset not in PRESETS.names():
+            known = PRESETS.names()
+            raise problem(f"has preset {self.preset}, but there are {', '.join(known)}", self.preset, known)
         if self.encoder is None:
             return self
         try:
             checked_region_name(self.encoder)
         except UserError as error:
-            raise problem(f"has an encoder of no region: {error}".rstrip(".")) from None
-        if self.preset == "paper":
+            raise problem(f"has an encoder that cannot be a region's: {error}".rstrip(".")) from None
+        if self.preset is not None and not PRESETS[self.preset].transferable:
+            others = " or ".join(name for name, preset in PRESETS.all().items() if preset.transferable)
             raise problem(
-                f"has preset paper and encoder {self.encoder}, but an encoder is of preset inductive. Keep one "
+                f"has preset {self.preset} and encoder {self.encoder}, but an encoder is of preset {others}. Keep one "
                 "of the two"
             )
         return self

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.region.messages import did_you_mean
+from mora_pipeline.contract.names import did_you_mean
 
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
 IMAGE_FORMATS = {".tif": "geotiff", ".tiff": "geotiff"}
-SAMPLE_ROWS = 100  # rows of a file that are looked at to tell numbers from text and zones from none
+SAMPLE_ROWS = 100  # rows of a file that are read to tell numbers from text, and times with a zone from those without
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class InputFile:
         key: the key of region.yaml that names it, such as ``mobility.path``.
         format: ``csv``, ``parquet``, ``xyz`` or ``geotiff``.
         columns: the type of every column; text for all of a CSV's.
-        rows: the number of rows, if the header tells (Parquet).
+        rows: the number of rows, if the header says so (Parquet).
         bytes: size on disk.
     """
 
@@ -39,7 +39,7 @@ class InputFile:
 
 
 def data_files(base: Path, pattern: str, where: str, formats: dict[str, str] = FORMATS) -> list[Path]:
-    """The files that `pattern` (a file, a folder or a glob, relative to `base`) stands for; absolute, sorted.
+    """The files that `pattern` (a file, a folder or a glob, relative to `base`) names; absolute, sorted.
 
     Names that start with ``_`` or ``.`` are left out of folders and globs, as Spark does.
 
@@ -47,7 +47,7 @@ def data_files(base: Path, pattern: str, where: str, formats: dict[str, str] = F
         where: start of the message if something is wrong, such as ``region.yaml: mobility.path ``.
 
     Raises:
-        UserError: if there are none, if one is of no known format, if formats are mixed.
+        UserError: if there are none, if one has an unknown format, if formats are mixed.
     """
     if "://" in pattern:
         raise UserError(
@@ -56,35 +56,37 @@ def data_files(base: Path, pattern: str, where: str, formats: dict[str, str] = F
         )
     path, known = base / pattern, " or ".join(formats)
     if path.is_file():
-        found = [path]
+        files = [path]
     elif path.is_dir():
-        found = [item for item in path.rglob("*") if _visible(item, path) and file_format(item, formats)]
-        if not found:
+        files = [item for item in path.rglob("*") if _visible(item, path) and file_format(item, formats)]
+        if not files:
             raise UserError(f"{where}is '{pattern}', a folder without {known} files: {path}. Put the data there.")
     elif glob.has_magic(pattern):
-        found = [item for item in matches(base, pattern) if _visible(item, base)]
-        if not found:
-            raise UserError(f"{where}is '{pattern}', which matches no file under {base}. Mend the pattern or the root.")
+        files = [item for item in matches(base, pattern) if _visible(item, base)]
+        if not files:
+            raise UserError(f"{where}is '{pattern}', which matches no file under {base}. Fix the pattern or the root.")
     else:
         near = did_you_mean(path.name, [item.name for item in path.parent.glob("*")])
-        raise UserError(f"{where}is '{pattern}', but there is no {path}.{near or ' Mend the path or the root.'}")
-    for item in found:
+        raise UserError(f"{where}is '{pattern}', but there is no {path}.{near or ' Fix the path or the root.'}")
+    for item in files:
         if file_format(item, formats) is None:
-            raise UserError(f"{where}is '{pattern}', and {item.name} is no {known} file. Convert it or leave it out.")
-    if len({file_format(item, formats) for item in found}) > 1:
+            raise UserError(
+                f"{where}is '{pattern}', and {item.name} is not a {known} file. Convert it or leave it out."
+            )
+    if len({file_format(item, formats) for item in files}) > 1:
         raise UserError(
-            f"{where}is '{pattern}', where CSV and Parquet lie side by side. Keep one format, or write a glob."
+            f"{where}is '{pattern}', which has both CSV and Parquet files. Keep one format, or write a glob."
         )
-    return sorted(without_dots(Path(item)) for item in found)
+    return sorted(without_dots(Path(item)) for item in files)
 
 
 def without_dots(file: Path) -> Path:
-    """A file's absolute path without '..', as Spark tells the source of a row."""
+    """A file's absolute path without '..', as Spark names the source of a row."""
     return file.parent.resolve() / file.name
 
 
 def matches(base: Path, pattern: str) -> Iterator[Path]:
-    """What a glob, relative to `base` or absolute, matches; special characters in `base` stand for themselves."""
+    """What a glob, relative to `base` or absolute, matches; special characters in `base` have no meaning."""
     absolute = Path(pattern)
     if not absolute.is_absolute():
         return base.glob(pattern)

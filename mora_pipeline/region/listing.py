@@ -29,7 +29,7 @@ def read_listing(path: Path, where: str) -> dict[str, str]:
     for number, row in enumerate(rows, 2):
         name = row.pop("path")
         if not name:
-            raise UserError(f"{where}and its row {number} names no path. Mend it.")
+            raise UserError(f"{where}and its row {number} names no path. Fix it.")
         if name in found:
             raise UserError(f"{where}and names {name} twice. Keep one row of it.")
         found[name] = str(sorted(map(str, row.items())))

@@ -1,7 +1,6 @@
 """Turns what YAML and pydantic complain about into sentences: which file, which key, what is there, what to do."""
 
-import difflib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -9,10 +8,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 
 NAME_RULE = "Use a lower-case letter, then lower-case letters, digits and underscores, 63 at most."
-_CLOSE = 0.5  # similarity from which a name is offered as what was meant
-_TAGS = {"od", "trips", "events", "text", "image", "table", "cell", "group", "point"}
+_TAGS = {"od", "trips", "events", "cell", "group", "point"}
 _KINDS = {dict: "a mapping", list: "a list", str: "text", int: "a whole number", float: "a number", bool: "true/false"}
 _WANTED = {
     "string_type": "it must be text",
@@ -26,17 +25,8 @@ _WANTED = {
 }
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`` Did you mean 'x'?`` with the choice nearest to `word`, or that has it as a part; nothing if none is near."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=_CLOSE)
-    if not near:
-        near = [choice for choice in by_lower if word and word.lower() in choice.split("_")]
-    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
-
-
 def shown(value: object) -> str:
-    """A value as it may stand in a message: quoted if text, by its kind if long."""
+    """A value as a message shows it: quoted if text, by its kind if long."""
     if value is None:
         return "empty"
     if isinstance(value, dict | list):
@@ -56,16 +46,15 @@ def _sentence(item: ErrorDetails) -> str:
         return f"{path} {context['message']}".strip()
     if kind == "unknown_key":
         near = did_you_mean(str(context["key"]), context["known"])
-        return (
-            f"{_join(path, context['key'])} is no key; {path or 'a region'} takes {', '.join(context['known'])}.{near}"
-        )
+        known = ", ".join(context["known"])
+        return f"Unknown key {_join(path, context['key'])}; {path or 'a region'} takes {known}.{near}"
     if kind == "absent_key":
         return f"{_join(path, context['key'])} is missing. Add it: {context['what']}."
     if kind == "string_pattern_mismatch":
-        return f"{path} is no valid name. {NAME_RULE}"
+        return f"{path} is not a valid name. {NAME_RULE}"
     if kind == "union_tag_not_found":
         key = context["discriminator"].strip("'")
-        choices = {"level": "cell, group or point"}.get(key) or _kinds_at(item["loc"])
+        choices = {"level": "cell, group or point", "kind": "od, trips or events"}[key]
         if not isinstance(value, dict):
             return f"{path} is {shown(value)}; it must be a mapping of keys to values, with {key}: {choices}."
         return f"{path}.{key} is missing. Add it: {choices}."
@@ -90,14 +79,10 @@ def _join(path: str, key: object) -> str:
 def _path(loc: tuple[int | str, ...]) -> str:
     """`mobility.columns.flow`: the location without the tags that pydantic puts in for the kind."""
     parts = [str(part) for part in loc]
-    tag = {"mobility": 1, "modalities": 2, "tasks": 2}.get(parts[0], 0) if parts else 0
+    tag = {"mobility": 1, "tasks": 2}.get(parts[0], 0) if parts else 0
     if 0 < tag < len(parts) and parts[tag] in _TAGS:
         del parts[tag]
     return ".".join(part for part in parts if part != "[key]")
-
-
-def _kinds_at(loc: tuple[int | str, ...]) -> str:
-    return "od, trips or events" if loc[0] == "mobility" else "text, image or table"
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -109,7 +94,7 @@ class _UniqueKeys(yaml.SafeLoader):
             key = key_node.value
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands twice; keep one", key_node.start_mark
+                    None, None, f"the key '{key}' is there twice; keep one", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -119,14 +104,14 @@ def parse_yaml(file: str, text: str) -> dict[str, Any]:
     """The mapping that `text` holds.
 
     Raises:
-        UserError: with line and column, if it is not YAML; if a key stands twice; if it is not a mapping.
+        UserError: with line and column, if it is not YAML; if a key is there twice; if it is not a mapping.
     """
     try:
         data = yaml.load(text, _UniqueKeys)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise UserError(f"{file}: not valid YAML{where}: {error.problem}. Mend that line.") from None
+        raise UserError(f"{file}: not valid YAML{where}: {error.problem}. Fix that line.") from None
     except yaml.YAMLError as error:
         raise UserError(f"{file}: not valid YAML: {error}.") from None
     if not isinstance(data, dict):

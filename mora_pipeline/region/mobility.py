@@ -5,17 +5,15 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, model_validator
 
-from mora_pipeline.region.parts import BadShare, Name, Part, Places, problem
+from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
+from mora_pipeline.region.sections import BadShare, Name, PlacesConfig, Section, problem
 from mora_pipeline.region.window import Window
 
-# Hours between two places of one user up to which they are a move (method.md, "Events → edges").
-MAXIMUM_GAP_HOURS = 24.0
 
+class BaseMobility(Section):
+    """What every kind of mobility takes: columns, and thresholds of what is kept."""
 
-class Bounds(Part):
-    """What every kind of mobility bounds."""
-
-    columns: Part
+    columns: Section
     maximum_bad_share: BadShare
     minimum_users: int = Field(
         default=0, ge=0, description="distinct users below which an edge, or the flow inside a cell, is held back"
@@ -29,13 +27,13 @@ class Bounds(Part):
         roles = type(self.columns).model_fields.keys() & {"user", "users"}
         if self.minimum_users and not any(getattr(self.columns, role) for role in roles):
             raise problem(
-                f"has minimum_users {self.minimum_users}, but its rows tell no users. Name columns.{min(roles)}, or "
-                "bound the flow by minimum_flow"
+                f"has minimum_users {self.minimum_users}, but no column names the users. Name columns.{min(roles)}, or "
+                "limit the flow by minimum_flow"
             )
         return self
 
 
-class OdColumns(Part):
+class OdColumns(Section):
     """Columns of origin-destination flows."""
 
     origin: Name = Field(description="column of the origin's place id")
@@ -45,8 +43,8 @@ class OdColumns(Part):
     time: Name | None = Field(default=None, description="column of the day or time, for a window")
 
 
-class Dated(Bounds):
-    """What can be bounded to the last weeks."""
+class WindowedMobility(BaseMobility):
+    """Mobility that can be limited to its last weeks."""
 
     window: Window | None = Field(default=None, description="only the last weeks, by day of file or row")
 
@@ -54,22 +52,22 @@ class Dated(Bounds):
     def _has_days(self) -> Self:
         if self.window and not self.window.date and not getattr(self.columns, "time", None):
             raise problem(
-                "has a window, but nothing tells a day. Say window.date (how it stands in the files' names) or name "
-                "columns.time"
+                "has a window, but nothing says which day a row is of. Add window.date (how the day is written in "
+                "the files' names) or columns.time"
             )
         return self
 
 
-class OdMobility(Dated):
+class OdMobility(WindowedMobility):
     """Flows between places."""
 
     kind: Literal["od"]
     path: Name = Field(description="file, folder or glob of the flows")
     columns: OdColumns = Field(description="the flows' columns")
-    places: Places | None = Field(default=None, description="the table of places, if it is not at the top level")
+    places: PlacesConfig | None = Field(default=None, description="the table of places, if it is not at the top level")
 
 
-class TripColumns(Part):
+class TripColumns(Section):
     """Columns of trips between coordinates."""
 
     origin_latitude: Name = Field(description="column of the latitude where the trip starts")
@@ -81,7 +79,7 @@ class TripColumns(Part):
     user: Name | None = Field(default=None, description="column of the user's id")
 
 
-class TripsMobility(Dated):
+class TripsMobility(WindowedMobility):
     """Trips with the coordinates of both ends."""
 
     kind: Literal["trips"]
@@ -89,7 +87,7 @@ class TripsMobility(Dated):
     columns: TripColumns = Field(description="the trips' columns")
 
 
-class EventColumns(Part):
+class EventColumns(Section):
     """Columns of events."""
 
     user: Name = Field(description="column of the user's id")
@@ -98,7 +96,7 @@ class EventColumns(Part):
     longitude: Name = Field(description="column of the longitude, degrees")
 
 
-class EventsMobility(Bounds):
+class EventsMobility(BaseMobility):
     """Where users were when; consecutive places of one user become a move."""
 
     kind: Literal["events"]
@@ -113,7 +111,7 @@ class EventsMobility(Bounds):
     def _zone_exists(self) -> Self:
         zones = available_timezones()
         if self.time_zone is not None and self.time_zone not in zones:
-            text = f"has time_zone '{self.time_zone}', which is no zone of the IANA list, such as Europe/Berlin or UTC"
+            text = f"has time_zone '{self.time_zone}', which is not an IANA time zone, such as Europe/Berlin or UTC"
             raise problem(text, self.time_zone, zones)
         return self
 

@@ -1,12 +1,12 @@
-"""The labels a region.yaml may name to judge embeddings on: of cells, of groups of cells, of points."""
+"""The labels a region.yaml may name to evaluate embeddings on: of cells, of groups of cells, of points."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mora_pipeline.region.parts import Name, Part, point_or_place, problem
+from mora_pipeline.region.sections import Name, Section, point_or_place, problem
 
-MEAN = "mean"  # stands for all tasks, in what a benchmark writes; no task may have the name
+MEAN = "mean"  # of all tasks, in what a benchmark writes; no task may have the name
 Transform = Annotated[
     Literal["none", "log1p"], Field(default="none", description="none, or log1p of the aggregated value")
 ]
@@ -17,7 +17,7 @@ Leaks = Annotated[
 ]
 
 
-class CellTask(Part):
+class CellTask(Section):
     """A label of cells, aggregated from places or points."""
 
     level: Literal["cell"]
@@ -39,7 +39,7 @@ class CellTask(Part):
         return self
 
 
-class Members(Part):
+class Members(Section):
     """Which cells a group is made of: the cells of the places listed. Also names the groups that folds keep whole."""
 
     path: Name = Field(description="file, folder or glob of the list of members")
@@ -54,7 +54,7 @@ class Members(Part):
         return self
 
 
-class GroupTask(Part):
+class GroupTask(Section):
     """A label of groups of cells, such as counties."""
 
     level: Literal["group"]
@@ -66,7 +66,7 @@ class GroupTask(Part):
     members: Members = Field(description="which cells each group is made of")
 
 
-class PointTask(Part):
+class PointTask(Section):
     """A label of points."""
 
     level: Literal["point"]
@@ -78,11 +78,11 @@ class PointTask(Part):
     leaks: Leaks
 
 
-Task = Annotated[CellTask | GroupTask | PointTask, Field(discriminator="level")]
+TaskConfig = Annotated[CellTask | GroupTask | PointTask, Field(discriminator="level")]
 
 
-class Published(Part):
-    """Scores that others published for the region's tasks, to stand beside ours."""
+class ReportedScores(Section):
+    """Scores that others report for the region's tasks, to be shown beside ours."""
 
     source: Name = Field(description="where the scores come from, for the reader of the report")
     scores: dict[Name, dict[Name, float]] = Field(description="R² by method, then by task")

@@ -1,4 +1,4 @@
-"""The last weeks of dated mobility, and what tells which of its files have changed."""
+"""The last weeks of dated mobility, and how its changed files are recognised."""
 
 import contextlib
 import datetime
@@ -10,18 +10,18 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.region.parts import Name, Part, problem
+from mora_pipeline.region.sections import Name, Section, problem
 
-WEEKS = 54  # what the paper's graph was made of
+WEEKS = 54  # of the paper's graph
 DIGITS = {"%Y": r"(?P<year>\d{4})", "%m": r"(?P<month>\d{2})", "%d": r"(?P<day>\d{2})"}
 
 
-class Window(Part):
-    """The last weeks of mobility; sums are kept by day, so that a night reads only what is new."""
+class Window(Section):
+    """The last weeks of mobility; sums are kept by day, so that a nightly run reads only what is new."""
 
     date: Name | None = Field(
         default=None,
-        description="how the day stands in a file's name (%Y, %m and %d among other text); without it, columns.time",
+        description="how the day is written in a file's name (%Y, %m, %d among other text); without it, columns.time",
     )
     weeks: int = Field(default=WEEKS, ge=1, description="weeks, up to the newest day, that count")
     listing: Name | None = Field(
@@ -48,8 +48,8 @@ class Window(Part):
         newest = max(found, key=lambda file: found[file])
         if found[newest] > datetime.date.today() + datetime.timedelta(days=1):  # somewhere it is tomorrow already
             raise UserError(
-                f"{where}is '{self.date}', and the name of {newest} tells a day to come: the window would end there. "
-                "Mend the name."
+                f"{where}is '{self.date}', and the name of {newest} has a day to come: the window would end there. "
+                "Fix the name."
             )
         before = found[newest] - datetime.timedelta(weeks=self.weeks)
         return {file: day for file, day in found.items() if day > before}
@@ -62,6 +62,6 @@ class Window(Part):
             with contextlib.suppress(ValueError):  # such as the 30th of February
                 days.add(datetime.date(int(match["year"]), int(match["month"]), int(match["day"])))
         if len(days) != 1:
-            told = "several days" if days else "no such day"
-            raise UserError(f"{where}is '{self.date}', but the name of {file} tells {told}. Mend it, or the name.")
+            what = "several days" if days else "no such day"
+            raise UserError(f"{where}is '{self.date}', but the name of {file} has {what}. Fix it, or the name.")
         return days.pop()

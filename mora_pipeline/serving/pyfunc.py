@@ -12,7 +12,7 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from mora_pipeline.distillation.coordinate_encoder import SETTINGS, WEIGHTS, CoordinateEncoder, load_encoder
-from mora_pipeline.serving.embeddings import checked_coordinates
+from mora_pipeline.serving.store import checked_coordinates
 
 
 class CoordinateModel(PythonModel):

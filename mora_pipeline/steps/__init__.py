@@ -10,19 +10,19 @@ from pydantic import BaseModel, ValidationError
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import mora_home
-from mora_pipeline.steps.ablation import ABLATIONS
-from mora_pipeline.steps.benchmark import BENCHMARK
+from mora_pipeline.steps.ablation import ablations_step
+from mora_pipeline.steps.benchmark import benchmark_step
 from mora_pipeline.steps.champion import CHAMPION_STEP
 from mora_pipeline.steps.distil import DISTILLED_ENCODER
-from mora_pipeline.steps.embeddings import EMBEDDINGS
-from mora_pipeline.steps.features import IMAGE_FEATURES, TABLE_FEATURES, TEXT_FEATURES
+from mora_pipeline.steps.embeddings import embeddings_step
+from mora_pipeline.steps.features import features_steps
 from mora_pipeline.steps.graph import GRAPH
-from mora_pipeline.steps.grid import CELLS, EDGES, TABLE_CELLS, TEXT_CELLS
-from mora_pipeline.steps.image_cells import IMAGE_CELLS
-from mora_pipeline.steps.interface import Session, Step, StepResult, Tracker, region_run
+from mora_pipeline.steps.grid import grid_steps
+from mora_pipeline.steps.interface import Session, Step, Tracker, region_run
 from mora_pipeline.steps.line import LINE_VECTORS
 from mora_pipeline.steps.progress import LogProgress
 from mora_pipeline.steps.raw import RAW_FILES
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.spark import LocalSpark
 from mora_pipeline.tracking import TrackingSettings
 
@@ -34,9 +34,8 @@ def all_steps() -> list[Step]:
     steps = {
         step.name: step
         for step in (
-            *(RAW_FILES, EDGES, TEXT_CELLS, TABLE_CELLS, CELLS, IMAGE_CELLS, GRAPH),
-            *(TEXT_FEATURES, IMAGE_FEATURES, TABLE_FEATURES, LINE_VECTORS, EMBEDDINGS, DISTILLED_ENCODER),
-            *(BENCHMARK, CHAMPION_STEP, ABLATIONS),
+            *(RAW_FILES, *grid_steps(), GRAPH, *features_steps(), LINE_VECTORS),
+            *(embeddings_step(), DISTILLED_ENCODER, benchmark_step(), CHAMPION_STEP, ablations_step()),
         )
     }
     order = TopologicalSorter({name: step.inputs for name, step in steps.items()}).static_order()

@@ -10,8 +10,9 @@ import pyarrow as pa
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.ablation.parameters import AblationParameters
-from mora_pipeline.steps.features import FEATURES
-from mora_pipeline.steps.interface import Check, Markdown, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.features import features_names
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, Markdown, StepResult
 
 
 def run(region: RegionRun, settings: AblationParameters, progress: Progress, tracker: Tracker) -> StepResult:
@@ -62,16 +63,18 @@ def every_variant_scored(table: pa.Table) -> Check:
     return Check("every_variant_scored", alike and trials > 0, {"variants": len(scored), "trials": trials})
 
 
-ABLATIONS = Step(
-    "ablations",
-    run,
-    __doc__,
-    inputs=("edges", "graph", "cells", "line_vectors", *FEATURES),
-    group="evaluation",
-    kinds=frozenset({"pytorch", "lightgbm", "mlflow"}),
-    settings=AblationParameters,
-    columns=schemas.ABLATIONS,
-    checks=("every_variant_scored",),
-    pool="gpu",
-    in_chain=False,
-)
+def ablations_step() -> Step:
+    """The step `ablations`, which reads the features of every kind of modality."""
+    return Step(
+        "ablations",
+        run,
+        __doc__,
+        inputs=("edges", "graph", "cells", "line_vectors", *features_names()),
+        group="evaluation",
+        kinds=frozenset({"pytorch", "lightgbm", "mlflow"}),
+        settings=AblationParameters,
+        columns=schemas.ABLATIONS,
+        checks=("every_variant_scored",),
+        pool="gpu",
+        in_chain=False,
+    )

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.steps.features import FEATURES
-from mora_pipeline.steps.interface import Check, Markdown, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.features import features_names
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, Markdown, StepResult
 
 
 def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tracker: Tracker) -> StepResult:
@@ -77,15 +78,17 @@ def every_method_scored(table: pa.Table) -> Check:
     return Check("every_method_scored", alike and finite, figures)
 
 
-BENCHMARK = Step(
-    "benchmark",
-    run,
-    __doc__,
-    inputs=("edges", "cells", *FEATURES, "line_vectors", "embeddings", "distilled_encoder"),
-    group="evaluation",
-    kinds=frozenset({"lightgbm", "mlflow"}),
-    settings=BenchmarkParameters,
-    columns=schemas.BENCHMARK,
-    checks=("every_method_scored",),
-    pool="gpu",
-)
+def benchmark_step() -> Step:
+    """The step `benchmark`, which reads the features of every kind of modality."""
+    return Step(
+        "benchmark",
+        run,
+        __doc__,
+        inputs=("edges", "cells", *features_names(), "line_vectors", "embeddings", "distilled_encoder"),
+        group="evaluation",
+        kinds=frozenset({"lightgbm", "mlflow"}),
+        settings=BenchmarkParameters,
+        columns=schemas.BENCHMARK,
+        checks=("every_method_scored",),
+        pool="gpu",
+    )

@@ -7,7 +7,8 @@ becomes champion whatever its scores, also in a region without tasks.
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mora_pipeline.steps.interface import Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 
 
 class ChampionSettings(BaseModel):

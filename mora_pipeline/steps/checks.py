@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.steps.interface import Check
+from mora_pipeline.steps.results import Check
 
 MINIMUM_SPREAD = 1e-3
 MINIMUM_DIRECTIONS = 2.0

@@ -12,16 +12,18 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.presets.paper.parameters import DistillParameters
+from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.steps.checks import no_nan, one_row_per_cell
-from mora_pipeline.steps.interface import Markdown, Picture, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
 HELD_OUT = pa.field("held_out", pa.bool_(), nullable=False)
 
 
 def run(region: RegionRun, settings: DistillParameters, progress: Progress, tracker: Tracker) -> StepResult:
     """Fit the network to the region's embeddings, and register it if its checks pass."""
-    from mora_pipeline.distillation.distill import save_encoder, train_distilled
+    from mora_pipeline.distillation.coordinate_encoder import save_encoder
+    from mora_pipeline.distillation.distill import train_distilled
     from mora_pipeline.plots import curve_png
     from mora_pipeline.serving.pyfunc import register_encoder
 

@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mora_pipeline.contract import schemas
-from mora_pipeline.steps.interface import Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.contract.constants import TOP_SHARE
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.spark import merged_checks
 
 
@@ -23,7 +25,7 @@ class SamplingSettings(BaseModel):
         "chosen by chance), fixed_k (the strongest k), threshold (flows of minimum_flow and more) or none (all).",
     )
     share: float = Field(
-        default=0.1,
+        default=TOP_SHARE,
         gt=0,
         le=1,
         description="Share of each origin's edges to keep, for top_share (MoRA: 0.1) and random_share.",

@@ -1,15 +1,17 @@
-"""Raw records on the H3 grid: mobility as edges between cells, texts and tables by cell, and the cells themselves."""
+"""Raw records on the H3 grid: mobility as edges between cells, modalities by cell, and the cells themselves."""
 
 import shutil
 from functools import partial
 from typing import Any
 
 from mora_pipeline.contract import schemas
-from mora_pipeline.lake import Draft
-from mora_pipeline.region import TableModality, TextModality
-from mora_pipeline.steps.interface import Check, NoSettings, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.modalities import ModalityKind, kinds
+from mora_pipeline.region.jobs import mobility_job
+from mora_pipeline.steps.checks import cells_known
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Check, StepResult
 from mora_pipeline.steps.spark import SparkReport, merged_checks
-from mora_pipeline.steps.tables import count_table
+from mora_pipeline.steps.tables import count_table, coverage_table
 
 _step = partial(Step, group="grid", kinds=frozenset({"spark", "parquet"}), pool="spark")
 
@@ -22,7 +24,7 @@ def grid_mobility(region: RegionRun, settings: NoSettings, progress: Progress, t
     """
     quarantine = region.begin("quarantine/edges", evidence=True)
     self_flow, edges = region.begin("self_flow"), region.begin("edges")
-    parameters = region.config.mobility_job()
+    parameters = mobility_job(region.config)
     kept = region.home / "cache" / "mobility" / region.region
     if "weeks" in parameters:
         parameters["kept"] = kept
@@ -33,47 +35,37 @@ def grid_mobility(region: RegionRun, settings: NoSettings, progress: Progress, t
     return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
 
 
-def grid_texts(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
-    """How often each distinct text occurs in each cell, for every text modality.
-
-    Source: the region's text modalities. Written by the Spark job `grid_text` into `texts/<modality>` and
-    `text_cells/<modality>`; bad rows into `quarantine/text_cells`.
-    """
-    quarantine, reports = region.begin("quarantine/text_cells", evidence=True), {}
-    for name in region.modalities(TextModality):
-        texts, cells = region.begin(f"texts/{name}"), region.begin(f"text_cells/{name}")
-        output = {"texts": texts.path, "text_cells": cells.path}
-        reports[name] = grid_modality(region, "grid_text", name, region.config.text_job(name), output, quarantine)
-    return region.finish(checks_of(region, reports), spark_metadata(reports))
-
-
-def grid_tables(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
-    """Histogram shares by cell, one column a bin, for every table modality; each group of columns sums to 1.
-
-    Source: the region's table modalities. Written by the Spark job `grid_table` into `table_cells/<modality>` and
-    `table_weights/<modality>` (what the places of a cell weigh together); bad rows into `quarantine/table_cells`.
-    """
-    quarantine, reports = region.begin("quarantine/table_cells", evidence=True), {}
-    for name in region.modalities(TableModality):
-        weights, cells = region.begin(f"table_weights/{name}"), region.begin(f"table_cells/{name}")
-        output = {"weights": weights.path, "table_cells": cells.path}
-        reports[name] = grid_modality(region, "grid_table", name, region.config.table_job(name), output, quarantine)
+def grid_rows(
+    region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker, *, kind: ModalityKind[Any]
+) -> StepResult:
+    """Grid every modality of a kind by its Spark job; their bad rows are quarantined together."""
+    quarantine, reports = region.begin(f"quarantine/{kind.name}_cells", evidence=True), {}
+    for name, modality in region.modalities(kind.name).items():
+        output = {key: region.begin(f"{dataset}/{name}").path for key, dataset in kind.job_outputs.items()}
+        parameters = {
+            **kind.job_parameters(region.config, name, modality),
+            "bad_share_setting": f"modalities.{name}.maximum_bad_share",
+            "output": {**output, "quarantine": quarantine.path / name},
+        }
+        reports[name] = region.spark.run(str(kind.job), parameters)
     return region.finish(checks_of(region, reports), spark_metadata(reports))
 
 
 def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
     """The region's cells: all that mobility, texts or tables have seen, ascending; `node` is the row of a cell.
 
-    Source: `edges`, `self_flow`, `text_cells/*`, `table_cells/*`. Written by the Spark job `cells`. Nothing else
-    decides the row order of features and embeddings.
+    Source: `edges`, `self_flow`, and the cells of every kind of modality that a Spark job grids (`text_cells/*`,
+    `table_cells/*`). Written by the Spark job `cells`. Nothing else decides the row order of features and embeddings.
     """
-    members = [region.read(f"text_cells/{name}").path for name in region.modalities(TextModality)]
-    members += [region.read(f"table_cells/{name}").path for name in region.modalities(TableModality)]
+    modalities = [(kind, *item) for kind in gridded_by_spark() for item in region.modalities(kind.name).items()]
+    members = [region.read(f"{kind.name}_cells/{name}").path for kind, name, _ in modalities]
+    weights = (kind.weights_dataset(name, modality) for kind, name, modality in modalities)
+    population = next(filter(None, weights), None)  # the first that is declared
     parameters = {
         "edges": region.read("edges").path,
         "self_flow": region.read("self_flow").path,
         "members": members,
-        "population": population(region),
+        "population": region.read(population).path if population else None,
         "resolution": region.config.resolution,
     }
     target = region.begin("cells")
@@ -81,20 +73,22 @@ def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, trac
     return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
 
 
-def population(region: RegionRun) -> Any:
-    """The weights of the first table modality that declares some: they count people."""
-    for name, modality in region.modalities(TableModality).items():
-        if modality.weight:
-            return region.read(f"table_weights/{name}").path
-    return None
+def look_up_cells(
+    region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker, *, kind: ModalityKind[Any]
+) -> StepResult:
+    """Find what every modality of a kind has in the region's cells, and write it as `<kind>_cells/<modality>`."""
+    cells, by_modality = region.cells(), {}
+    for name, modality in region.modalities(kind.name).items():
+        table = kind.grid(region, name, modality)
+        region.begin(f"{kind.name}_cells/{name}").write(table)
+        by_modality[name] = table["cell"].to_numpy()
+    coverage = coverage_table((name, len(own), len(cells), "") for name, own in by_modality.items())
+    return region.finish([cells_known(by_modality, cells)], {"modalities": len(by_modality), "coverage": coverage})
 
 
-def grid_modality(
-    region: RegionRun, job: str, name: str, parameters: dict[str, Any], output: dict[str, Any], quarantine: Draft
-) -> SparkReport:
-    """Grid one modality; its bad rows join those of the step's other modalities."""
-    setting = {"bad_share_setting": f"modalities.{name}.maximum_bad_share"}
-    return region.spark.run(job, {**parameters, **setting, "output": {**output, "quarantine": quarantine.path / name}})
+def gridded_by_spark() -> list[ModalityKind[Any]]:
+    """The kinds whose raw rows become cells; those cells are the region's."""
+    return [kind for kind in kinds() if kind.job]
 
 
 def checks_of(region: RegionRun, reports: dict[str, SparkReport]) -> list[Check]:
@@ -129,27 +123,42 @@ EDGES = _step(
     columns=schemas.EDGES,
     checks=("edges_positive", "edges_clustered", "bad_rows_within_limit"),
 )
-TEXT_CELLS = _step(
-    "text_cells",
-    grid_texts,
-    grid_texts.__doc__,
-    inputs=("raw_files",),
-    columns=schemas.TEXT_CELLS,
-    checks=("bad_rows_within_limit",),
-)
-TABLE_CELLS = _step(
-    "table_cells",
-    grid_tables,
-    grid_tables.__doc__,
-    inputs=("raw_files",),
-    columns=schemas.table_cells([]),
-    checks=("shares_sum_to_one", "bad_rows_within_limit"),
-)
-CELLS = _step(
-    "cells",
-    list_cells,
-    list_cells.__doc__,
-    inputs=("edges", "text_cells", "table_cells"),
-    columns=schemas.CELLS,
-    checks=("cells_unique_and_sorted",),
-)
+
+
+def grid_steps() -> list[Step]:
+    """The step `edges`, that of each kind of modality, and `cells`."""
+    spark = gridded_by_spark()
+    rows = [
+        _step(
+            f"{kind.name}_cells",
+            partial(grid_rows, kind=kind),
+            kind.cells_about,
+            inputs=("raw_files",),
+            columns=kind.cells_schema,
+            checks=kind.cells_checks,
+        )
+        for kind in spark
+    ]
+    cells = _step(
+        "cells",
+        list_cells,
+        list_cells.__doc__,
+        inputs=("edges", *(f"{kind.name}_cells" for kind in spark)),
+        columns=schemas.CELLS,
+        checks=("cells_unique_and_sorted",),
+    )
+    looked_up = [
+        Step(
+            f"{kind.name}_cells",
+            partial(look_up_cells, kind=kind),
+            kind.cells_about,
+            inputs=("cells",),
+            group="grid",
+            kinds=frozenset({"python", "parquet"}),
+            columns=kind.cells_schema,
+            checks=("cells_known",),
+        )
+        for kind in kinds()
+        if not kind.job
+    ]
+    return [EDGES, *rows, cells, *looked_up]

@@ -18,6 +18,7 @@ from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.steps.meter import Meter
+from mora_pipeline.steps.results import Check, StepResult
 from mora_pipeline.steps.spark import SparkRunner, StepError
 from mora_pipeline.tracking import TrackedRun, TrackingSettings, tracked_run
 
@@ -33,49 +34,6 @@ class NoSettings(BaseModel):
     """The settings of a step that has none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-@dataclass(frozen=True)
-class Check:
-    """Whether the data holds what a step promises of it, and the figures that show it."""
-
-    name: str
-    passed: bool
-    figures: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Markdown:
-    """Metadata that is read as Markdown."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Metadata that is looked at: a PNG and its title."""
-
-    png: bytes
-    title: str
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What a step did.
-
-    Attributes:
-        versions: datasets committed, the main one last.
-        committed: whether the checks let its outputs be committed.
-        checks: one for each that the step declares.
-        metadata: figures, texts, `Markdown`, `Picture` and paths for people, by name.
-        data_version: changes with what the step made; None if it made nothing.
-    """
-
-    versions: list[Version]
-    committed: bool
-    checks: list[Check]
-    metadata: Mapping[str, Any]
-    data_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +133,7 @@ class RegionRun(RegionReader):
         passed = self.passes(given.values())
         versions = self._commit_evidence()
         if passed:
-            versions += [draft.publish({**self._details[draft.version], **(details or {})}) for draft in self._drafts]
+            versions += [draft.commit({**self._details[draft.version], **(details or {})}) for draft in self._drafts]
             self.log.info(f"Committed {', '.join(item.dataset for item in versions) or 'nothing'}.")
         else:
             self.log.error("A blocking check failed: nothing was committed, the versions before stay.")
@@ -192,7 +150,7 @@ class RegionRun(RegionReader):
                 file.rename(draft.path / f"{file.parent.name}-{file.name}")
             for folder in [item for item in draft.path.iterdir() if item.is_dir()]:
                 shutil.rmtree(folder)
-        return [draft.publish() for draft in due]
+        return [draft.commit() for draft in due]
 
     def explained(self, error: UserError | StepError) -> UserError | StepError:
         """The error, after committing what explains it, with the folders' final names in its message."""

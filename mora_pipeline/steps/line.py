@@ -9,7 +9,8 @@ from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.presets.paper.parameters import LineParameters
 from mora_pipeline.steps.checks import no_nan, one_row_per_cell
-from mora_pipeline.steps.interface import Markdown, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import Markdown, StepResult
 
 
 def run(region: RegionRun, settings: LineParameters, progress: Progress, tracker: Tracker) -> StepResult:

@@ -5,14 +5,16 @@ Source: region.yaml and the files it names. Nothing is copied; a wrong file or c
 
 import hashlib
 
-from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, StepResult, Tracker
+from mora_pipeline.region.checks import check_files
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.tables import markdown_rows
 
 
 def run(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
     """Check every file; the data version changes with any file's size or time of change."""
     config = region.config
-    files = config.check_files()
+    files = check_files(config)
     stamps = [(str(file.path), file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in files]
     rows = [
         (file.key, f"`{file.path}`", file.format, "" if file.rows is None else f"{file.rows:,}", f"{file.bytes:,}")

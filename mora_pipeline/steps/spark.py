@@ -9,12 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from mora_pipeline.contract.errors import UserError
-
-if TYPE_CHECKING:
-    from mora_pipeline.steps.interface import Check
+from mora_pipeline.steps.results import Check
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -68,7 +66,7 @@ class SparkRunner(Protocol):
         """Run one job.
 
         Args:
-            job: module of `spark_jobs`, such as ``grid_mobility``.
+            job: module of `spark_jobs`, such as ``grid_mobility``, or the full name of another package's.
             parameters: its JSON parameters; paths may be `Path`.
 
         Raises:
@@ -108,8 +106,9 @@ def parameter_file(parameters: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def job_command(job: str, parameters: Path) -> list[str]:
-    """What starts a job."""
-    return [sys.executable, "-m", f"spark_jobs.{job}", "--params", str(parameters)]
+    """What starts a job: a module of `spark_jobs`, or one of another package by its full name."""
+    module = job if "." in job else f"spark_jobs.{job}"
+    return [sys.executable, "-m", module, "--params", str(parameters)]
 
 
 def job_environment(conf: Mapping[str, str]) -> dict[str, str]:
@@ -134,14 +133,12 @@ def job_environment(conf: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def merged_checks(reports: Mapping[str, SparkReport]) -> "list[Check]":
+def merged_checks(reports: Mapping[str, SparkReport]) -> list[Check]:
     """One check over several runs of a job: passed only if it is reported and passed in every run.
 
     Args:
         reports: by modality; the figures of a check carry its name as prefix. Without any, no result.
     """
-    from mora_pipeline.steps.interface import Check
-
     by_check: dict[str, dict[str, Mapping[str, Any]]] = {}
     for name, report in reports.items():
         for check, result in report.checks.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mora_pipeline.steps.interface import Markdown
+from mora_pipeline.steps.results import Markdown
 
 
 def markdown_rows(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:

@@ -1,1 +1,1 @@
-"""Raw mobility to edges: read, judged, gridded and added up by the tasks, all at once or by dated files."""
+"""Raw mobility to edges: read, validated, gridded and added up by the tasks, all at once or by files of a day each."""

@@ -11,23 +11,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
-from spark_jobs.mobility.exact import PARTS, rounded, summed
-from spark_jobs.mobility.exchange import Tally, exchanged, unpacked, written
-from spark_jobs.mobility.moves import Adder
-from spark_jobs.output import in_one_step, part_name, written_by_tasks
-from spark_jobs.spans import GRAPH, ROWS_PER_GROUP
+from mora_pipeline.contract.schemas import EDGES, SELF_FLOW
+from spark_jobs.mobility.arrow_shuffle import Tally, shuffled, unpacked, written
+from spark_jobs.mobility.fixed_point import PARTS, summed, to_float
+from spark_jobs.mobility.move_tables import Adder
+from spark_jobs.output import ROWS_PER_GROUP, in_one_step, part_name, written_by_tasks
 
-EDGES = GRAPH.append(pa.field("users", pa.int64()))
-SELF_FLOW = pa.schema(
-    [pa.field("cell", pa.int64(), nullable=False), pa.field("internal_flow", pa.float64(), nullable=False)]
-)
 COUNTS = ("edges", "edges_suppressed", "cells_suppressed", "read", "good")
 SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), ("self_flow", pa.binary())])
 
 
 @dataclass(frozen=True)
-class Least:
-    """What an edge needs to be published: distinct users and flow; 0: nothing is asked."""
+class Thresholds:
+    """What an edge needs to be written: distinct users and flow; 0: nothing is asked."""
 
     users: int = 0
     flow: float = 0.0
@@ -35,7 +31,7 @@ class Least:
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of the two datasets, what was held back of each, and the raw rows that were read and found good."""
+    """Rows of the two datasets, what was held back of each, and the raw rows that were read and good."""
 
     edges: int
     self_flow: int
@@ -45,7 +41,9 @@ class Written:
     good: int
 
 
-def write_edges(packed: DataFrame, partitions: int, least: Least, edges_folder: str, self_flow_folder: str) -> Written:
+def write_edges(
+    packed: DataFrame, partitions: int, least: Thresholds, edges_folder: str, self_flow_folder: str
+) -> Written:
     """Shuffle moves to their origin's partition and write edges and self-flow.
 
     Args:
@@ -57,7 +55,7 @@ def write_edges(packed: DataFrame, partitions: int, least: Least, edges_folder: 
     writer = partial(write_partition, least=least, folder=edges_folder)
     with written_by_tasks(target), written_by_tasks(inside):
         summary = ", ".join([*(f"{name} long" for name in COUNTS), "self_flow binary"])
-        rows = exchanged(packed, partitions).mapInArrow(writer, summary).toArrow()
+        rows = shuffled(packed, partitions).mapInArrow(writer, summary).toArrow()
         self_flow = write_self_flow(rows["self_flow"].to_pylist(), inside)
     total = {name: pc.sum(rows[name]).as_py() or 0 for name in COUNTS}
     return Written(self_flow=self_flow, **total)
@@ -76,7 +74,7 @@ def write_self_flow(parts: list[bytes], folder: Path) -> int:
     return self_flow.num_rows
 
 
-def write_partition(batches: Iterator[pa.RecordBatch], least: Least, folder: str) -> Iterator[pa.RecordBatch]:
+def write_partition(batches: Iterator[pa.RecordBatch], least: Thresholds, folder: str) -> Iterator[pa.RecordBatch]:
     """Write the edges of one partition; gives one row of `SUMMARY`, or none where nothing came."""
     received = Received(batches)
     sums = received.sums()
@@ -117,7 +115,7 @@ class Received:
 
 
 def sum_of(moves: Iterable[pa.Table]) -> pa.Table | None:
-    """Tables of moves added up, sorted by origin and destination; None if there is none."""
+    """Tables of moves added up, sorted by origin and destination; None if there are none."""
     adder = Adder()
     for table in moves:
         adder.add(table)
@@ -134,14 +132,14 @@ class Part:
     self_flow: bytes
 
 
-def write_part(sums: pa.Table | None, bucket: int, least: Least, folder: str) -> Part:
+def write_part(sums: pa.Table | None, bucket: int, least: Thresholds, folder: str) -> Part:
     """Write the edges of one partition as a file, if there are any."""
     if sums is None:
         return Part(0, 0, 0, written(SELF_FLOW.empty_table()))
     every = as_edges(sums)
     own = pc.equal(every["origin"], every["destination"])
-    edges, edges_suppressed = published(every.filter(pc.invert(own)), least)
-    inside, cells_suppressed = published(every.filter(own), least)
+    edges, edges_suppressed = above_threshold(every.filter(pc.invert(own)), least)
+    inside, cells_suppressed = above_threshold(every.filter(own), least)
     if edges.num_rows:
         write_file(edges, Path(folder) / part_name(bucket))
     self_flow = pa.table([inside["origin"], inside["flow"]], schema=SELF_FLOW)
@@ -159,11 +157,11 @@ def as_edges(sums: pa.Table) -> pa.Table:
         amounts = summed(amounts, np.arange(len(origin)), starts)
         users = pa.array(np.diff(starts, append=len(origin)))
         origin, destination = origin[starts], destination[starts]
-    return pa.table([origin, destination, rounded(amounts), users], schema=EDGES)
+    return pa.table([origin, destination, to_float(amounts), users], schema=EDGES)
 
 
-def published(edges: pa.Table, least: Least) -> tuple[pa.Table, int]:
-    """The edges with enough users and flow, and how many have not."""
+def above_threshold(edges: pa.Table, least: Thresholds) -> tuple[pa.Table, int]:
+    """The edges with enough users and flow, and how many have too little."""
     enough = edges["flow"].to_numpy() >= least.flow
     if least.users:
         enough &= edges["users"].to_numpy() >= least.users

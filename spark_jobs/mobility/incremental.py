@@ -1,8 +1,8 @@
-"""Dated mobility: a night grids the files that are new, and adds them to the sums of the window that are kept.
+"""Nightly incremental runs: the files that are new are gridded and added to the cached sums of the window.
 
 What left the window, and what a corrected file said before, is taken away again: sums are exact, so that the edges are
-those of a rebuild, to the byte (`merging`). Where the sums of the window are not kept, or most of them change, they are
-made of those of the files (`kept`).
+those of a rebuild, to the byte (`merging`). Where the sums of the window are not in the cache, or most of them change,
+they are added up from those of the files (`sums_cache`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,14 +18,15 @@ import pyarrow.parquet as pq
 from pyarrow.dataset import dataset
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import QUARANTINE
 from spark_jobs.clustering import on_each_file
-from spark_jobs.errors import InputError
-from spark_jobs.judging import QUARANTINE, ROWS_PER_FILE
-from spark_jobs.mobility.dated import Days, read_slots
-from spark_jobs.mobility.edges import Least, Part, Written, sum_of, write_part, write_self_flow
-from spark_jobs.mobility.kept import BAD_ROWS_FOLDER, Kept, KeptFile, Total, name_of
+from spark_jobs.mobility.daily_sums import Days, read_slots
+from spark_jobs.mobility.edges import Part, Thresholds, Written, sum_of, write_part, write_self_flow
 from spark_jobs.mobility.merging import negated, with_change
+from spark_jobs.mobility.sums_cache import BAD_ROWS_FOLDER, CachedFile, SumsCache, Total, name_of
 from spark_jobs.output import in_one_step, part_files, part_name, written_by_tasks
+from spark_jobs.validation import ROWS_PER_FILE
 
 Slices = Mapping[str, Mapping[int, Days]]  # by batch and the file's number in it: the days that are read
 
@@ -44,7 +45,7 @@ class Change:
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def window_of(files: Sequence[KeptFile], weeks: int | None) -> dict[str, Days]:
+def window_of(files: Sequence[CachedFile], weeks: int | None) -> dict[str, Days]:
     """The days that count of each file, by key: all (None), or the last weeks up to the newest day of all."""
     spans = {file.key: file.days for file in files if file.days}
     if weeks is None or not spans:
@@ -53,19 +54,19 @@ def window_of(files: Sequence[KeptFile], weeks: int | None) -> dict[str, Days]:
     return {key: (max(first, own[0]), own[1]) for key, own in spans.items() if own[1] >= first}
 
 
-def counted(files: Sequence[KeptFile], wanted: Mapping[str, Days]) -> list[KeptFile]:
+def counted(files: Sequence[CachedFile], wanted: Mapping[str, Days]) -> list[CachedFile]:
     """The files that have a day in the window, or no good row at all."""
     return [file for file in files if file.key in wanted or not file.days]
 
 
-def smallest_change(wanted: Mapping[str, Days], totals: Sequence[Total], known: Mapping[str, KeptFile]) -> Change:
+def smallest_change(wanted: Mapping[str, Days], totals: Sequence[Total], known: Mapping[str, CachedFile]) -> Change:
     """How to come to the sums of a window with the fewest rows to add up."""
     changes = [change_from(Total(), wanted, known)]
     changes += [change_from(total, wanted, known) for total in totals if total.held.keys() <= known.keys()]
     return min(changes, key=lambda change: change.rows)
 
 
-def change_from(total: Total, wanted: Mapping[str, Days], known: Mapping[str, KeptFile]) -> Change:
+def change_from(total: Total, wanted: Mapping[str, Days], known: Mapping[str, CachedFile]) -> Change:
     """From the days that a total holds to those that are wanted."""
     added: dict[str, dict[int, Days]] = {}
     taken: dict[str, dict[int, Days]] = {}
@@ -88,38 +89,38 @@ def less(days: Days | None, others: Days | None) -> Days | None:
 
 def write_window(
     spark: SparkSession,
-    kept: Kept,
-    files: Sequence[KeptFile],
+    cache: SumsCache,
+    files: Sequence[CachedFile],
     weeks: int | None,
     buckets: int,
-    least: Least,
+    least: Thresholds,
     output: Mapping[str, str],
 ) -> Written:
     """Bring the sums of the window up to date, write edges, self-flow and quarantine, forget what is no longer used.
 
     Args:
-        files: the region's, all of them kept; those without a day in the window count nowhere.
-        output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what lies there.
+        files: the region's, all of them in the cache; those without a day in the window count nowhere.
+        output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what is there.
 
     Raises:
-        InputError: if what is kept was changed by somebody.
+        UserError: if somebody changed the cache.
     """
-    wanted, known = window_of(files, weeks), kept.files(buckets)
-    totals = kept.totals(buckets)
+    wanted, known = window_of(files, weeks), cache.files(buckets)
+    totals = cache.totals(buckets)
     name = "total-" + name_of(str(sorted(wanted.items())))
     if any(total.folder == name for total in totals):
-        parts = add_up(spark, kept, Change(name, {}, {}, 0), None, buckets, least, output)
+        parts = add_up(spark, cache, Change(name, {}, {}, 0), None, buckets, least, output)
     else:
         change = smallest_change(wanted, totals, known)
-        with kept.made(name, buckets) as (draft, record), written_by_tasks(draft):
-            parts = add_up(spark, kept, change, draft, buckets, least, output)
+        with cache.new_folder(name, buckets) as (draft, record), written_by_tasks(draft):
+            parts = add_up(spark, cache, change, draft, buckets, least, output)
             record["held"] = wanted
     inside = Path(output["self_flow"])
     with written_by_tasks(inside):
         self_flow = write_self_flow([part.self_flow for part in parts], inside)
     inside_window = counted(files, wanted)
-    copy_bad_rows(kept, inside_window, Path(output["quarantine"]))
-    kept.forget([name, *(file.batch for file in files)])
+    copy_bad_rows(cache, inside_window, Path(output["quarantine"]))
+    cache.forget([name, *(file.batch for file in files)])
     return Written(
         edges=sum(part.edges for part in parts),
         self_flow=self_flow,
@@ -132,41 +133,43 @@ def write_window(
 
 def add_up(
     spark: SparkSession,
-    kept: Kept,
+    cache: SumsCache,
     change: Change,
     target: Path | None,
     buckets: int,
-    least: Least,
+    least: Thresholds,
     output: Mapping[str, str],
 ) -> list[Part]:
-    """Change the sums of each partition, keep them in `target` (None: they are kept) and write their edges."""
+    """Change the sums of each partition, write them to `target` (None: they are in the cache) and write their edges."""
     edges = Path(output["edges"])
     folders = {*change.added, *change.taken, *([change.base] if change.base else [])}
-    change = replace(change, parts={folder: kept.parts(folder) for folder in folders})
-    kernel = partial(finish, kept=kept.folder, change=change, target=target, least=least, edges=str(edges))
+    change = replace(change, parts={folder: cache.parts(folder) for folder in folders})
+    kernel = partial(finish, cache=cache.folder, change=change, target=target, least=least, edges=str(edges))
     with written_by_tasks(edges):
         return on_each_file(spark, range(buckets), kernel)
 
 
-def finish(number: int, bucket: int, kept: Path, change: Change, target: Path | None, least: Least, edges: str) -> Part:
+def finish(
+    number: int, bucket: int, cache: Path, change: Change, target: Path | None, least: Thresholds, edges: str
+) -> Part:
     """One partition, in a task."""
     part = part_name(bucket)
 
     def moves(slices: Slices) -> Iterator[pa.Table]:
         for batch, files in slices.items():
             if part in change.parts[batch]:
-                yield from read_slots(stated(kept / batch / part), files)
+                yield from read_slots(stated(cache / batch / part), files)
 
     sums = None
     try:
         if change.base and part in change.parts[change.base]:
-            sums = pq.read_table(stated(kept / change.base / part), use_threads=False, partitioning=None)
+            sums = pq.read_table(stated(cache / change.base / part), use_threads=False, partitioning=None)
         sums = with_change(sums, sum_of(chain(moves(change.added), map(negated, moves(change.taken)))))
     except (ArithmeticError, pa.ArrowException, OSError) as error:
-        text = f"What earlier runs kept in {kept} was changed or is damaged ({error}). Delete that folder."
-        raise InputError(text) from None
+        text = f"What earlier runs left in {cache} was changed or is damaged ({error}). Delete that folder."
+        raise UserError(text) from None
     if target and sums is not None:
-        with in_one_step(target / part) as draft:  # read and written every night: quick matters more than small
+        with in_one_step(target / part) as draft:  # read and written by every run: quick matters more than small
             pq.write_table(sums, draft, compression="lz4", use_dictionary=["origin"])
     return write_part(sums, bucket, least, edges)
 
@@ -175,24 +178,24 @@ def stated(file: Path) -> Path:
     """A file that a record states.
 
     Raises:
-        InputError: if it is not there.
+        UserError: if it is not there.
     """
     if not file.exists():
-        raise InputError(
+        raise UserError(
             f"{file} does not exist on {gethostname()}. Every worker needs its folder under the same path; if somebody "
             "deleted it, run the job again."
         )
     return file
 
 
-def copy_bad_rows(kept: Kept, files: Sequence[KeptFile], target: Path) -> None:
-    """Write the bad rows of the files, in the order of their paths, beside those that lie in the folder."""
+def copy_bad_rows(cache: SumsCache, files: Sequence[CachedFile], target: Path) -> None:
+    """Write the bad rows of the files, in the order of their paths, beside those in the folder."""
     spoilt = sorted((file for file in files if file.reasons), key=lambda file: file.path)
     number = len(list(target.glob("*.parquet")))
     with written_by_tasks(target):
         for file in spoilt:
-            lying = dataset(part_files(str(kept.folder / file.batch / BAD_ROWS_FOLDER)), QUARANTINE)
-            rows = lying.scanner(filter=pc.field("source") == file.path, use_threads=False).to_reader()
+            parts = dataset(part_files(str(cache.folder / file.batch / BAD_ROWS_FOLDER)), QUARANTINE)
+            rows = parts.scanner(filter=pc.field("source") == file.path, use_threads=False).to_reader()
             number = write_rows(rows, target, number)
 
 

@@ -1,80 +1,17 @@
-"""What tasks do with raw records of each kind: which are good, what moves they make, how these are packed."""
+"""What tasks do with good records of each kind: the moves they make, and how these are packed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_jobs.gridding import cells_at
-from spark_jobs.mobility.exact import LARGEST, SMALLEST
-from spark_jobs.mobility.exchange import Tally, packed, packed_tally, unpacked
-from spark_jobs.mobility.moves import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
-from spark_jobs.mobility.records import Mask, Rows
+from spark_jobs.mobility.arrow_shuffle import Tally, packed, packed_tally, unpacked
+from spark_jobs.mobility.move_tables import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
+from spark_jobs.mobility.records import Rows
 
-Latest = Mapping[str, int] | None  # the last time that each file may tell, in microseconds since 1970
 ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
-
-
-def at_places(rows: pa.RecordBatch, places: pa.Table) -> pa.RecordBatch:
-    """Add origin_cell and destination_cell, null where the place is unknown."""
-    for role in ("origin", "destination"):
-        coded = rows[role].dictionary_encode()
-        found = pc.index_in(coded.dictionary.cast(pa.string()), places["id"].combine_chunks())
-        cells = places["cell"].combine_chunks().take(found)
-        rows = rows.append_column(f"{role}_cell", cells.take(coded.indices))
-    return rows
-
-
-def good_flows(rows: pa.RecordBatch, latest: Latest = None) -> Mask:
-    known = [_there(rows[name]) for name in ("origin_cell", "destination_cell")]
-    users = [_whole(rows["users"])] if "users" in rows.schema.names else []
-    return _all(*known, _countable(rows["flow"]), *users, *_timely(rows, latest))
-
-
-def good_trips(rows: pa.RecordBatch, latest: Latest = None) -> Mask:
-    user = [_there(rows["user"])] if "user" in rows.schema.names else []
-    count = [_countable(rows["count"])] if "count" in rows.schema.names else []
-    return _all(_on_globe(rows, *ENDS[:2]), _on_globe(rows, *ENDS[2:]), *user, *count, *_timely(rows, latest))
-
-
-def good_events(rows: pa.RecordBatch) -> Mask:
-    return _all(_on_globe(rows, "latitude", "longitude"), _there(rows["user"]), _there(rows["time"]))
-
-
-def _timely(rows: pa.RecordBatch, latest: Latest) -> list[Mask]:
-    """Whether there is a time, not after that of the file's last change; no mask where no time is asked for."""
-    if "time" not in rows.schema.names:
-        return []
-    there = [_there(rows["time"])]
-    if latest:
-        limits = np.array([latest[file] for file in rows["source"].dictionary.to_pylist()])
-        there.append(rows["time"].fill_null(0).to_numpy() <= limits[rows["source"].indices.to_numpy()])
-    return there
-
-
-def _there(values: pa.Array) -> Mask:
-    return np.asarray(values.is_valid().to_numpy(zero_copy_only=False))
-
-
-def _all(*masks: Mask) -> Mask:
-    return np.asarray(np.logical_and.reduce(masks))
-
-
-def _on_globe(rows: pa.RecordBatch, latitude: str, longitude: str) -> Mask:
-    """A null is NaN here, and NaN is not below anything."""
-    north, east = (rows[name].to_numpy(zero_copy_only=False) for name in (latitude, longitude))
-    return (np.abs(north) <= 90) & (np.abs(east) <= 180)
-
-
-def _countable(amount: pa.Array) -> Mask:
-    value = amount.to_numpy(zero_copy_only=False)
-    return (value >= SMALLEST) & (value <= LARGEST)
-
-
-def _whole(amount: pa.Array) -> Mask:
-    value = amount.to_numpy(zero_copy_only=False)
-    return _countable(amount) & (value == np.floor(value))
 
 
 def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets: int) -> Rows:

@@ -1,13 +1,13 @@
 """Sums of moves with a change added: what came since they were made, and what left.
 
-Sums are exact (`spark_jobs.mobility.exact`), and so is taking away: what remains is what adding up the rest would give.
+Sums are exact (`fixed_point`), and so is taking away: what remains is what adding up the rest would give.
 """
 
 import numpy as np
 import pyarrow as pa
 
-from spark_jobs.mobility.exact import PARTS, WHOLE, Numbers, carried, check_sum
-from spark_jobs.mobility.moves import added_up, joined
+from spark_jobs.mobility.fixed_point import PARTS, WHOLE, Numbers, carried, check_sum
+from spark_jobs.mobility.move_tables import added_up, joined
 
 AMOUNTS = (*PARTS, "users")
 
@@ -23,11 +23,11 @@ def negated(moves: pa.Table) -> pa.Table:
 def with_change(sums: pa.Table | None, change: pa.Table | None) -> pa.Table | None:
     """Sums and a change of them, both sorted by origin and destination; pairs of which nothing is left are dropped.
 
-    The change is looked up in the sums, which are not sorted again: it is small where a night adds a day to a year.
+    The change is looked up in the sums, which are not sorted again: it is small where a run adds a day to a year.
 
     Raises:
         ArithmeticError: if more is taken away than there is.
-        InputError: if the flows are too large to add up.
+        UserError: if the flows are too large to add up.
     """
     if change is None:
         return sums
@@ -42,19 +42,19 @@ def with_change(sums: pa.Table | None, change: pa.Table | None) -> pa.Table | No
     place = _places(old, new)
     inside = np.minimum(place, sums.num_rows - 1)
     known = (old["origin"][inside] == new["origin"]) & (old["destination"][inside] == new["destination"])
-    found = {}
+    merged = {}
     for name in both.column_names:
         values = old[name]
         if name in amounts:
             check_sum(float(np.abs(values).max()) + float(np.abs(new[name]).max()))
             values = values.copy()
             values[place[known]] += new[name][known]
-        found[name] = np.insert(values, place[~known], new[name][~known])
-    return _what_is_left(pa.table({**found, **carried({name: found[name] for name in PARTS if name in found})}))
+        merged[name] = np.insert(values, place[~known], new[name][~known])
+    return _what_is_left(pa.table({**merged, **carried({name: merged[name] for name in PARTS if name in merged})}))
 
 
 def _places(old: dict[str, Numbers], new: dict[str, Numbers]) -> Numbers:
-    """Where each new pair stands among the old ones, or would: binary searches, all at once."""
+    """The place of each new pair among the old ones, or where it would be: binary searches, all at once."""
     low = np.searchsorted(old["origin"], new["origin"], "left")
     high = np.searchsorted(old["origin"], new["origin"], "right")
     while len(searching := np.flatnonzero(low < high)):

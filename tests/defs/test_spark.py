@@ -10,7 +10,8 @@ import pytest
 
 from mora_pipeline.defs.assets import asset_of
 from mora_pipeline.defs.spark import SparkSubmit
-from mora_pipeline.steps.interface import RegionRun, Step, StepResult
+from mora_pipeline.steps.interface import RegionRun, Step
+from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.spark import SparkReport, merged_checks
 
 OPEN = "from dagster_pipes import open_dagster_pipes\nwith open_dagster_pipes() as pipes:\n"

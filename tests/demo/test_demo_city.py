@@ -21,6 +21,8 @@ from mora_pipeline.demo.pois import CATEGORIES
 from mora_pipeline.demo.tasks import expected_truth
 from mora_pipeline.demo.travel import PURPOSES, destination_chances
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.checks import check_files
+from tests.region.conftest import job_of
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +63,11 @@ def test_a_city_without_room_or_people_is_refused(tmp_path: Path, too_small: dic
 
 def test_its_region_yaml_is_right_about_its_files(demo: Path) -> None:
     config = RegionConfig.load(demo)
-    files = config.check_files()
+    files = check_files(config)
     assert sum(file.rows or 0 for file in files if "events" in str(file.path)) > 100_000
     assert {modality.kind for modality in config.modalities.values()} == {"text", "image", "table"}
     assert {task.level for task in config.tasks.values()} == {"cell", "group", "point"}
-    assert config.table_job("demographics")["groups"].keys() == {"age", "household"}
+    assert job_of(config, "demographics")["groups"].keys() == {"age", "household"}
 
 
 def test_events_carry_a_zone_and_a_few_of_them_are_broken_in_every_way(demo: Path) -> None:

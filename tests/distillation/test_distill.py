@@ -22,8 +22,9 @@ from mora_pipeline.distillation.coordinate_encoder import (
 )
 from mora_pipeline.distillation.distill import DistillResult, train_distilled
 from mora_pipeline.distillation.harmonics import spherical_harmonics
+from mora_pipeline.distillation.parameters import DistillParameters
 from mora_pipeline.distillation.projection import HarmonicProjection
-from mora_pipeline.presets.paper.parameters import DistillParameters
+from mora_pipeline.steps.distil import DISTILLED_ENCODER
 
 
 def scipy_harmonics(latitude: np.ndarray, longitude: np.ndarray, degree: int) -> np.ndarray:
@@ -202,3 +203,12 @@ def test_a_wrong_file_is_one_clear_message(tmp_path: Path, damage, message: str)
     damage(tmp_path)
     with pytest.raises(UserError, match=message):
         load_encoder(tmp_path)
+
+
+def test_distillation_leaves_a_gpu_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds no place in the pool `gpu`, since it computes on the CPU also where torch sees a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # without one here, any use of it would raise
+    latitude, longitude = city(4)
+    result = train_distilled(latitude, longitude, smooth(latitude, longitude), SMALL.model_copy(update={"epochs": 1}))
+    assert {weight.device.type for weight in result.encoder.parameters()} == {"cpu"}
+    assert DISTILLED_ENCODER.pool is None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.modules |= dict.fromkeys(["dagster", "dagster_pipes", "dagster_shared"])  # importing one of them raises
 
-from mora_pipeline.lake.registry import Registry
-from mora_pipeline.steps import run_region
+from mora_pipeline.lake.registry import Registry  # noqa: E402
+from mora_pipeline.steps import run_region  # noqa: E402
 
 if __name__ == "__main__":
     region = Registry.at_home().add(Path(sys.argv[1])).region

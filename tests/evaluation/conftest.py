@@ -105,7 +105,7 @@ def write_lake(tmp_path: Path, cells: pa.Table) -> Callable[..., Lake]:
             made[name] = (schemas.CellVectors(number, vectors).to_table(), {})
         for name, modality in config.modalities.items():
             shares = random.dirichlet(np.ones(3), num_cells).astype(np.float32)
-            told = {"kind": modality.kind, "encoder": getattr(modality, "encoder", None)}
+            told = {"kind": modality.kind, "encoder": modality.backbone}
             made[f"features/{name}"] = (schemas.CellVectors(number, shares).to_table(), told)
             bins = {bin_: shares[:, at].astype(float) for at, bin_ in enumerate(("young", "middle", "old"))}
             made[f"table_cells/{name}"] = (
@@ -114,7 +114,7 @@ def write_lake(tmp_path: Path, cells: pa.Table) -> Callable[..., Lake]:
         for name, (content, details) in made.items():
             draft = lake.begin(name, config.region)
             draft.write(content)
-            draft.publish(details)
+            draft.commit(details)
         return lake
 
     return write

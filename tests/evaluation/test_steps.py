@@ -24,8 +24,8 @@ from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.steps import Step, StepResult, local_session, run_step
-from mora_pipeline.steps.ablation import ABLATIONS, every_variant_scored
-from mora_pipeline.steps.benchmark import BENCHMARK
+from mora_pipeline.steps.ablation import ablations_step, every_variant_scored
+from mora_pipeline.steps.benchmark import benchmark_step
 from mora_pipeline.steps.champion import CHAMPION_STEP
 from mora_pipeline.tracking import TrackingSettings, connect
 
@@ -71,7 +71,7 @@ def home(
     lake = write_lake(config)
     graph = lake.begin("graph", config.region)
     graph.write(lake.read("graph", config.region).table())
-    graph.publish({"strategy": "top_share", "share": 0.3})
+    graph.commit({"strategy": "top_share", "share": 0.3})
     return tmp_path
 
 
@@ -81,7 +81,7 @@ def run(home: Path, step: Step, **changed: Any) -> StepResult:
 
 
 def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: Path) -> None:
-    assert run(home, BENCHMARK).committed
+    assert run(home, benchmark_step()).committed
     lake = Lake(home / "lake")
     made = {name: lake.read(name, "test_city") for name in ("benchmark", "intervals", "predictions", "report")}
     methods = {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
@@ -112,7 +112,7 @@ def test_a_benchmark_of_another_form_is_refused_with_the_fix(home: Path) -> None
     row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
     draft = lake.begin("benchmark", "test_city")
     draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
-    draft.publish({"parameters": {"protocols": ["published"]}, "tasks": {}, "facts": {}})
+    draft.commit({"parameters": {"protocols": ["published"]}, "tasks": {}, "facts": {}})
     with pytest.raises(UserError, match=r"another version of the benchmark. Make it again: mora benchmark test_city"):
         from_lake(lake, config)
 
@@ -123,7 +123,7 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
     lake = Lake(home / "lake")
     draft = lake.begin("benchmark", "test_city")
     draft.write(schemas.BENCHMARK.empty_table())
-    draft.publish({"parameters": {"protocols": ["grouped"], "methods": ["mora"]}})
+    draft.commit({"parameters": {"protocols": ["grouped"], "methods": ["mora"]}})
     with pytest.raises(UserError, match=r"has tasks, but `benchmark` holds no trial: .* protocols \(grouped\)"):
         from_lake(lake, Registry(home).load("test_city"))
     with pytest.raises(UserError, match="has no tasks, so there is no benchmark"):
@@ -132,7 +132,7 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
 
 def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    assert run(home, ABLATIONS).committed
+    assert run(home, ablations_step()).committed
     shown = caplog.text
     for line in ("layers: 1: variant 2 of 2", "layers: 1, epochs: 2 of 2, loss ", "layers: 1, fits: 5 of 5 ("):
         assert line in shown
@@ -153,11 +153,11 @@ def test_ablations_publish_a_score_and_an_mlflow_run_a_variant(home: Path, caplo
 def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
     leaking = {**INCOME, "leaks": "allowed"}
     region({"income": INCOME, "leaked": leaking}, modalities={"ages": AGES})
-    assert run(home, ABLATIONS).committed
+    assert run(home, ablations_step()).committed
     assert set(Lake(home / "lake").read("ablations", "test_city").table()["task"].to_pylist()) == {"income"}
     region({"leaked": leaking}, modalities={"ages": AGES})
     with pytest.raises(UserError, match="Every task of 'test_city' may leak"):
-        run(home, ABLATIONS)
+        run(home, ablations_step())
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def models(home: Path) -> Callable[[], Any]:
         version = client.create_model_version("mora_test_city", str(home)).version
         draft = lake.begin("distilled_encoder", "test_city", {"embeddings": lake.read("embeddings", "test_city")})
         draft.write(lake.read("distilled_encoder", "test_city").table())
-        draft.publish({"model_version": str(version)})
+        draft.commit({"model_version": str(version)})
         return client
 
     return register
@@ -181,7 +181,7 @@ def test_no_version_is_compared_by_a_label_that_may_leak(
 ) -> None:
     region({"income": INCOME, "leaked": {**INCOME, "leaks": "allowed"}}, modalities={"ages": AGES})
     client = models()
-    assert run(home, BENCHMARK).committed
+    assert run(home, benchmark_step()).committed
     assert run(home, CHAMPION_STEP).metadata["promoted"]
     scores = json.loads(client.get_model_version("mora_test_city", "1").tags[SCORES])
     assert {name.split("|")[0] for name in scores} == {"income"}
@@ -194,7 +194,7 @@ def test_a_region_without_tasks_gets_a_champion_that_stays_until_versions_can_be
     for tasks in ({}, {}, {"income": INCOME}):
         region(tasks, modalities={"ages": AGES})
         models()
-        assert run(home, BENCHMARK).committed
+        assert run(home, benchmark_step()).committed
         outcomes.append(dict(run(home, CHAMPION_STEP).metadata))
     assert [one["champion"].rpartition("/")[2] for one in outcomes] == ["1", "1", "3"]
     first, second, third = (one["reason"] for one in outcomes)
@@ -207,14 +207,14 @@ def test_a_method_that_the_benchmark_leaves_out_changes_nothing_and_says_how_to_
     home: Path, models: Callable[[], Any]
 ) -> None:
     models()
-    assert run(home, BENCHMARK, methods=["mora", "line"]).committed
+    assert run(home, benchmark_step(), methods=["mora", "line"]).committed
     left_out = dict(run(home, CHAMPION_STEP).metadata)
     assert not left_out["promoted"]
     assert "did not score 'distilled'" in left_out["reason"]
     assert '--set "methods=[mora, line, distilled]"' in left_out["reason"]
     assert run(home, CHAMPION_STEP, method="mora").metadata["promoted"]  # the encoder was distilled from these
     models()
-    assert run(home, BENCHMARK).committed
+    assert run(home, benchmark_step()).committed
     models()
     with pytest.raises(UserError, match="scored another distilled encoder"):
         run(home, CHAMPION_STEP)
@@ -222,7 +222,7 @@ def test_a_method_that_the_benchmark_leaves_out_changes_nothing_and_says_how_to_
 
 def test_an_unknown_variant_is_told_which_there_are(home: Path) -> None:
     with pytest.raises(UserError, match=r"has a variant 'layers: 7'.*'base', 'layers: 1', 'layers: 3'"):
-        run(home, ABLATIONS, variants=["layers: 7"])
+        run(home, ablations_step(), variants=["layers: 7"])
 
 
 def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
     monkeypatch.setattr("mora_pipeline.evaluation.ablation.run.train_variant", watched)
-    assert run(home, ABLATIONS, training_seed=3).committed
+    assert run(home, ablations_step(), training_seed=3).committed
     assert set(told) == {(3, 3)}
 
 
@@ -258,7 +258,7 @@ def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
 def test_a_region_without_tasks_is_not_ablated(home: Path, region: Callable[..., RegionConfig]) -> None:
     region({})
     with pytest.raises(UserError, match="has no tasks, so nothing can be ablated"):
-        run(home, ABLATIONS)
+        run(home, ablations_step())
 
 
 def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
@@ -279,7 +279,7 @@ def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
         for name in names:
             draft = lake.begin(name, "test_city")
             draft.write(tables[name])
-            draft.publish({"parameters": {}, "tasks": {}, "facts": {}, "mlflow_run": run})
+            draft.commit({"parameters": {}, "tasks": {}, "facts": {}, "mlflow_run": run})
         if run == "one":
             assert from_lake(lake, config).scores.num_rows == 1
     with pytest.raises(UserError, match=r"`predictions` .* and `benchmark` .* are of different runs"):

@@ -67,10 +67,10 @@ def expected_colours(cells_of: np.ndarray) -> np.ndarray:
 def test_a_crop_shows_what_lies_there_in_any_crs(tmp_path: Path, crs: str) -> None:
     mosaic = GeoTiffMosaic([write(tmp_path / "world.tif", crs=crs)])
     windows = cell_windows(cells(), mosaic)
-    made = encode_windows(windows, mosaic, MeanColour())
-    assert np.array_equal(made.cells, cells())
+    encoded = encode_windows(windows, mosaic, MeanColour())
+    assert np.array_equal(encoded.cells, cells())
     assert (windows["coverage"].to_numpy() == 1.0).all()
-    assert np.abs(made.vectors - expected_colours(cells())).max() < 2.0
+    assert np.abs(encoded.vectors - expected_colours(cells())).max() < 2.0
 
 
 def test_many_files_are_one_mosaic(tmp_path: Path) -> None:
@@ -81,15 +81,15 @@ def test_many_files_are_one_mosaic(tmp_path: Path) -> None:
         write(tmp_path / "b.tif", (half, SOUTH, EAST, NORTH), size=400),
     ]
     aligned = GeoTiffMosaic(files)
-    assert [part.aligned for part in aligned.parts] == [True, True]
+    assert [part.aligned for part in aligned.files] == [True, True]
     files.append(write(tmp_path / "c.tif", (WEST, SOUTH, EAST, NORTH), "EPSG:32632", size=300))
     mixed = GeoTiffMosaic(files)
-    assert [part.aligned for part in mixed.parts] == [True, True, False]
+    assert [part.aligned for part in mixed.files] == [True, True, False]
     for mosaic in (aligned, mixed):
         windows = cell_windows(cells(), mosaic)
         assert np.array_equal(windows["cell"].to_numpy(), cells())
-        made = encode_windows(windows, mosaic, MeanColour())
-        assert np.abs(made.vectors - expected_colours(cells())).max() < 3.0
+        encoded = encode_windows(windows, mosaic, MeanColour())
+        assert np.abs(encoded.vectors - expected_colours(cells())).max() < 3.0
 
 
 def test_pixels_of_no_data_are_no_imagery(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_pixels_of_no_data_are_no_imagery(tmp_path: Path) -> None:
     assert min(centre.values()) > (WEST + EAST) / 2 - 0.01
     for row in kept:
         assert row["coverage"] == pytest.approx(min(1.0, (row["right"] - 250) / (row["right"] - row["left"])))
-    made = encode_windows(cell_windows(cells(), mosaic), mosaic, MeanColour())
-    assert np.abs(made.vectors[:, 2] - 99).max() < 1.0, "pixels without imagery take the colour of the others"
+    encoded = encode_windows(cell_windows(cells(), mosaic), mosaic, MeanColour())
+    assert np.abs(encoded.vectors[:, 2] - 99).max() < 1.0, "pixels without imagery take the colour of the others"
 
 
 def test_cells_beyond_the_files_are_left_out(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_cells_beyond_the_files_are_left_out(tmp_path: Path) -> None:
 
 def test_grey_imagery_is_read_as_rgb(tmp_path: Path) -> None:
     mosaic = GeoTiffMosaic([write(tmp_path / "grey.tif", bands=(0,))])
-    made = encode_windows(cell_windows(cells(), mosaic), mosaic, MeanColour())
-    assert np.abs(made.vectors - expected_colours(cells())[:, :1]).max() < 2.0
+    encoded = encode_windows(cell_windows(cells(), mosaic), mosaic, MeanColour())
+    assert np.abs(encoded.vectors - expected_colours(cells())[:, :1]).max() < 2.0
 
 
 @pytest.mark.parametrize("bounds", [(179.0, -17.0, 181.0, -15.0), (-181.0, -17.0, -179.0, -15.0)])
@@ -141,11 +141,11 @@ def test_a_crs_that_tears_a_cell_apart_has_no_window_for_it(tmp_path: Path) -> N
     with rasterio.open(tmp_path / "world.tif", "w", **settings, transform=world) as target:
         target.write(np.ones((3, 64, 64), dtype=np.uint8))
     crossing, near = h3.latlng_to_cell(-16.0, 180.0, 5), h3.latlng_to_cell(-16.0, 179.0, 5)
-    made = cell_windows(np.array([crossing, near]), GeoTiffMosaic([tmp_path / "world.tif"]))
-    assert made["cell"].to_pylist() == [near]
+    windows = cell_windows(np.array([crossing, near]), GeoTiffMosaic([tmp_path / "world.tif"]))
+    assert windows["cell"].to_pylist() == [near]
 
 
-def test_a_file_without_a_crs_is_told(tmp_path: Path) -> None:
+def test_a_file_without_a_crs_is_reported(tmp_path: Path) -> None:
     with rasterio.open(
         tmp_path / "plain.tif", "w", driver="GTiff", height=4, width=4, count=3, dtype="uint8"
     ) as target:
@@ -154,7 +154,7 @@ def test_a_file_without_a_crs_is_told(tmp_path: Path) -> None:
         GeoTiffMosaic([tmp_path / "plain.tif"])
 
 
-def test_imagery_of_more_than_8_bits_is_told(tmp_path: Path) -> None:
+def test_imagery_of_more_than_8_bits_is_reported(tmp_path: Path) -> None:
     file = write(tmp_path / "world.tif")
     with rasterio.open(file) as source:
         profile, values = source.profile, source.read().astype(np.uint16)

@@ -184,14 +184,14 @@ def test_a_pickle_that_runs_code_is_refused(small_clip: dict, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("resnet", r"'resnet' is no image encoder. Write `default`"),
-        ("open_clip:ViT-B-32", "is no image encoder"),
+        ("resnet", r"'resnet' is not an image encoder. Write `default`"),
+        ("open_clip:ViT-B-32", "is not an image encoder"),
         ("open_clip:ViT-Q-99:x.pt", "no architecture 'ViT-Q-99'"),
         ("open_clip:ViT-B-32:missing.pt", r"there is no file .*missing\.pt"),
         ("open_clip:ViT-B-32:laion9", r"no file or tag .*laion9.*laion2b_s34b_b79k"),
     ],
 )
-def test_a_wrong_spec_is_told(spec: str, message: str) -> None:
+def test_a_wrong_spec_is_reported(spec: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_image_encoder(spec, device="cpu")
 

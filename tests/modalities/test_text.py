@@ -74,17 +74,17 @@ def test_a_cell_is_the_count_weighted_mean_of_its_texts(rows: list[tuple[int, in
     """Against a naive mean; and rows in another order give the same bits."""
     texts = [(number, f"text {number % 5}") for number in range(8)]
     encoder = CountingEncoder()
-    made = encode_text_cells(*tables(texts, rows), encoder)
-    assert made.cells.tolist() == sorted({row[0] for row in rows})
-    for cell, vector in zip(made.cells, made.vectors, strict=True):
+    encoded = encode_text_cells(*tables(texts, rows), encoder)
+    assert encoded.cells.tolist() == sorted({row[0] for row in rows})
+    for cell, vector in zip(encoded.cells, encoded.vectors, strict=True):
         own = [(count, encoder.encode([texts[text][1]])[0]) for its, text, count in rows if its == cell]
         expected = np.average([one for _, one in own], axis=0, weights=[count for count, _ in own])
         assert np.allclose(vector, expected, atol=1e-5)
     shuffled, rng = list(rows), np.random.default_rng(seed)
     rng.shuffle(shuffled)
     again = encode_text_cells(*tables([texts[i] for i in rng.permutation(8)], shuffled), CountingEncoder())
-    assert np.array_equal(made.cells, again.cells)
-    assert np.array_equal(made.vectors, again.vectors)
+    assert np.array_equal(encoded.cells, again.cells)
+    assert np.array_equal(encoded.vectors, again.vectors)
 
 
 def test_chunks_give_the_same_as_one_piece_and_report_progress(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,11 +98,11 @@ def test_chunks_give_the_same_as_one_piece_and_report_progress(monkeypatch: pyte
 
 
 def test_no_texts_give_no_cells() -> None:
-    made = encode_text_cells(*tables([], []), CountingEncoder())
-    assert made.vectors.shape == (0, 5)
+    encoded = encode_text_cells(*tables([], []), CountingEncoder())
+    assert encoded.vectors.shape == (0, 5)
 
 
-def test_a_text_that_is_not_there_is_told() -> None:
+def test_a_text_that_is_not_there_is_reported() -> None:
     with pytest.raises(UserError, match="names a text that texts does not hold"):
         encode_text_cells(*tables([(1, "bar")], [(100, 2, 1.0)]), CountingEncoder())
 
@@ -151,7 +151,7 @@ def test_a_folder_that_is_not_there_is_not_looked_up_on_the_hub() -> None:
         make_text_encoder("./models/mine")
 
 
-def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be loaded as a sentence-transformers model"):
         make_text_encoder(str(tmp_path), device="cpu")
 

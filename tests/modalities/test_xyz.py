@@ -92,8 +92,8 @@ def test_a_crop_shows_what_lies_there(one_tile: XyzMosaic) -> None:
     cells = cells_in(mercantile.Tile(150, 192, ZOOM), 7)
     windows = cell_windows(cells, one_tile)
     assert 20 < windows.num_rows <= len(cells)
-    made = encode_windows(windows, one_tile, MeanColour())
-    for row, vector in zip(windows.to_pylist(), made.vectors, strict=True):
+    encoded = encode_windows(windows, one_tile, MeanColour())
+    for row, vector in zip(windows.to_pylist(), encoded.vectors, strict=True):
         if row["coverage"] == 1.0:
             y, x = np.mgrid[row["top"] : row["bottom"], row["left"] : row["right"]]
             assert np.allclose(vector, paint(x, y).mean(axis=(0, 1)), atol=0.01)
@@ -106,10 +106,10 @@ def test_windows_and_vectors_come_sorted_whatever_the_order_of_cells(tmp_path: P
     shuffled = np.random.default_rng(0).permutation(len(cells))
     assert windows.equals(cell_windows(cells[shuffled], mosaic))
     assert windows["cell"].to_pylist() == sorted(windows["cell"].to_pylist())
-    made = encode_windows(windows, mosaic, MeanColour())
+    encoded = encode_windows(windows, mosaic, MeanColour())
     again = encode_windows(windows.take(np.random.default_rng(1).permutation(windows.num_rows)), mosaic, MeanColour())
-    assert np.array_equal(made.cells, again.cells)
-    assert np.array_equal(made.vectors, again.vectors)
+    assert np.array_equal(encoded.cells, again.cells)
+    assert np.array_equal(encoded.vectors, again.vectors)
 
 
 def test_cells_without_a_tile_are_masked_and_half_covered_ones_kept(one_tile: XyzMosaic) -> None:
@@ -150,8 +150,8 @@ def test_a_cell_across_the_antimeridian_sees_both_sides(tmp_path: Path) -> None:
     assert 0 < window["right"] - world < 30
     assert window["coverage"] == 1.0
     y, x = np.mgrid[window["top"] : window["bottom"], window["left"] : window["right"]]
-    made = encode_windows(cell_windows(np.array([cell]), mosaic), mosaic, MeanColour())
-    assert np.allclose(made.vectors[0], paint(x % world, y).mean(axis=(0, 1)), atol=0.01)
+    encoded = encode_windows(cell_windows(np.array([cell]), mosaic), mosaic, MeanColour())
+    assert np.allclose(encoded.vectors[0], paint(x % world, y).mean(axis=(0, 1)), atol=0.01)
 
 
 @pytest.mark.parametrize("latitude", [-90.0, 90.0, 89.0])
@@ -176,14 +176,14 @@ def test_no_cells_give_no_windows(one_tile: XyzMosaic) -> None:
 def test_pieces_of_windows_and_cells_give_the_same(one_tile: XyzMosaic, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = cells_in(mercantile.Tile(150, 192, ZOOM), 7)
     windows = cell_windows(cells, one_tile)
-    made = encode_windows(windows, one_tile, MeanColour())
+    encoded = encode_windows(windows, one_tile, MeanColour())
     monkeypatch.setattr("mora_pipeline.modalities.image.windows.CELLS_AT_ONCE", 7)
     monkeypatch.setattr("mora_pipeline.modalities.image.windows.CHUNK", 5)
     monkeypatch.setattr("mora_pipeline.modalities.image.xyz.PAIRS_AT_ONCE", 3)
     seen: list[int] = []
     again = encode_windows(windows, one_tile, MeanColour(), lambda done, total: seen.append(done))
     assert windows.equals(cell_windows(cells, one_tile))
-    assert np.array_equal(made.vectors, again.vectors)
+    assert np.array_equal(encoded.vectors, again.vectors)
     assert seen[-1] == windows.num_rows
 
 
@@ -215,7 +215,7 @@ def test_a_tile_of_another_size_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("template", ["{z}/{x}/{y}.jpeg", "{z}/{y}-{x}.png", "nowhere/{z}/{x}/{y}.png"])
-def test_a_template_without_tiles_is_told(tmp_path: Path, template: str) -> None:
+def test_a_template_without_tiles_is_reported(tmp_path: Path, template: str) -> None:
     write_tile(tmp_path, 1, 2)
     with pytest.raises(UserError, match="no tile of zoom 9"):
         XyzMosaic(f"{tmp_path}/{template}", 9)
@@ -225,7 +225,11 @@ def test_real_tiles_cover_us_east(shared_data: Path) -> None:
     mosaic = XyzMosaic(f"{shared_data}/us_east/imagery/{{z}}/{{x}}/{{y}}.jpeg", 8)
     named = {"forest": (44.0, -74.5), "ocean": (39.0, -71.0), "new york": (40.75, -73.98)}
     cells = {name: h3.latlng_to_cell(*point, 6) for name, point in named.items()}
-    made = encode_windows(cell_windows(np.array(sorted(cells.values())), mosaic), mosaic, MeanColour())
-    colour = {name: made.vectors[made.cells.tolist().index(cell)] for name, cell in cells.items() if cell in made.cells}
+    encoded = encode_windows(cell_windows(np.array(sorted(cells.values())), mosaic), mosaic, MeanColour())
+    colour = {
+        name: encoded.vectors[encoded.cells.tolist().index(cell)]
+        for name, cell in cells.items()
+        if cell in encoded.cells
+    }
     assert colour["forest"][1] > colour["forest"][2], "a forest is more green than blue"
     assert colour["new york"].mean() > colour["forest"].mean(), "a city is brighter than a forest"

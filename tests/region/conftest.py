@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from mora_pipeline.modalities import kind_of
+from mora_pipeline.region import RegionConfig
+
 Edit = Callable[[dict[str, Any]], Any]
 
 TINY: dict[str, Any] = {
@@ -54,6 +57,12 @@ TINY: dict[str, Any] = {
         "rent": {"level": "point", "path": "flats.csv", "latitude": "lat", "longitude": "lon", "column": "rent"},
     },
 }
+
+
+def job_of(config: RegionConfig, name: str) -> dict[str, Any]:
+    """The parameters of the Spark job that grids a modality, less its output."""
+    modality = config.modalities[name]
+    return kind_of(modality.kind).job_parameters(config, name, modality)
 
 
 def write_files(folder: Path) -> None:

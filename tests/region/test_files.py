@@ -14,7 +14,10 @@ from rasterio.transform import from_origin
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.checks import check_files
 from mora_pipeline.region.files import data_files
+from mora_pipeline.region.jobs import mobility_job
+from tests.region.conftest import job_of
 
 Tiny = Callable[..., Path]
 
@@ -36,7 +39,7 @@ def flows(path: Path, columns: str = "origin_place,destination_place,workers") -
 
 
 def test_the_tiny_region_is_right(tiny: Tiny) -> None:
-    found = {file.path.name: file for file in RegionConfig.load(tiny()).check_files()}
+    found = {file.path.name: file for file in check_files(RegionConfig.load(tiny()))}
     assert set(found) == {
         "places.parquet", "commuting_flows.parquet", "pois.csv", "ages.parquet", "labels.csv", "counties.csv",
         "flats.csv", "2.png",
@@ -55,8 +58,8 @@ def test_globs_and_folders_stand_for_their_files_in_order(
     flows(tmp_path / "flows/.hidden.csv")
     config = mobility(path)
     assert config.files(path) == expected
-    config.check_files()
-    assert config.mobility_job()["source"]["files"] == [str(file) for file in expected]
+    check_files(config)
+    assert mobility_job(config)["source"]["files"] == [str(file) for file in expected]
 
 
 def test_a_folder_is_searched_through_all_its_levels(mobility: Callable[[str], RegionConfig], tmp_path: Path) -> None:
@@ -91,19 +94,19 @@ def test_the_root_is_relative_to_the_region_yaml(tiny: Tiny, tmp_path: Path, mon
     monkeypatch.chdir("/")
     config = RegionConfig.load(other)
     assert config.base == tmp_path
-    assert len(config.check_files()) == 8
+    assert len(check_files(config)) == 8
 
 
 def test_every_file_of_a_glob_is_checked(mobility: Callable[[str], RegionConfig], tmp_path: Path) -> None:
     flows(tmp_path / "flows/a.csv")
     flows(tmp_path / "flows/b.csv", columns="origin_place,destination_place,jobs")
     with pytest.raises(UserError, match=r"flow is 'workers', but b\.csv has .* Did you mean 'jobs'\?"):
-        mobility("flows").check_files()
+        check_files(mobility("flows"))
 
 
 def test_a_header_may_start_with_a_byte_order_mark(mobility: Callable[[str], RegionConfig], tmp_path: Path) -> None:
     (tmp_path / "flows.csv").write_bytes(b"\xef\xbb\xbforigin_place,destination_place,workers\na,b,3\n")
-    mobility("flows.csv").check_files()
+    check_files(mobility("flows.csv"))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,7 @@ def test_a_damaged_file_is_named(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=f"{tmp_path}/{name}.*{message}"):
-        mobility(name).check_files()
+        check_files(mobility(name))
 
 
 def test_a_parquet_file_cut_short_is_named(mobility: Callable[[str], RegionConfig], tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_a_parquet_file_cut_short_is_named(mobility: Callable[[str], RegionConfi
     config = mobility(path.name)
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(UserError, match=f"{path} .*mobility.path.* is not a readable Parquet file"):
-        config.check_files()
+        check_files(config)
 
 
 TIMES: list[tuple[pa.Array, bool]] = [
@@ -164,19 +167,19 @@ def test_times_carry_a_zone_or_declare_one(tiny: Tiny, tmp_path: Path, times: pa
     events: dict[str, Any] = {"kind": "events", "path": "events.parquet", "columns": columns}
     undeclared = RegionConfig.load(tiny(lambda content: content.update(mobility=events)))
     if zoned:
-        undeclared.check_files()
+        check_files(undeclared)
     else:
         with pytest.raises(UserError, match=r"time stamps without a zone\. Add mobility\.time_zone"):
-            undeclared.check_files()
+            check_files(undeclared)
     declared = RegionConfig.load(tiny(lambda content: content.update(mobility=events | {"time_zone": "Asia/Tokyo"})))
-    declared.check_files()
-    assert declared.mobility_job()["time_zone"] == "Asia/Tokyo"
+    check_files(declared)
+    assert mobility_job(declared)["time_zone"] == "Asia/Tokyo"
 
 
 def test_numbers_written_as_text_are_numbers(tiny: Tiny, tmp_path: Path) -> None:
     table = pa.table({"origin_place": ["a"], "destination_place": ["b"], "workers": ["3"]})
     pq.write_table(table, tmp_path / "commuting_flows.parquet")
-    RegionConfig.load(tiny()).check_files()
+    check_files(RegionConfig.load(tiny()))
 
 
 def test_geotiffs_need_a_coordinate_system(tiny: Tiny, tmp_path: Path) -> None:
@@ -185,14 +188,14 @@ def test_geotiffs_need_a_coordinate_system(tiny: Tiny, tmp_path: Path) -> None:
     profile = {"driver": "GTiff", "count": 3, "height": 4, "width": 4, "dtype": "uint8"}
     for crs, name in (("EPSG:4326", "a.tif"), (None, "b.tif")):
         if crs is None:
-            assert len([file for file in config.check_files() if file.format == "geotiff"]) == 1
+            assert len([file for file in check_files(config) if file.format == "geotiff"]) == 1
         with rasterio.open(tmp_path / name, "w", crs=crs, transform=from_origin(0, 0, 1, 1), **profile) as raster:
             raster.write(np.zeros((3, 4, 4), dtype=np.uint8))
     with pytest.raises(UserError, match=r"b\.tif, which has no coordinate system"):
-        config.check_files()
+        check_files(config)
     (tmp_path / "b.tif").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"b\.tif, which is no readable GeoTIFF"):
-        config.check_files()
+    with pytest.raises(UserError, match=r"b\.tif, which is not a readable GeoTIFF"):
+        check_files(config)
 
 
 def test_jobs_carry_absolute_paths_roles_and_expanded_groups(tiny: Tiny, tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_jobs_carry_absolute_paths_roles_and_expanded_groups(tiny: Tiny, tmp_pat
         "format": "parquet",
         "columns": {"id": "place_id", "latitude": "latitude", "longitude": "longitude"},
     }
-    assert config.mobility_job() == {
+    assert mobility_job(config) == {
         "kind": "od",
         "source": {
             "files": [str(tmp_path / "commuting_flows.parquet")],
@@ -218,9 +221,9 @@ def test_jobs_carry_absolute_paths_roles_and_expanded_groups(tiny: Tiny, tmp_pat
         "minimum_flow": 0.0,
         "partitions": None,
     }
-    assert config.text_job("poi")["places"] is None
-    assert config.text_job("poi")["source"]["format"] == "csv"
-    table = config.table_job("ages")
+    assert job_of(config, "poi")["places"] is None
+    assert job_of(config, "poi")["source"]["format"] == "csv"
+    table = job_of(config, "ages")
     assert table["groups"] == {"age": ["age_young", "age_old"]}
     assert table["source"]["columns"] == {"place": "place_id", "weight": "population"}
     assert table["places"] == places
@@ -230,7 +233,7 @@ def test_a_glob_never_takes_the_place_or_the_weight_into_a_group(tiny: Tiny) -> 
     def edit(content: dict[str, Any]) -> None:
         content["modalities"]["ages"]["groups"] = {"all": "p*|age_*", "one": "age_old"}
 
-    assert RegionConfig.load(tiny(edit)).table_job("ages")["groups"] == {
+    assert job_of(RegionConfig.load(tiny(edit)), "ages")["groups"] == {
         "all": ["age_young", "age_old"],
         "one": ["age_old"],
     }
@@ -243,10 +246,10 @@ def test_mobility_alone_is_a_region(tmp_path: Path) -> None:
         "    {origin_latitude: a, origin_longitude: b, destination_latitude: c, destination_longitude: d}\n"
     )
     config = RegionConfig.load(tmp_path)
-    assert [file.path.name for file in config.check_files()] == ["trips.csv"]
+    assert [file.path.name for file in check_files(config)] == ["trips.csv"]
     assert config.places_or_none() is None
     assert config.modalities == config.tasks == {}
-    assert config.mobility_job()["places"] is None
+    assert mobility_job(config)["places"] is None
 
 
 def test_places_may_stand_with_the_mobility(tiny: Tiny) -> None:
@@ -254,9 +257,9 @@ def test_places_may_stand_with_the_mobility(tiny: Tiny) -> None:
         content["mobility"]["places"] = content.pop("places")
 
     config = RegionConfig.load(tiny(move))
-    config.check_files()
+    check_files(config)
     assert config.places_or_none() is not None
-    assert config.mobility_job()["places"] == RegionConfig.load(tiny()).mobility_job()["places"]
+    assert mobility_job(config)["places"] == mobility_job(RegionConfig.load(tiny()))["places"]
 
 
 def test_files_are_named_without_dots(tmp_path: Path) -> None:

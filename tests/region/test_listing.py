@@ -30,7 +30,7 @@ def test_a_listing_says_which_files_count_and_what_they_are(tmp_path: Path) -> N
         ("path,size\nraw/a.csv,1\nraw/a.csv,2\n", r"names raw/a\.csv twice"),
     ],
 )
-def test_a_listing_that_cannot_be_used_is_told(content: str | None, message: str, tmp_path: Path) -> None:
+def test_a_listing_that_cannot_be_used_is_reported(content: str | None, message: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "l.csv").write_text(content)
     with pytest.raises(UserError, match=message):

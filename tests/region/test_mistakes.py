@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.checks import check_files
 
 Tiny = Callable[..., Path]
 CASES: dict[str, list[dict[str, Any]]] = yaml.safe_load((Path(__file__).parent / "mistakes.yaml").read_text())
@@ -77,21 +78,21 @@ def test_a_mistake_about_the_files_is_one_sentence(tiny: Tiny, case: dict[str, A
     path = tiny(spoil(case))
     config = RegionConfig.load(path)
     with pytest.raises(UserError) as caught:
-        config.check_files()
+        check_files(config)
     assert str(caught.value).replace(str(path.parent), "FOLDER") == case["message"]
 
 
 def test_a_file_that_is_not_yaml_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "region.yaml"
     path.write_text("region: tiny\nmobility: {kind: od\ntasks: {}\n")
-    with pytest.raises(UserError, match=r"^region.yaml: not valid YAML \(line 3, column 6\): .* Mend that line\.$"):
+    with pytest.raises(UserError, match=r"^region.yaml: not valid YAML \(line 3, column 6\): .* Fix that line\.$"):
         RegionConfig.load(path)
 
 
 def test_a_key_that_stands_twice_is_no_silent_loss(tmp_path: Path) -> None:
     path = tmp_path / "region.yaml"
     path.write_text("region: tiny\nregion: other\n")
-    with pytest.raises(UserError, match=r"line 2, column 1\): the key 'region' stands twice; keep one"):
+    with pytest.raises(UserError, match=r"line 2, column 1\): the key 'region' is there twice; keep one"):
         RegionConfig.load(path)
 
 
@@ -124,13 +125,6 @@ def test_several_mistakes_come_a_line_each(tiny: Tiny) -> None:
         "region.yaml: resolution",
         "region.yaml: mobility.kind",
     ]
-
-
-def test_no_job_is_made_for_a_modality_of_another_kind(tiny: Tiny) -> None:
-    config = RegionConfig.load(tiny())
-    with pytest.raises(UserError) as caught:
-        config.text_job("ages")
-    assert str(caught.value) == "region.yaml: modalities has no 'ages' of that kind; it has poi."
 
 
 @given(st.text(max_size=70))

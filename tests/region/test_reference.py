@@ -6,24 +6,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mora_pipeline.modalities import kinds
 from mora_pipeline.region import (
     CellTask,
-    Embedding,
+    EmbeddingDefaults,
     EventsMobility,
     GroupTask,
-    ImageModality,
     OdMobility,
     PointTask,
     RegionConfig,
-    TableModality,
-    TextModality,
     TripsMobility,
 )
 
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs/region.md").read_text()
 PARTS = [
-    RegionConfig, OdMobility, TripsMobility, EventsMobility, TextModality, ImageModality, TableModality, CellTask,
-    GroupTask, PointTask, Embedding,
+    RegionConfig, OdMobility, TripsMobility, EventsMobility, CellTask, GroupTask, PointTask,
+    EmbeddingDefaults, *(kind.config for kind in kinds()),
 ]  # fmt: skip
 
 

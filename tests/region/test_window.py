@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.checks import check_files
+from mora_pipeline.region.jobs import mobility_job
 from mora_pipeline.region.window import Window
 from tests.region.conftest import Edit
 
@@ -19,28 +21,28 @@ days = draw.dates(date(1990, 1, 1), date(2025, 1, 1))
 
 
 @given(draw.lists(days, min_size=1, max_size=30, unique=True), draw.integers(1, 60))
-def test_the_last_weeks_up_to_the_newest_file_are_taken(found: list[date], weeks: int) -> None:
-    files = {Path(f"/raw/city_{day:%Y%m%d}_v2.csv.gz"): day for day in found}
+def test_the_last_weeks_up_to_the_newest_file_are_taken(chosen: list[date], weeks: int) -> None:
+    files = {Path(f"/raw/city_{day:%Y%m%d}_v2.csv.gz"): day for day in chosen}
     taken = Window(date="_%Y%m%d_", weeks=weeks).days(list(files), "")
-    newest = max(found)
+    newest = max(chosen)
     assert taken == {file: day for file, day in files.items() if day + timedelta(days=7 * weeks) > newest}
 
 
 @pytest.mark.parametrize("name", ["trips.csv", "trips_2024-02-30.csv", "trips_24-02-03.csv"])
-def test_a_name_without_its_day_is_told(name: str) -> None:
-    with pytest.raises(UserError, match=rf"^w is 'trips_%Y-%m-%d', but the name of /raw/{name} tells no such day"):
+def test_a_name_without_its_day_is_reported(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^w is 'trips_%Y-%m-%d', but the name of /raw/{name} has no such day"):
         Window(date="trips_%Y-%m-%d").days([Path("/raw") / name], "w ")
 
 
 def test_a_day_to_come_does_not_empty_the_window() -> None:
     """A mistyped year would push every other file out of it."""
-    with pytest.raises(UserError, match=r"trips_2142-03-03\.csv tells a day to come"):
+    with pytest.raises(UserError, match=r"trips_2142-03-03\.csv has a day to come"):
         Window(date="%Y-%m-%d").days([Path("/raw/trips_2024-03-03.csv"), Path("/raw/trips_2142-03-03.csv")], "")
 
 
-def test_a_name_with_several_days_is_told() -> None:
+def test_a_name_with_several_days_is_reported() -> None:
     exported = Path("/raw/exported_2025-01-05_trips_2024-03-01.csv")
-    with pytest.raises(UserError, match="tells several days"):
+    with pytest.raises(UserError, match="has several days"):
         Window(date="%Y-%m-%d").days([exported], "")
     assert Window(date="trips_%Y-%m-%d").days([exported], "") == {exported: date(2024, 3, 1)}
 
@@ -68,8 +70,8 @@ def test_a_job_is_told_the_days_the_weeks_and_the_versions(tiny: Callable[[Edit 
             content["mobility"] = {"kind": "trips", "path": "trips_*.csv", "columns": columns_of, "window": window}
 
         config = RegionConfig.load(tiny(edit))
-        config.check_files()
-        return config.mobility_job()
+        check_files(config)
+        return mobility_job(config)
 
     by_name = job({"date": "trips_%Y-%m-%d", "weeks": 4, "listing": "_listing.csv"})
     assert by_name["dates"] == {str(listed[1]): "2024-01-30"}

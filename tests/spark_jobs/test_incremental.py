@@ -16,13 +16,14 @@ from hypothesis import strategies as draw
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_mobility
-from spark_jobs.errors import InputError, as_input_error
-from spark_jobs.mobility import batches
-from spark_jobs.mobility.dated import FIRST_SLOT_DAY, Days, read_slots, write_slots
+from spark_jobs.errors import as_user_error
+from spark_jobs.mobility import batches, sums_cache
+from spark_jobs.mobility.daily_sums import FIRST_SLOT_DAY, Days, read_slots, write_slots
 from spark_jobs.mobility.incremental import change_from, smallest_change, window_of
-from spark_jobs.mobility.kept import KeptFile, Total
 from spark_jobs.mobility.kernels import ENDS
+from spark_jobs.mobility.sums_cache import CachedFile, Total
 from spark_jobs.mobility.window import steady
 from spark_jobs.output import part_files
 
@@ -149,13 +150,44 @@ def test_a_clock_that_is_wrong_does_not_empty_the_window(spark: SparkSession, tm
     assert outcome.metadata["last_day"] == "2024-01-02"
 
 
+def test_a_listing_tells_a_changed_file_whatever_its_time_of_change(spark: SparkSession, tmp_path: Path) -> None:
+    """Where rows tell their day, the time of change bounds what they may tell, but no file is read again for it."""
+    raw, kept = Raw(tmp_path / "raw"), tmp_path / "kept"
+    for day in (0, 1):
+        raw.write(day, day)
+    listed = dict.fromkeys(raw.params()["source"]["files"], "first")
+    _, before = run(spark, raw.params(dates=None, weeks=2, versions=listed), tmp_path / "one", kept)
+    os.utime(raw.file(1), (1_800_000_000, 1_800_000_000))
+    outcome, after = run(spark, raw.params(dates=None, weeks=2, versions=listed), tmp_path / "two", kept)
+    assert outcome.metadata["files_read"] == 0
+    assert after == before
+    listed[str(raw.file(1))] = "second"
+    outcome, _ = run(spark, raw.params(dates=None, weeks=2, versions=listed), tmp_path / "three", kept)
+    assert outcome.metadata["files_read"] == 1
+
+
+def test_sums_outlive_an_edit_of_the_code_and_a_new_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Raw(tmp_path / "raw")
+    raw.write(0, 0)
+    keys = sums_cache.keys_of(raw.params())
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "99")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"# edited")
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: "# edited")
+    assert sums_cache.keys_of(raw.params()) == keys
+    assert sums_cache.keys_of(raw.params(resolution=7)) != keys
+    monkeypatch.setattr(sums_cache, "FORMAT", sums_cache.FORMAT + 1)
+    assert sums_cache.keys_of(raw.params()) != keys
+
+
 days_of = draw.tuples(draw.integers(0, 40), draw.integers(0, 40)).map(lambda pair: (min(pair), max(pair)))
 
 
 @given(draw.dictionaries(draw.sampled_from("abcdef"), days_of, min_size=1), draw.integers(1, 4), draw.integers(1, 4))
 def test_a_change_leads_from_any_days_to_those_wanted(spans: dict[str, Days], before: int, weeks: int) -> None:
     """Day by day: what was held, and what comes, less what is taken away, is what the window asks for."""
-    files = [KeptFile(key, key, 9, 9, 9, {}, days, "batch", number) for number, (key, days) in enumerate(spans.items())]
+    files = [
+        CachedFile(key, key, 9, 9, 9, {}, days, "batch", number) for number, (key, days) in enumerate(spans.items())
+    ]
     known, newest = {file.key: file for file in files}, max(last for _, last in spans.values())
     wanted = window_of(files, weeks)
     every = [(key, day) for key, (first, last) in spans.items() for day in range(first, last + 1)]
@@ -225,7 +257,7 @@ def test_kept_sums_that_somebody_changed_are_told(spark: SparkSession, tmp_path:
     with pytest.raises(PythonException) as caught:
         run(spark, raw.params(), tmp_path / "second", kept)
     told = f"{kept} was changed or is damaged (more is taken away than was added). Delete that folder."
-    assert told in str(as_input_error(caught.value))
+    assert told in str(as_user_error(caught.value))
 
 
 @pytest.mark.parametrize("kind", ["batch", "total"])
@@ -237,9 +269,9 @@ def test_a_damaged_part_of_what_is_kept_is_told(spark: SparkSession, tmp_path: P
     for part in next(kept.glob(f"{kind}-*")).glob("*.parquet"):
         part.write_bytes(part.read_bytes()[:-30])
     raw.file(0).unlink()
-    with pytest.raises((PythonException, InputError)) as caught:
+    with pytest.raises((PythonException, UserError)) as caught:
         run(spark, raw.params(), tmp_path / "second", kept)
-    assert f"{kept}" in str(as_input_error(caught.value))
+    assert f"{kept}" in str(as_user_error(caught.value))
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
@@ -271,7 +303,7 @@ def test_two_runs_do_not_share_a_folder(spark: SparkSession, tmp_path: Path) -> 
     kept.mkdir()
     with (kept / "lock").open("a") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="Another run is at work"):
+        with pytest.raises(UserError, match="Another run is using"):
             run(spark, raw.params(), tmp_path / "first", kept)
 
 
@@ -309,7 +341,7 @@ def test_bad_rows_of_kept_files_count(spark: SparkSession, tmp_path: Path) -> No
         raw.write(day, day)
     for target in ("first", "second"):  # the second time all is kept
         with pytest.raises(
-            InputError, match=r"2 of 120 rows \(1\.67%\) are bad.*For example .* \(latitude beyond ±90\)"
+            UserError, match=r"2 of 120 rows \(1\.67%\) are bad.*For example .* \(latitude beyond ±90\)"
         ):
             run(spark, raw.params(maximum_bad_share=0.01), tmp_path / target, kept)
 
@@ -323,7 +355,7 @@ def test_events_have_no_window(spark: SparkSession, tmp_path: Path) -> None:
         "columns": {n: n for n in ("user", "time", "latitude", "longitude")},
     }
     params = {"kind": "events", "source": source, "dates": {str(file): "2024-01-01"}, "resolution": 6}
-    with pytest.raises(InputError, match="moves of events reach from file to file"):
+    with pytest.raises(UserError, match="moves of events reach from file to file"):
         run(spark, params, tmp_path / "out", tmp_path / "kept")
 
 
@@ -332,11 +364,11 @@ def test_a_window_needs_a_day_and_files_on_a_disk(spark: SparkSession, tmp_path:
     raw.write(0, 0)
     params = raw.params(dates=None)
     del params["source"]["columns"]["time"]
-    with pytest.raises(InputError, match=r"mobility\.window needs a day"):
+    with pytest.raises(UserError, match=r"mobility\.window needs a day"):
         run(spark, params, tmp_path / "dayless", tmp_path / "kept")
     params = raw.params()
     params["source"]["files"] = ["s3a://bucket/trips.parquet"]
-    with pytest.raises(InputError, match=r"needs files on a disk: s3a://bucket/trips\.parquet is at an address"):
+    with pytest.raises(UserError, match=r"needs files on a disk: s3a://bucket/trips\.parquet is at an address"):
         run(spark, params, tmp_path / "remote", tmp_path / "kept")
 
 

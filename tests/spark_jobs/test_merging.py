@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as draw
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.mobility.edges import sum_of
-from spark_jobs.mobility.exact import PARTS, rounded
+from spark_jobs.mobility.fixed_point import PARTS, to_float
 from spark_jobs.mobility.merging import negated, with_change
-from spark_jobs.mobility.moves import added_up, make_moves
+from spark_jobs.mobility.move_tables import added_up, make_moves
 
 CELLS = [600000000000000000, 617700169957507071, 617700169958293503, 617700169961701375]
 Move = tuple[int, int, float, int, str]
@@ -37,7 +37,7 @@ def table_of(found: list[Move], kind: str) -> pa.Table:
 
 
 def flows_of(sums: pa.Table) -> npt.NDArray[np.float64]:
-    return rounded({name: sums[name].to_numpy() for name in PARTS if name in sums.column_names})
+    return to_float({name: sums[name].to_numpy() for name in PARTS if name in sums.column_names})
 
 
 def as_counts(sums: pa.Table | None) -> Counter[tuple[object, ...]]:
@@ -92,5 +92,5 @@ def test_users_and_amounts_that_cannot_be_are_told() -> None:
     with pytest.raises(ArithmeticError):
         with_change(one, negated(pa.table({**pair, "whole": [1], "users": [3]})))
     huge = pa.table({**pair, "whole": [2**61], "users": [1]})
-    with pytest.raises(InputError, match="in a larger unit"):
+    with pytest.raises(UserError, match="in a larger unit"):
         with_change(huge, huge)

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_mobility
-from spark_jobs.errors import InputError
-from spark_jobs.judging import Judged
-from spark_jobs.mobility.exchange import exchanged
-from spark_jobs.mobility.movement import read_events, read_od, read_trips
+from spark_jobs.mobility.arrow_shuffle import shuffled
+from spark_jobs.mobility.readers import read_events, read_od, read_trips
 from spark_jobs.output import part_files
+from spark_jobs.validation import ValidatedRows
 
 OUTPUTS = ("edges", "self_flow", "quarantine")
 ENDS = ["origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude"]
@@ -239,8 +239,8 @@ def test_times_of_one_instant_are_equal_in_every_form(spark: SparkSession, sourc
     for name, time in forms.items():
         frame = pd.DataFrame({"user": ["ann"], "time": time, "latitude": [0.0], "longitude": [0.0]})
         params = {"source": source(frame, name), "resolution": 7, "time_zone": "America/Santiago"}
-        judged = read_events(spark, params).judged[0].frame.first()
-        assert (name, judged["time"], judged["reason"]) == (name, 1719835200_000_000, None)
+        (row,) = read_events(spark, params).sources[0].good("time").collect()
+        assert (name, row["time"]) == (name, 1719835200_000_000)
 
 
 BAD_OD = [
@@ -279,18 +279,17 @@ BAD_EVENTS = [
 ]
 
 
-def assert_judged(movement: Any, bad: list[tuple[dict[str, Any], str]], read: Any, folder: str) -> None:
-    """The reasons of the rows, in order, after one good row; and the quarantine that settling writes."""
-    from spark_jobs.judging import settle
+def assert_reasons(moves: Any, bad: list[tuple[dict[str, Any], str]], read: Any, folder: str) -> None:
+    """The reasons of the rows, in order, after one good row; and the quarantine that is written."""
+    from spark_jobs.validation import quarantine_and_check
 
-    judged = movement.judged[0]
-    assert [row["reason"] for row in judged.frame.collect()] == [None, *(reason for _, reason in bad)]
-    if len(movement.judged) > 1:
-        movement.judged[1].frame.collect()
-    verdict = settle(movement.judged, 1.0, "mobility.maximum_bad_share", folder)
-    assert verdict.quarantined == Counter(reason for _, reason in bad)
+    validated = moves.sources[0]
+    assert validated.good(next(iter(validated.kinds))).count() == 1
+    assert [row["reason"] for row in validated.bad().collect()] == [reason for _, reason in bad]
+    bad_rows = quarantine_and_check(moves.sources, 1.0, "mobility.maximum_bad_share", folder)
+    assert bad_rows.quarantined == Counter(reason for _, reason in bad)
     kept = read(folder)
-    assert Counter(kept["reason"]) == verdict.quarantined
+    assert Counter(kept["reason"]) == bad_rows.quarantined
     assert all(json.loads(row) for row in kept["row"])
     assert kept["source"].str.endswith("raw ünit+%20.csv").all()
 
@@ -302,19 +301,19 @@ def rows(good: dict[str, Any], bad: list[tuple[dict[str, Any], str]]) -> pd.Data
 def test_bad_od_rows_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
     raw = rows({"origin": "00000", "destination": "00001", "flow": 1, "users": 1}, BAD_OD)
     params = {"source": source(raw, "raw ünit+%20.csv"), "places": source(random_places(), "p.csv"), "resolution": 7}
-    assert_judged(read_od(spark, params), BAD_OD, read, str(tmp_path / "quarantine"))
+    assert_reasons(read_od(spark, params), BAD_OD, read, str(tmp_path / "quarantine"))
 
 
 def test_bad_trips_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
     good = {**dict.fromkeys(ENDS, 1.0), "count": 1, "user": "ann", "time": "2024-03-01 10:00:00"}
     params = {"source": source(rows(good, BAD_TRIPS), "raw ünit+%20.csv"), "resolution": 7}
-    assert_judged(read_trips(spark, params), BAD_TRIPS, read, str(tmp_path / "quarantine"))
+    assert_reasons(read_trips(spark, params), BAD_TRIPS, read, str(tmp_path / "quarantine"))
 
 
 def test_bad_events_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
     good = {"user": "ann", "time": "2024-03-01T10:00:00Z", "latitude": 1.0, "longitude": 1.0}
     params = {"source": source(rows(good, BAD_EVENTS), "raw ünit+%20.csv"), "resolution": 7}
-    assert_judged(read_events(spark, params), BAD_EVENTS, read, str(tmp_path / "quarantine"))
+    assert_reasons(read_events(spark, params), BAD_EVENTS, read, str(tmp_path / "quarantine"))
 
 
 def test_bad_places_are_kept_and_unknown(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
@@ -339,7 +338,7 @@ def test_more_bad_rows_than_allowed_stop_the_job_with_their_reasons(
     trips.loc[[1, 2], "origin_latitude"] = 123.0
     trips.loc[3, "destination_longitude"] = None
     params = {"kind": "trips", "source": source(trips, "trips.csv"), "resolution": 7, "output": target}
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(UserError) as raised:
         grid_mobility.run(spark, params)
     message = str(raised.value)
     assert "trips.csv: 3 of 100 rows (3.00%)" in message
@@ -364,7 +363,7 @@ def test_od_and_trips_are_shuffled_once(spark: SparkSession, source: Any) -> Non
         read_trips(spark, {"source": source(random_trips(), "t.csv"), "resolution": 7}),
         read_trips(spark, {"source": source(random_trips().assign(user="u"), "t.parquet"), "resolution": 7}),
     ):
-        found = exchanges(exchanged(movement.packed(3), 3))
+        found = exchanges(shuffled(movement.packed(3), 3))
         assert len(found) == 1
         assert "bucket" in found[0]
 
@@ -373,7 +372,7 @@ def test_events_are_shuffled_by_user_and_then_by_origin(spark: SparkSession, sou
     events = pd.DataFrame({"user": ["a"], "time": ["2024-03-01T08:00:00Z"], "latitude": [1.0], "longitude": [1.0]})
     movement = read_events(spark, {"source": source(events, "events.csv"), "resolution": 7})
     assert len(exchanges(movement.packed(3))) == 1
-    assert len(exchanges(exchanged(movement.packed(3), 3))) == 2
+    assert len(exchanges(shuffled(movement.packed(3), 3))) == 2
 
 
 def moves_between(ways: list[tuple[str, str, float]]) -> pd.DataFrame:
@@ -408,7 +407,7 @@ def test_edges_of_too_few_users_or_too_little_flow_are_held_back(
     ]
     assert read(target["self_flow"]).to_dict("records") == [{"cell": cell(*HOME), "internal_flow": 10.0}]
     assert (outcome.metadata["edges_suppressed"], outcome.metadata["cells_suppressed"]) == (2, 1)
-    with pytest.raises(InputError, match="no edge that may be published: 3 have fewer users"):
+    with pytest.raises(UserError, match="no edge above the thresholds: 3 have fewer users"):
         grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "minimum_users": 3})
 
 
@@ -459,8 +458,8 @@ def test_files_are_read_once_and_once_more_where_rows_are_bad(
     spark: SparkSession, source: Any, output: Any, monkeypatch: pytest.MonkeyPatch, bad_rows: int
 ) -> None:
     """A billion rows are not read a third time to say what was wrong with seven."""
-    counts: list[Judged] = []
-    monkeypatch.setattr(Judged, "_count", counts.append)
+    counts: list[ValidatedRows] = []
+    monkeypatch.setattr(ValidatedRows, "_count", counts.append)
     trips = random_trips(2000)
     trips.loc[range(bad_rows), "origin_latitude"] = 91.0
     for name in ("trips.csv", "trips.parquet"):
@@ -472,7 +471,7 @@ def test_files_are_read_once_and_once_more_where_rows_are_bad(
 
 def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, source: Any, output: Any) -> None:
     params = {"kind": "trips", "source": source(random_trips(9), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match=r"t\.csv tells no users\. Name their column"):
+    with pytest.raises(UserError, match=r"t\.csv has no users\. Name their column"):
         grid_mobility.run(spark, {**params, "minimum_users": 2})
 
 
@@ -498,35 +497,35 @@ def test_wrong_parameters_are_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     good = {"kind": "trips", "source": source(random_trips(5), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(UserError, match=message):
         grid_mobility.run(spark, {**good, **change})
 
 
 def test_moves_inside_one_cell_alone_give_no_graph(spark: SparkSession, source: Any, output: Any) -> None:
     trips = random_trips(5).assign(**dict.fromkeys(ENDS, 1.0))
     params = {"kind": "trips", "source": source(trips, "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match="gives no edge"):
+    with pytest.raises(UserError, match="gives no edge"):
         grid_mobility.run(spark, params)
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
 def test_a_file_without_rows_is_told(spark: SparkSession, source: Any, output: Any, name: str) -> None:
     params = {"kind": "trips", "source": source(random_trips(0), name), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match=f"{name} holds no rows"):
+    with pytest.raises(UserError, match=f"{name} holds no rows"):
         grid_mobility.run(spark, params)
 
 
 def test_rows_that_are_all_bad_are_told(spark: SparkSession, source: Any, output: Any) -> None:
     trips = random_trips(5).assign(origin_latitude=91.0)
     params = {"kind": "trips", "source": source(trips, "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(InputError, match="5 of 5 rows"):
+    with pytest.raises(UserError, match="5 of 5 rows"):
         grid_mobility.run(spark, params)
-    with pytest.raises(InputError, match=r"none of its 5 rows can be used\. latitude beyond ±90: 5"):
+    with pytest.raises(UserError, match=r"none of its 5 rows can be used\. latitude beyond ±90: 5"):
         grid_mobility.run(spark, {**params, "output": output(*OUTPUTS), "maximum_bad_share": 1.0})
 
 
 def test_a_dataset_is_never_overwritten(spark: SparkSession, source: Any, output: Any) -> None:
     params = {"kind": "trips", "source": source(random_trips(), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
     grid_mobility.run(spark, params)
-    with pytest.raises(InputError, match="holds Parquet files already"):
+    with pytest.raises(UserError, match="holds Parquet files already"):
         grid_mobility.run(spark, params)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.output import WORKING, in_one_step, written_by_tasks
 
 
@@ -24,9 +24,9 @@ def test_a_job_that_fails_leaves_none_of_its_tasks_files(tmp_path: Path) -> None
         with written_by_tasks(tmp_path):
             with in_one_step(tmp_path / "part-00000.parquet") as draft:
                 draft.write_text("whole")
-            raise InputError("one of the others failed")
+            raise UserError("one of the others failed")
 
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         fail()
     assert list(tmp_path.iterdir()) == []
 
@@ -78,7 +78,7 @@ def test_two_copies_of_a_task_do_not_write_into_one_file(tmp_path: Path) -> None
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with (
-        pytest.raises(InputError, match=f"The disk of {tmp_path} is full.*MORA_HOME"),
+        pytest.raises(UserError, match=f"The disk of {tmp_path} is full.*MORA_HOME"),
         in_one_step(tmp_path / "part-00000.parquet"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")

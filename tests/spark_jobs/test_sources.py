@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.errors import InputError, as_input_error
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.errors import as_user_error
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
 
 
@@ -60,7 +61,7 @@ def test_an_address_is_read_as_the_file_is(spark: SparkSession, tmp_path: Path, 
     assert there.size_in_bytes(spark) == here.size_in_bytes(spark) == path.stat().st_size
     (tmp_path / "u.csv").write_text("flow\n1\n")
     other = Source(((tmp_path / "u.csv").as_uri(),), "csv", columns)
-    with pytest.raises(InputError, match="has no column 'place'"):
+    with pytest.raises(UserError, match="has no column 'place'"):
         read_source(spark, other, kinds)
 
 
@@ -79,7 +80,7 @@ def test_an_address_without_its_library_is_told(spark: SparkSession) -> None:
     source = Source(("s3a://bucket/t.parquet",), "parquet", {"flow": "flow"})
     with pytest.raises(Exception, match="S3AFileSystem") as raised:
         read_source(spark, source, {"flow": NUMBER}).collect()
-    told = as_input_error(raised.value)
+    told = as_user_error(raised.value)
     assert told is not None
     assert "hadoop-aws" in str(told)
 
@@ -110,7 +111,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
 )
 def test_a_broken_file_is_named(spark: SparkSession, tmp_path: Path, name: str, message: str) -> None:
     path = broken_files(tmp_path).get(name, tmp_path / name)
-    with pytest.raises(InputError, match=message) as raised:
+    with pytest.raises(UserError, match=message) as raised:
         read_source(spark, described(path, place="place"), {"place": TEXT})
     assert str(path) in str(raised.value)
 
@@ -122,12 +123,12 @@ def test_a_parquet_file_broken_inside_is_named(spark: SparkSession, tmp_path: Pa
     path.write_bytes(content)
     with pytest.raises(Exception, match="FAILED_READ_FILE") as raised:
         read_source(spark, described(path, place="place", flow="flow"), {"place": TEXT, "flow": NUMBER}).collect()
-    assert str(as_input_error(raised.value)).startswith(f"{path} cannot be read")
+    assert str(as_user_error(raised.value)).startswith(f"{path} cannot be read")
 
 
 def test_an_unknown_zone_is_told(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("t\n1\n")
-    with pytest.raises(InputError, match="time_zone is 'Mars/Base', which is no zone"):
+    with pytest.raises(UserError, match="time_zone is 'Mars/Base', which is not a time zone"):
         read_source(spark, described(tmp_path / "a.csv", time="t"), {"time": TIME}, "Mars/Base")
 
 
@@ -135,18 +136,18 @@ def test_an_unknown_zone_is_told(spark: SparkSession, tmp_path: Path) -> None:
     ("error", "told"),
     [
         (RuntimeError("java.io.IOException: No space left on device"), "The disk is full"),
-        (RuntimeError("Traceback …\nspark_jobs.errors.InputError: x.parquet is odd.\n\tat org"), "x.parquet is odd."),
+        (RuntimeError("Traceback …\nspark_jobs.errors.UserError: x.parquet is odd.\n\tat org"), "x.parquet is odd."),
         (RuntimeError("[PATH_NOT_FOUND] Path does not exist: file:/data/a%20b.csv."), "/data/a b.csv cannot be read"),
     ],
 )
 def test_the_users_mistake_is_found_in_an_exception_of_spark(error: Exception, told: str) -> None:
-    assert str(as_input_error(error)).startswith(told)
+    assert str(as_user_error(error)).startswith(told)
 
 
 def test_our_own_mistake_is_no_mistake_of_the_user() -> None:
-    assert as_input_error(KeyError("flow")) is None
+    assert as_user_error(KeyError("flow")) is None
 
 
 def test_parameters_need_a_dataset(spark: SparkSession, source: Any) -> None:
-    with pytest.raises(InputError, match="places must name at least one file"):
+    with pytest.raises(UserError, match="places must name at least one file"):
         Source.parse(None, {"id"}, "places")

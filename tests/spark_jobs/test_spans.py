@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_jobs.errors import InputError
+from mora_pipeline.contract.errors import UserError
 from spark_jobs.spans import spans_of, whole_origins
 
 
@@ -69,7 +69,7 @@ def test_a_file_sorted_only_within_row_groups_is_refused(tmp_path: Path) -> None
     edges = pd.concat([edges_of([10] * 50), edges_of([10] * 50)])
     edges.to_parquet(tmp_path / "edges.parquet", index=False, row_group_size=500)
     (span,) = spans_of([str(tmp_path / "edges.parquet")], 100)
-    with pytest.raises(InputError, match="not sorted by origin"):
+    with pytest.raises(UserError, match="not sorted by origin"):
         list(whole_origins(span, 100))
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_table
-from spark_jobs.errors import InputError
 from spark_jobs.output import part_files
 
 OUTPUTS = ("table_cells", "weights", "quarantine")
@@ -147,5 +147,5 @@ def test_bad_places_are_kept_with_their_reasons(spark: SparkSession, source: Any
 def test_wrong_groups_are_told(
     spark: SparkSession, source: Any, output: Any, groups: dict[str, list[str]], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(UserError, match=message):
         grid_table.run(spark, job(source(tracts(), "t.csv", **ROLES), output(*OUTPUTS), groups=groups))

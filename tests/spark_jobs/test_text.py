@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_text
-from spark_jobs.errors import InputError
 from spark_jobs.output import part_files
 
 OUTPUTS = ("texts", "text_cells", "quarantine")
@@ -100,7 +100,7 @@ def test_bad_points_are_kept_with_their_reasons(spark: SparkSession, source: Any
     assert outcome.quarantined == expected
     assert Counter(read(target["quarantine"])["reason"]) == expected
     strict = {**params, "output": output(*OUTPUTS), "maximum_bad_share": 0.01}
-    with pytest.raises(InputError, match=r"raise modalities\.poi\.maximum_bad_share"):
+    with pytest.raises(UserError, match=r"raise modalities\.poi\.maximum_bad_share"):
         grid_text.run(spark, {**strict, "bad_share_setting": "modalities.poi.maximum_bad_share"})
 
 
@@ -117,5 +117,5 @@ def test_wrong_columns_are_told(
     spark: SparkSession, source: Any, output: Any, columns: dict[str, str], message: str
 ) -> None:
     raw = {**source(points(5), "poi.csv"), "columns": columns}
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(UserError, match=message):
         grid_text.run(spark, {"source": raw, "resolution": 8, "output": output(*OUTPUTS)})

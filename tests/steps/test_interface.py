@@ -12,7 +12,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake
 from mora_pipeline.steps import Session, StepResult, run_step
-from mora_pipeline.steps.interface import Check, RegionRun, Step
+from mora_pipeline.steps.interface import RegionRun, Step
+from mora_pipeline.steps.results import Check
 from mora_pipeline.steps.spark import StepError
 
 ROWS = pa.table({"cell": pa.array([1, 2], pa.int64())})
@@ -94,7 +95,7 @@ def test_quarantine_outlives_the_failure_that_it_explains(lake: Lake, session: S
 def test_outputs_record_the_versions_of_their_inputs(lake: Lake, session: Session) -> None:
     draft = lake.begin("cells", "tiny")
     draft.write(ROWS)
-    cells = draft.publish()
+    cells = draft.commit()
 
     def work(region: RegionRun) -> StepResult:
         assert region.cells().tolist() == [1, 2]
@@ -108,7 +109,7 @@ def test_outputs_record_the_versions_of_their_inputs(lake: Lake, session: Sessio
 def test_vectors_of_other_cells_are_refused(lake: Lake, session: Session) -> None:
     draft = lake.begin("line_vectors", "tiny")
     draft.write(CellVectors(np.array([1, 2]), np.zeros((2, 3), np.float32)).to_table())
-    draft.publish()
+    draft.commit()
 
     def work(region: RegionRun) -> Any:
         assert region.vectors("line_vectors", np.array([1, 2])).shape == (2, 3)
@@ -124,7 +125,7 @@ def test_features_made_before_region_yaml_changed_are_refused(lake: Lake, sessio
     region_yaml.write_text(region_yaml.read_text() + "modalities:\n  poi: " + modality)
     draft = lake.begin("features/poi", "tiny")
     draft.write(CellVectors(np.array([1, 2]), np.zeros((2, 3), np.float32)).to_table())
-    draft.publish({"kind": "text", "encoder": "default"})
+    draft.commit({"kind": "text", "encoder": "default"})
 
     def work(region: RegionRun) -> StepResult:
         assert region.features("poi").cells.tolist() == [1, 2]

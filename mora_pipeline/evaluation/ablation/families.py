@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from mora_pipeline.contract.constants import TOP_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION
 from mora_pipeline.evaluation.ablation.parameters import FAMILIES, AblationParameters
@@ -15,7 +16,6 @@ from mora_pipeline.presets.paper.parameters import MOBILITY
 BASE = "base"
 SEED = "seed"
 CELLS = "cells: "  # followed by a share
-SHARE = 0.1  # of each origin's flows: the method's
 ANEW = " (LINE anew)"  # of a variant that differs from its twin in this alone
 
 
@@ -65,7 +65,7 @@ def base_graph(context: MethodContext) -> str:
 def _own_share(context: MethodContext) -> float:
     """The share of its flows that an origin keeps in the region's graph; the method's, where that is no share."""
     details = context.reader.read("graph").details
-    return 1.0 if details.get("strategy") == "none" else float(details.get("share", SHARE))
+    return 1.0 if details.get("strategy") == "none" else float(details.get("share", TOP_SHARE))
 
 
 def _percent(share: float) -> str:
@@ -100,7 +100,7 @@ def _graphs(context: MethodContext, parameters: AblationParameters) -> Iterator[
 def _samplings(context: MethodContext, parameters: AblationParameters) -> Iterator[Variant]:
     from mora_pipeline.evaluation.ablation.graphs import at_least, median_flow, random_share, top_share
 
-    for share in sorted({SHARE, *parameters.shares}):
+    for share in sorted({TOP_SHARE, *parameters.shares}):
         yield Variant(f"{SAMPLING}{TOP}{_percent(share)}", "sampling", graph=top_share(context.edges, share))
     share, bound = _own_share(context), median_flow(context.edges)
     chance = random_share(context.edges, share, parameters.training_seed)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.ranking import largest, starts_of
+from mora_pipeline.contract.sampling import checked_share, kept_by_degree
 from mora_pipeline.contract.schemas import Edges
 
 REPAIRS = 100  # passes over the moves from a cell to itself and the repeated pairs that chance makes
@@ -15,13 +17,12 @@ REPAIRS = 100  # passes over the moves from a cell to itself and the repeated pa
 
 def top_share(edges: Edges, share: float) -> Edges:
     """Of each origin the strongest max(1, ceil(share · out-degree)) flows; ties won by the smaller destination."""
-    return _first_of_each(edges, np.lexsort((edges.destination, -edges.flow, edges.origin)), share)
+    return _largest_of_each(edges, edges.flow, share)
 
 
 def random_share(edges: Edges, share: float, seed: int) -> Edges:
     """As many flows of each origin as `top_share` keeps, chosen by chance."""
-    chance = np.random.default_rng(seed).random(len(edges.flow))
-    return _first_of_each(edges, np.lexsort((chance, edges.origin)), share)
+    return _largest_of_each(edges, -np.random.default_rng(seed).random(len(edges.flow)), share)
 
 
 def at_least(edges: Edges, flow: float) -> Edges:
@@ -63,14 +64,15 @@ def _unwanted(origin: npt.NDArray[np.integer], destination: npt.NDArray[np.integ
     return np.union1d(np.flatnonzero(origin == destination), order[1:][repeated]).astype(np.int64)
 
 
-def _first_of_each(edges: Edges, order: npt.NDArray[np.integer], share: float) -> Edges:
-    origin = edges.origin[order]
-    starts = np.flatnonzero(np.diff(origin, prepend=-1))
-    degrees = np.diff(np.append(starts, len(origin)))
-    # The tiny subtraction keeps 0.1 · 30 from being 4.
-    kept = np.maximum(1, np.ceil(share * degrees - 1e-9))
-    rank = np.arange(len(origin)) - np.repeat(starts, degrees)
-    return chosen_edges(edges, np.sort(order[rank < np.repeat(kept, degrees)]))
+def _largest_of_each(edges: Edges, key: npt.NDArray[np.float64], share: float) -> Edges:
+    """Of each origin the share of its edges with the largest keys, in the order they came in."""
+    if not len(key):
+        return edges
+    order = np.argsort(edges.origin, kind="stable")
+    starts = starts_of(edges.origin[order].astype(np.int64))
+    destination = edges.destination[order].astype(np.int64)
+    count = kept_by_degree(np.diff(starts, append=len(order)), checked_share(share))
+    return chosen_edges(edges, np.sort(order[largest(starts, destination, key[order], count)]))
 
 
 def _ordered(edges: Edges) -> tuple[npt.NDArray[Any], ...]:

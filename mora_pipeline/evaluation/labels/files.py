@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from h3ronpy.vector import coordinates_to_cells
 
+from mora_pipeline.contract.cells import find_rows
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.columns import Checker
@@ -36,7 +37,7 @@ def read_roles(config: RegionConfig, key: str, path: str, roles: Mapping[str, st
         UserError: if a file or column is missing, or a file is damaged.
     """
     wanted = {role: column for role, column in roles.items() if column is not None}
-    files = Checker(config).columns(key, f"{key}.path", path, dict(wanted))
+    files = Checker(config.base, config.file.name).columns(key, f"{key}.path", path, wanted)
     return pd.concat([_read_file(file.path, file.format, wanted) for file in files], ignore_index=True)
 
 
@@ -150,8 +151,8 @@ def cell_rows(latitude: pd.Series, longitude: pd.Series, resolution: int, cells:
     north, east = latitude.to_numpy(dtype=np.float64), longitude.to_numpy(dtype=np.float64)
     rows = np.full(len(north), UNKNOWN, dtype=np.int64)
     valid = (np.abs(north) <= 90) & (np.abs(east) <= 180)  # false for NaN
-    if valid.any() and len(cells):
-        found = np.asarray(coordinates_to_cells(north[valid], east[valid], resolution)).astype(np.int64)
-        position = np.minimum(np.searchsorted(cells, found), len(cells) - 1)
-        rows[valid] = np.where(cells[position] == found, position, UNKNOWN)
+    if valid.any():
+        own = np.asarray(coordinates_to_cells(north[valid], east[valid], resolution)).astype(np.int64)
+        position, known = find_rows(cells, own)
+        rows[valid] = np.where(known, position, UNKNOWN)
     return rows

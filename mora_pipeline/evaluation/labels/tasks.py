@@ -14,7 +14,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.evaluation.labels.blocks import group_of_cells, middles, parents
 from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows, cell_rows, match_ids, read_roles
-from mora_pipeline.region import CellTask, GroupTask, Members, Places, PointTask, RegionConfig
+from mora_pipeline.region import CellTask, GroupTask, Members, PlacesConfig, PointTask, RegionConfig
 from mora_pipeline.region.files import read_header
 
 Labels = tuple[npt.NDArray[np.float64], sparse.csr_matrix, Rows]  # target, membership, order
@@ -189,7 +189,7 @@ class _Loader:
         return table.assign(known=known, order=position)
 
     def _read_places(self, weight: str | None) -> pd.DataFrame:
-        places: Places | None = self.config.places_or_none()
+        places: PlacesConfig | None = self.config.places_or_none()
         if places is None:
             raise ValueError("no table of places: RegionConfig lets nothing refer to places without one")
         roles = {"id": places.id, "latitude": places.latitude, "longitude": places.longitude, "weight": weight}

@@ -1,11 +1,11 @@
 """All methods by name."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, harmonics, space2vec_grid
 from mora_pipeline.evaluation.methods.files import own_vectors
 from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd
@@ -63,9 +63,8 @@ def make_methods(names: Sequence[str], files: Mapping[str, str], context: Method
     for asked in names:
         name, _, argument = asked.partition(":")
         if name not in METHODS or (argument and name not in ("raw", "dataset")):
-            near = difflib.get_close_matches(name, METHODS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise UserError(f"benchmark: there is no method '{asked}'; there are {', '.join(METHODS)}.{hint}")
+            near = did_you_mean(name, METHODS)
+            raise UserError(f"benchmark: there is no method '{asked}'; there are {', '.join(METHODS)}.{near}")
         methods.update(METHODS[name](context, argument))
     for name, path in files.items():
         if name in methods or name in METHODS:

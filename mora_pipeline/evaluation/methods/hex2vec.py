@@ -8,6 +8,7 @@ import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.cache import cached_or_train
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
@@ -49,7 +50,7 @@ def category_counts(context: MethodContext, names: Sequence[str]) -> npt.NDArray
         texts = np.sort(context.reader.read(f"texts/{name}").table()["text_id"].to_numpy())
         table = context.reader.read(f"text_cells/{name}").table()
         counts = np.zeros((len(context.cells), len(texts)), dtype=np.float32)
-        rows = np.searchsorted(context.cells, table["cell"].to_numpy())
+        rows = rows_of(context.cells, table["cell"].to_numpy(), f"text_cells/{name}")
         counts[rows, np.searchsorted(texts, table["text_id"].to_numpy())] = table["count"].to_numpy()
         parts.append(counts)
     return np.concatenate(parts, axis=1)

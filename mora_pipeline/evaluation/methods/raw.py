@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
+from mora_pipeline.modalities import kind_of
 
 Vectors = npt.NDArray[np.float32]
 Features = tuple[Vectors, npt.NDArray[np.bool_]]
@@ -61,11 +62,9 @@ def _together(context: MethodContext, names: Sequence[str]) -> MethodVectors:
 
 
 def _meaning(context: MethodContext, name: str) -> object:
-    """What the numbers of a modality mean: the bins of a table, the encoder of texts and images."""
+    """What the numbers of a modality mean: the columns they are of, or else the encoder that made them."""
     modality = context.reader.config.modalities[name]
-    if modality.kind == "table":
-        return list(context.reader.read(f"table_cells/{name}").schema)[1:]
-    return modality.kind, modality.encoder
+    return kind_of(modality.kind).input_columns(context.reader, name) or (modality.kind, modality.backbone)
 
 
 def raw_features(modalities: Sequence[Features], components: int = DIMENSION) -> Vectors:

@@ -14,11 +14,10 @@ from mora_pipeline.evaluation.cache import cached_or_train
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.lake.reading import edge_rows
 from mora_pipeline.presets.inductive.relations import neighbours
-from mora_pipeline.presets.paper.digest import code_of_training
-from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
+from mora_pipeline.presets.paper.parameters import TRAINING_FORMAT, AlignmentParameters, LineParameters
 
 if TYPE_CHECKING:
-    from mora_pipeline.presets.paper.alignment import Modality
+    from mora_pipeline.modalities import LoadedModality
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int, float], None]
@@ -78,7 +77,7 @@ def train_variant(
         progress: called with what is counted (`edges drawn` of LINE, `epochs`), how many are done, how many there are
             at most, and the loss; not where the vectors were cached.
     """
-    from mora_pipeline.presets.paper.device import training_device
+    from mora_pipeline.devices import best_device
 
     started = time.perf_counter()
     seed = {} if variant.seed is None else {"seed": variant.seed}
@@ -93,7 +92,7 @@ def train_variant(
     for one in modalities:
         arrays |= {f"{one.name} vectors": one.vectors, f"{one.name} present": one.present}
     settings = {
-        "training": code_of_training(),
+        "training": TRAINING_FORMAT,
         "alignment": alignment.model_dump(mode="json"),
         "temperatures": {modality.name: modality.temperature for modality in modalities},
     }
@@ -109,7 +108,7 @@ def train_variant(
         matrix = symmetrise_and_normalise(graph.origin, graph.destination, graph.flow, len(cells))
         return train_alignment(Adjacency.from_matrix(matrix), initial, modalities, alignment, report).embeddings
 
-    device = str(training_device(alignment.device, "alignment"))
+    device = best_device(alignment.device, "alignment")
     vectors = cached_or_train(context.cache, arrays, settings, train, device)
     return Trained(vectors, time.perf_counter() - started)
 
@@ -118,7 +117,7 @@ def _initial(
     context: MethodContext, variant: Variant, parameters: LineParameters, progress: Progress | None
 ) -> Vectors:
     """What the node table starts from, float32 [N, dimension]."""
-    from mora_pipeline.presets.paper.device import training_device
+    from mora_pipeline.devices import best_device
 
     num_cells = len(context.cells)
     if variant.start == "random":
@@ -135,22 +134,18 @@ def _initial(
         return train_line(edges.origin, edges.destination, edges.flow, num_cells, parameters, report)
 
     arrays = {"origin": edges.origin, "destination": edges.destination, "flow": edges.flow}
-    settings = {"training": code_of_training(), "line": parameters.model_dump(mode="json"), "cells": num_cells}
-    device = str(training_device(parameters.device, "line"))
+    settings = {"training": TRAINING_FORMAT, "line": parameters.model_dump(mode="json"), "cells": num_cells}
+    device = best_device(parameters.device, "line")
     return cached_or_train(context.cache, arrays, settings, train, device)
 
 
-def _modalities(context: MethodContext, variant: Variant, seed: int) -> "list[Modality]":
+def _modalities(context: MethodContext, variant: Variant, seed: int) -> "list[LoadedModality]":
     """The modalities that training sees: those that stay, on the cells that may be seen."""
-    from mora_pipeline.presets.paper.alignment import Modality
+    from mora_pipeline.modalities import LoadedModality
 
     declared = context.reader.config.modalities
     stay = declared if variant.modalities is None else variant.modalities
-    present = [
-        Modality(name, item.kind, *context.features(name), item.temperature)
-        for name, item in declared.items()
-        if name in stay
-    ]
+    present = [LoadedModality.read(context.reader, name, context.cells) for name in declared if name in stay]
     if variant.share == 1:
         return present
     num_cells = len(context.cells)

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from mora_pipeline.contract.digests import digest
 from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.models import BOOSTED, MODELS, Floats
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.trials import Trial, make_trials
-from mora_pipeline.presets.paper.digest import digest
 
 FORMAT = 1  # of cached predictions: another number fits everything again
 # What changes a fit, beside what reaches it as data: seeds, shares and folds as rows, PCA as vectors.

@@ -21,7 +21,7 @@ from mora_pipeline.evaluation.protocol.metrics import METRICS, Metric
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.report.tables import Facts, leaking, task_facts
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import Published, RegionConfig
+from mora_pipeline.region import RegionConfig, ReportedScores
 
 LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "scipy", "torch")
 
@@ -49,7 +49,7 @@ class ReportData:
     predictions: pa.Table = field(default_factory=schemas.PREDICTIONS.empty_table)
     tasks: Facts = field(default_factory=dict)
     parameters: BenchmarkParameters = field(default_factory=BenchmarkParameters)
-    reported_scores: Published | None = None
+    reported_scores: ReportedScores | None = None
     ablations: pa.Table = field(default_factory=schemas.ABLATIONS.empty_table)
     ablation_facts: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from mora_pipeline.evaluation.protocol.metrics import R2, Metric
 from mora_pipeline.evaluation.protocol.models import CLIPPED_RIDGE, LIGHTGBM, LIGHTGBM_FAST, LINEAR_PROBE, POOLED_RIDGE
 from mora_pipeline.evaluation.protocol.scores import sections
 from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, RANDOM, REGION_PAPERS
-from mora_pipeline.region import Published, RegionConfig
+from mora_pipeline.region import RegionConfig, ReportedScores
 
 MISSING = "–"
 TITLES = {
@@ -69,7 +69,7 @@ def split_title(split: str) -> str:
 
 
 def score_tables(
-    benchmark: pa.Table, reported: Published | None = None, leaks: Collection[str] = (), metric: Metric = R2
+    benchmark: pa.Table, reported: ReportedScores | None = None, leaks: Collection[str] = (), metric: Metric = R2
 ) -> list[ScoreTable]:
     """The tables of a benchmark, MoRA's protocol first; none of a trial that no task has a score of.
 
@@ -99,7 +99,7 @@ def leak_marked(task: str, leaks: Collection[str]) -> str:
 
 
 def _score_table(
-    title: str, rows: pd.DataFrame, reported: Published | None, leaks: Collection[str], metric: Metric
+    title: str, rows: pd.DataFrame, reported: ReportedScores | None, leaks: Collection[str], metric: Metric
 ) -> ScoreTable:
     methods, tasks = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["task"]))
     cells = rows.groupby(["method", "task"])["score"]

@@ -1,1 +1,47 @@
-"""Imagery that covers the region."""
+"""Imagery that covers the region: XYZ tiles or GeoTIFFs."""
+
+import pyarrow as pa
+
+from mora_pipeline.contract.schemas import IMAGE_CELLS, CellVectors
+from mora_pipeline.lake.reading import RegionReader
+from mora_pipeline.modalities.encoder import Progress
+from mora_pipeline.modalities.image.checks import check_rasters, check_tiles
+from mora_pipeline.modalities.image.config import ImageModality
+from mora_pipeline.modalities.interface import ModalityKind
+from mora_pipeline.region.columns import Checker
+
+
+class ImageKind(ModalityKind[ImageModality]):
+    """The window of each of the region's cells in the mosaic; its picture is encoded."""
+
+    name = "image"
+    config = ImageModality
+    cells_schema = IMAGE_CELLS
+    cells_about = """Where each cell is in the imagery: its pixel window in every image modality's mosaic.
+
+    Source: `cells` and the image files themselves (XYZ tiles or GeoTIFF). Cells without imagery have no row.
+    """
+    features_about = """Image vectors of the cells that have imagery, from the window of each cell.
+
+    Source: `image_cells/*` and the mosaics themselves; the encoder is the modality's in region.yaml.
+    """
+    tags = frozenset({"pytorch"})
+    uses_gpu = True
+
+    def check_files(self, checker: Checker, key: str, config: ImageModality) -> None:
+        (check_tiles if config.source == "xyz" else check_rasters)(checker, f"{key}.path", config)
+
+    def grid(self, reader: RegionReader, name: str, config: ImageModality) -> pa.Table:
+        from mora_pipeline.modalities.image.windows import cell_windows, open_mosaic
+
+        return cell_windows(reader.cells(), open_mosaic(config, reader.config))
+
+    def encode(self, reader: RegionReader, name: str, config: ImageModality, progress: Progress) -> CellVectors:
+        from mora_pipeline.modalities.image.encoder import make_image_encoder
+        from mora_pipeline.modalities.image.windows import encode_windows, open_mosaic
+
+        windows, mosaic = reader.read(f"image_cells/{name}").table(), open_mosaic(config, reader.config)
+        return encode_windows(windows, mosaic, make_image_encoder(config.encoder, reader.config.base), progress)
+
+
+KIND = ImageKind()

@@ -1,6 +1,6 @@
 """Image encoders: EfficientNet-Lite0 from a wheel, and any open_clip model, RemoteCLIP above all."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,9 @@ import numpy.typing as npt
 import PIL.Image
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.modalities.device import best_device, on_every_core
-from mora_pipeline.modalities.encoder import Image, Progress, Vectors, count_of
+from mora_pipeline.devices import best_device
+from mora_pipeline.modalities.encoder import Image, Progress, Vectors
+from mora_pipeline.modalities.image.cores import on_every_core
 from mora_pipeline.modalities.weights import first_line, hub_is_out_of_reach
 
 if TYPE_CHECKING:
@@ -51,14 +52,15 @@ class FrozenImageEncoder:
         self._shift = (np.array(mean) / np.array(std)).astype(np.float32)
 
     def encode(self, images: Iterable[Image], progress: Progress | None = None) -> Vectors:
-        total, done, made = count_of(images), 0, []
+        total = len(images) if isinstance(images, Sequence) else 0  # a generator does not know
+        done, batches = 0, []
         on_cpu = self._device == "cpu"
         for vectors in (on_every_core if on_cpu else map)(self._vectors, self._batches(images)):
-            made.append(vectors)
+            batches.append(vectors)
             done += len(vectors)
             if progress:
                 progress(done, max(total, done))
-        return np.concatenate(made) if made else np.empty((0, self.dimension), dtype=np.float32)
+        return np.concatenate(batches) if batches else np.empty((0, self.dimension), dtype=np.float32)
 
     def _batches(self, images: Iterable[Image]) -> Iterator[npt.NDArray[np.uint8]]:
         size = BATCH_SIZE.get(self._device.partition(":")[0], 64)
@@ -101,7 +103,7 @@ def make_image_encoder(spec: str, root: Path | None = None, device: str | None =
         return _open_clip("RemoteCLIP-ViT-L-14", REMOTECLIP_ARCHITECTURE, weights, root, device)
     architecture, _, weights = rest.partition(":")
     if kind != "open_clip" or not architecture or not weights:
-        raise UserError(f"encoder '{spec}' is no image encoder. Write {_FORMS}.")
+        raise UserError(f"encoder '{spec}' is not an image encoder. Write {_FORMS}.")
     return _open_clip(f"{architecture}:{Path(weights).name}", architecture, weights, root, device)
 
 
@@ -145,7 +147,7 @@ def _open_clip(name: str, architecture: str, weights: str, root: Path | None, de
 
     if architecture not in open_clip.list_models():
         near = open_clip.list_models()[:5]
-        raise UserError(f"open_clip knows no architecture '{architecture}'. It has, for example, {', '.join(near)}.")
+        raise UserError(f"open_clip has no architecture '{architecture}'. It has, for example, {', '.join(near)}.")
     file = (root or Path()) / Path(weights).expanduser()
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if weights not in tags and not file.is_file():

@@ -28,7 +28,7 @@ DAMAGED = (RasterioError, OSError)
 
 
 @dataclass(frozen=True)
-class Part:
+class MosaicFile:
     """One file's place in the mosaic: pixels left, top, right, bottom of the grid; right and bottom excluded."""
 
     file: Path
@@ -55,11 +55,11 @@ class GeoTiffMosaic:
             self.block = (int(first.block_shapes[0][1]), int(first.block_shapes[0][0]))
         if self._grid.b or self._grid.d:
             raise UserError(f"{files[0]} is rotated against its CRS. Warp it first: gdalwarp {files[0].name} north.tif")
-        self.parts = [self._part(file) for file in files]
-        self._extents = np.array([part.window for part in self.parts], dtype=np.int64)
+        self.files = [self._placed(file) for file in files]
+        self._extents = np.array([placed.window for placed in self.files], dtype=np.int64)
         self._open: OrderedDict[Path, Any] = OrderedDict()
 
-    def _part(self, file: Path) -> Part:
+    def _placed(self, file: Path) -> MosaicFile:
         with _header(file) as source:
             same = source.crs == self.crs
             bounds = source.bounds if same else transform_bounds(source.crs, self.crs, *source.bounds, densify_pts=21)
@@ -71,7 +71,7 @@ class GeoTiffMosaic:
             window = outward(box.round() if aligned else box)[0]
             masked = not aligned or any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
             left, top, right, bottom = (int(edge) for edge in window)
-            return Part(file, (left, top, right, bottom), _bands(source), aligned, masked)
+            return MosaicFile(file, (left, top, right, bottom), _bands(source), aligned, masked)
 
     def windows(self, boundaries: Boundaries) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         x, y = (
@@ -88,7 +88,7 @@ class GeoTiffMosaic:
         return outward(np.concatenate([np.minimum(*corners), np.maximum(*corners)], axis=1)), there
 
     def _shifted(self, boxes: FloatArray) -> FloatArray:
-        """Longitudes moved by whole turns to where the imagery lies: it may run to 360, or past 180."""
+        """Longitudes moved by whole turns to where the imagery is: it may run to 360, or past 180."""
         edges = self._grid.c + self._grid.a * self._extents[:, [0, 2]]
         middle = (edges.min() + edges.max()) / 2
         turns = np.round((middle - (boxes[:, 0] + boxes[:, 2]) / 2) / 360.0)
@@ -97,7 +97,7 @@ class GeoTiffMosaic:
     def coverage(self, windows: IntArray) -> FloatArray:
         shares = np.zeros(len(windows))
         for index, window in enumerate(windows.tolist()):
-            parts = self._parts_in(window)
+            parts = self._files_in(window)
             if len(parts) == 1 and not parts[0].masked and _inside(window, parts[0].window):
                 shares[index] = 1.0
             elif parts:
@@ -109,34 +109,34 @@ class GeoTiffMosaic:
         left, top, right, bottom = window
         pixels = np.zeros((bottom - top, right - left, 3), dtype=np.uint8)
         covered = np.zeros(pixels.shape[:2], dtype=bool)
-        for part in self._parts_in(window):
-            x0, y0, x1, y1 = _overlap(window, part.window)
+        for placed in self._files_in(window):
+            x0, y0, x1, y1 = _overlap(window, placed.window)
             here = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-            at = Window(x0 - part.window[0], y0 - part.window[1], x1 - x0, y1 - y0)
+            at = Window(x0 - placed.window[0], y0 - placed.window[1], x1 - x0, y1 - y0)
             try:
-                source = self._source(part)
-                values = np.moveaxis(source.read(part.bands, window=at), 0, 2)
-                valid = source.dataset_mask(window=at) > 0 if part.masked else np.ones(values.shape[:2], dtype=bool)
+                source = self._source(placed)
+                values = np.moveaxis(source.read(placed.bands, window=at), 0, 2)
+                valid = source.dataset_mask(window=at) > 0 if placed.masked else np.ones(values.shape[:2], dtype=bool)
             except DAMAGED as error:
-                raise _damaged(part.file, error) from error
+                raise _damaged(placed.file, error) from error
             pixels[here][valid] = values[valid]
             covered[here] |= valid
         return Crop(pixels, covered)
 
-    def _parts_in(self, window: list[int] | tuple[int, int, int, int]) -> list[Part]:
+    def _files_in(self, window: list[int] | tuple[int, int, int, int]) -> list[MosaicFile]:
         left, top, right, bottom = window
         low_x, low_y, high_x, high_y = self._extents.T
         meets = (low_x < right) & (high_x > left) & (low_y < bottom) & (high_y > top)
-        return [self.parts[index] for index in np.flatnonzero(meets)]
+        return [self.files[index] for index in np.flatnonzero(meets)]
 
-    def _source(self, part: Part) -> Any:
+    def _source(self, placed: MosaicFile) -> Any:
         """The open file, on the mosaic's grid."""
-        if part.file in self._open:
-            self._open.move_to_end(part.file)
-            return self._open[part.file]
-        source = rasterio.open(part.file)
-        if not part.aligned:
-            left, top, right, bottom = part.window
+        if placed.file in self._open:
+            self._open.move_to_end(placed.file)
+            return self._open[placed.file]
+        source = rasterio.open(placed.file)
+        if not placed.aligned:
+            left, top, right, bottom = placed.window
             source = WarpedVRT(
                 source,
                 crs=self.crs,
@@ -146,7 +146,7 @@ class GeoTiffMosaic:
                 resampling=Resampling.bilinear,
                 add_alpha=_needs_alpha(source),
             )
-        self._open[part.file] = source
+        self._open[placed.file] = source
         if len(self._open) > OPEN_FILES:
             self._open.popitem(last=False)[1].close()
         return source
@@ -159,7 +159,7 @@ def _header(file: Path) -> Any:
         raise _damaged(file, error) from error
     if source.crs is None:
         raise UserError(
-            f"{file} has no CRS, so nobody knows where it lies. Set it: gdal_edit.py -a_srs EPSG:4326 {file.name}"
+            f"{file} has no CRS, so its place is unknown. Set it: gdal_edit.py -a_srs EPSG:4326 {file.name}"
         )
     if any(kind != "uint8" for kind in source.dtypes):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What a mosaic of imagery is to the rest of the project: one pixel grid, whatever files lie behind it."""
+"""The interface of a mosaic of imagery: one pixel grid, whatever files it is made of."""
 
 from dataclasses import dataclass
 from typing import Protocol

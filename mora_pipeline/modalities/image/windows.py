@@ -16,7 +16,8 @@ from mora_pipeline.modalities.image.xyz import XyzMosaic
 from mora_pipeline.region.files import IMAGE_FORMATS, data_files
 
 if TYPE_CHECKING:
-    from mora_pipeline.region import ImageModality, RegionConfig
+    from mora_pipeline.modalities.image.config import ImageModality
+    from mora_pipeline.region import RegionConfig
 
 # A cell whose window has less imagery than this is left out: what remains says more about the mosaic's edge.
 MINIMUM_COVERAGE = 0.5

@@ -58,7 +58,7 @@ class XyzMosaic:
         return TILE << self.zoom
 
     def file(self, x: int, y: int) -> Path:
-        """Where the tile in column x and row y (from the north) lies."""
+        """Where the tile in column x and row y (from the north) is stored."""
         return Path(self.template.replace("{z}", str(self.zoom)).replace("{x}", str(x)).replace("{y}", str(y)))
 
     def windows(self, boundaries: Boundaries) -> tuple[IntArray, npt.NDArray[np.bool_]]:

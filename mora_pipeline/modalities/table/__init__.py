@@ -1,1 +1,89 @@
 """Tables of places, such as ages."""
+
+from typing import TYPE_CHECKING, Any
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.contract.schemas import CellVectors, table_cells
+from mora_pipeline.lake.reading import RegionReader
+from mora_pipeline.modalities.blocks import Block, standardised
+from mora_pipeline.modalities.encoder import Progress
+from mora_pipeline.modalities.interface import ModalityKind, Vectors
+from mora_pipeline.modalities.table.config import TableModality
+from mora_pipeline.modalities.table.encoding import encode_table_cells
+from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.columns import Checker, listed
+from mora_pipeline.region.files import read_header
+from mora_pipeline.region.jobs import places_source, source_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+HIDDEN = 64  # width of the head's hidden layer (MoRA, released training core)
+
+
+class TableKind(ModalityKind[TableModality]):
+    """Averaged by cell in Spark, so that each group of columns sums to 1; the shares themselves are the vector."""
+
+    name = "table"
+    config = TableModality
+    cells_schema = table_cells([])
+    cells_about = """Histogram shares by cell, for every table modality: a column a bin, a sum of 1 a group of columns.
+
+    Source: the region's table modalities. Written by the Spark job `grid_table` into `table_cells/<modality>` and
+    `table_weights/<modality>` (what the places of a cell weigh together); bad rows into `quarantine/table_cells`.
+    """
+    features_about = """Table vectors: the histogram shares of each cell, group after group.
+
+    Source: `table_cells/*`.
+    """
+    job = "spark_jobs.grid_table"
+    job_outputs = {"weights": "table_weights", "table_cells": "table_cells"}  # noqa: RUF012
+    cells_checks = ("shares_sum_to_one", "bad_rows_within_limit")
+
+    def check_files(self, checker: Checker, key: str, config: TableModality) -> None:
+        files = checker.columns(key, f"{key}.path", config.path, config.roles("place", "weight"))
+        if config.columns:
+            checker.columns(f"{key}.columns", f"{key}.path", config.path, config.columns.roles())
+        for group, columns in config.expanded_groups(list(files[0].columns)).items():
+            globs, group_key = config.groups[group], f"{key}.groups.{group}"
+            if not columns:
+                near = did_you_mean(globs.split("|")[0].replace("*", ""), files[0].columns)
+                raise UserError(
+                    f"{checker.name}: {group_key} is '{globs}', which matches no column of {files[0].path.name}; it "
+                    f"has {listed(files[0].columns)}.{near}"
+                )
+            for file in files:
+                for column in columns:
+                    checker.column(file, group_key, column, number=True, glob=globs)
+
+    def job_parameters(self, region: RegionConfig, name: str, config: TableModality) -> dict[str, Any]:
+        roles = config.roles("place") or (config.columns.roles() if config.columns else {})
+        header = read_header(region.files(config.path)[0], f"modalities.{name}.path")
+        return {
+            "source": source_of(region, config.path, {**roles, **config.roles("weight")}),
+            "groups": config.expanded_groups(list(header.columns)),
+            "places": places_source(region) if config.place else None,
+            "resolution": region.resolution,
+            "maximum_bad_share": config.maximum_bad_share,
+        }
+
+    def weights_dataset(self, name: str, config: TableModality) -> str | None:
+        return f"table_weights/{name}" if config.weight else None
+
+    def encode(self, reader: RegionReader, name: str, config: TableModality, progress: Progress) -> CellVectors:
+        return encode_table_cells(reader.read(f"table_cells/{name}").table())
+
+    def input_columns(self, reader: RegionReader, name: str) -> list[str]:
+        return [column for column in reader.read(f"table_cells/{name}").schema if column != "cell"]
+
+    def head(self, input_dimension: int, dimension: int) -> "nn.Module":
+        from torch import nn
+
+        return nn.Sequential(nn.Linear(input_dimension, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, dimension))
+
+    def fit_block(self, vectors: Vectors, components: int) -> Block:
+        return standardised(vectors)
+
+
+KIND = TableKind()

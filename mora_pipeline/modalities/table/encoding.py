@@ -17,7 +17,7 @@ def encode_table_cells(table: pa.Table) -> CellVectors:
         One row a cell, ascending.
 
     Raises:
-        UserError: if a bin is missing or not finite, or a cell stands twice.
+        UserError: if a bin is missing or not finite, or a cell has two rows.
     """
     cells = table["cell"].to_numpy()
     bins = [name for name in table.column_names if name != "cell"]

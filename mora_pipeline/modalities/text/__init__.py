@@ -1,1 +1,54 @@
 """Texts at points, such as POIs."""
+
+from typing import Any
+
+from mora_pipeline.contract.schemas import TEXT_CELLS, CellVectors
+from mora_pipeline.lake.reading import RegionReader
+from mora_pipeline.modalities.encoder import Progress
+from mora_pipeline.modalities.interface import ModalityKind
+from mora_pipeline.modalities.text.config import TextModality
+from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.columns import Checker
+from mora_pipeline.region.jobs import places_source, source_of
+
+
+class TextKind(ModalityKind[TextModality]):
+    """Counted by cell in Spark; each distinct text is encoded once, and a cell's vector is their mean."""
+
+    name = "text"
+    config = TextModality
+    cells_schema = TEXT_CELLS
+    cells_about = """How often each distinct text is in each cell, for every text modality.
+
+    Source: the region's text modalities. Written by the Spark job `grid_text` into `texts/<modality>` and
+    `text_cells/<modality>`; bad rows into `quarantine/text_cells`.
+    """
+    features_about = """Text vectors: each distinct text is encoded once, a cell's vector is the count-weighted mean.
+
+    Source: `texts/*` and `text_cells/*`; the encoder is the modality's in region.yaml.
+    """
+    job = "spark_jobs.grid_text"
+    job_outputs = {"texts": "texts", "text_cells": "text_cells"}  # noqa: RUF012
+    cells_checks = ("bad_rows_within_limit",)
+    tags = frozenset({"pytorch", "huggingface"})
+    uses_gpu = True
+
+    def check_files(self, checker: Checker, key: str, config: TextModality) -> None:
+        checker.columns(f"{key}.columns", f"{key}.path", config.path, config.columns.roles())
+
+    def job_parameters(self, region: RegionConfig, name: str, config: TextModality) -> dict[str, Any]:
+        return {
+            "source": source_of(region, config.path, config.columns.roles()),
+            "places": places_source(region) if config.columns.place else None,
+            "resolution": region.resolution,
+            "maximum_bad_share": config.maximum_bad_share,
+        }
+
+    def encode(self, reader: RegionReader, name: str, config: TextModality, progress: Progress) -> CellVectors:
+        from mora_pipeline.modalities.text.encoding import encode_text_cells, make_text_encoder
+
+        texts, counts = reader.read(f"texts/{name}").table(), reader.read(f"text_cells/{name}").table()
+        return encode_text_cells(texts, counts, make_text_encoder(config.encoder, reader.config.base), progress)
+
+
+KIND = TextKind()

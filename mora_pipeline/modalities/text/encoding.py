@@ -1,4 +1,4 @@
-"""Text encoders of sentence-transformers, and the vector of a cell from the texts that lie in it."""
+"""Text encoders of sentence-transformers, and the vector of a cell from its texts."""
 
 import logging
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.modalities.device import best_device
+from mora_pipeline.devices import best_device
 from mora_pipeline.modalities.encoder import IntArray, Progress, TextEncoder, Vectors
 from mora_pipeline.modalities.weights import first_line, hub_is_out_of_reach
 
@@ -56,7 +56,7 @@ class SentenceEncoder:
             raise UserError(_cannot_load(location, error)) from error
         dimension = self._model.get_embedding_dimension()
         if dimension is None:
-            raise UserError(f"{location} is no model of whole texts: it has no embedding dimension. Choose another.")
+            raise UserError(f"{location} is not a model of whole texts: it has no embedding dimension. Choose another.")
         self.dimension = int(dimension)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mora_pipeline.modalities.blocks import fixed_signs
 from mora_pipeline.presets.inductive.encoder import CHUNK, GaussianReadout, gaussian_units
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
-from mora_pipeline.presets.inductive.states import fixed_signs
 
 SMALLEST_SHARE = 1e-6  # eigenvalues of the centres' kernel below this share of the largest are float32's rounding
 
@@ -51,12 +51,12 @@ def kernel_components(
     readout[:, :kept] = whiten @ directions[:, -kept:].flip(1) * scale
     flat = GaussianReadout(centres, readout.float(), (mean @ readout).float(), parameters.sharpness)
     readout[:, :kept] = readout[:, :kept] @ turned(flat(states)[:, :kept], states, blocks)
-    found = GaussianReadout(centres, readout.float(), (mean @ readout).float(), parameters.sharpness)
-    return found, spread / max(float(variances.sum()), SMALLEST_SHARE)
+    fitted = GaussianReadout(centres, readout.float(), (mean @ readout).float(), parameters.sharpness)
+    return fitted, spread / max(float(variances.sum()), SMALLEST_SHARE)
 
 
 def chosen_centres(num_cells: int, parameters: InductiveParameters) -> npt.NDArray[np.int64]:
-    """Rows of the cells that units are centred on, ascending; all cells if there are no more than units."""
+    """Rows of the cells that units are centred on, int64 [units], ascending; all N cells if there are no more."""
     drawn = np.random.default_rng(parameters.seed).permutation(num_cells)[: parameters.units]
     return np.asarray(np.sort(drawn))
 
@@ -64,11 +64,12 @@ def chosen_centres(num_cells: int, parameters: InductiveParameters) -> npt.NDArr
 def turned(embeddings: Tensor, states: Tensor, blocks: Sequence[slice]) -> Tensor:
     """The rotation that brings embeddings nearest to the strongest principal components of the single blocks.
 
-    So each number of an embedding speaks of one kind of evidence as far as that is possible.
+    So each number of an embedding describes one kind of evidence as far as that is possible.
 
     Args:
         embeddings: float32 [N, d], with mean 0.
         states: float32 [N, width].
+        blocks: the columns of each kind of evidence in the states.
 
     Returns:
         float64 [d, d], orthogonal.
@@ -86,7 +87,7 @@ def turned(embeddings: Tensor, states: Tensor, blocks: Sequence[slice]) -> Tenso
 
 
 def _block_axes(states: Tensor, blocks: Sequence[slice], most: int) -> Tensor:
-    """The strongest principal directions of single blocks, by variance, float64 [width, at most `most`]."""
+    """The strongest principal directions of single blocks of states [N, width]: float64 [width, at most `most`]."""
     _, covariance = _moments(states.split(CHUNK), len(states))
     axes = torch.zeros(len(covariance), len(covariance), dtype=torch.float64)
     strengths = torch.zeros(len(covariance), dtype=torch.float64)
@@ -99,14 +100,14 @@ def _block_axes(states: Tensor, blocks: Sequence[slice], most: int) -> Tensor:
 
 
 def _inverse_root(kernel: Tensor) -> Tensor:
-    """K^-1/2 on the directions that K has, float64 [units, rank]."""
+    """K^-1/2 of a symmetric K [units, units], on the directions that K has: float64 [units, rank]."""
     values, vectors = torch.linalg.eigh(kernel.double())
     kept = values > SMALLEST_SHARE * values[-1]
     return vectors[:, kept] / values[kept].sqrt()
 
 
 def _moments(chunks: Iterable[Tensor], count: int) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of rows that come in chunks, `count` in all, float64 [d] and [d, d]."""
+    """Mean, float64 [d], and covariance, float64 [d, d], of `count` rows that come in chunks [n, d]."""
     total, products = torch.zeros(()), torch.zeros(())
     for chunk in chunks:
         exact = chunk.double()

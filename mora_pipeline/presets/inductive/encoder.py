@@ -1,4 +1,4 @@
-"""The encoder: Gaussian units centred on cells it has seen, read out linearly, from a cell's state to its embedding."""
+"""The encoder, from a cell's state to its embedding: Gaussian units centred on cells, read out linearly."""
 
 import json
 from collections.abc import Mapping
@@ -15,23 +15,33 @@ from mora_pipeline.presets.inductive.schema import FORMAT, SETTINGS, WEIGHTS, Sc
 from mora_pipeline.presets.inductive.states import Block, Evidence, StateMap, Vectors
 
 CHUNK = 8192  # cells at a time: with 1,024 units 32 MiB
-FAR = 0.1  # a cell whose largest unit answers less is unlike all that the encoder has seen: its vector nears one point
+# A cell whose largest unit answers less is unlike all cells of the encoder's region: its vector nears one point.
+SMALLEST_ANSWER = 0.1
 
 
 def gaussian_units(states: Tensor, centres: Tensor, sharpness: float) -> Tensor:
-    """exp(-γ |x - centre|²) for all pairs, in [0, 1]: float32 [n, units] for [n, width] and [units, width]."""
+    """exp(-γ |x - centre|²) for all pairs, in [0, 1].
+
+    Args:
+        states: float32 [n, width].
+        centres: float32 [units, width].
+        sharpness: γ.
+
+    Returns:
+        float32 [n, units].
+    """
     squares = states.square().sum(1, keepdim=True) + centres.square().sum(1)
     squares = torch.addmm(squares, states, centres.T, alpha=-2).clamp_min_(0)
     return squares.mul_(-sharpness).exp_()
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """What an encoder says of a region.
+class EncodedCells:
+    """What an encoder gives for the cells of a region.
 
     Attributes:
         vectors: float32 [N, dimension], un-normalised.
-        share_far: share of the cells whose largest unit answers less than `FAR`.
+        share_far: share of the cells whose largest unit answers less than `SMALLEST_ANSWER`.
     """
 
     vectors: Vectors
@@ -55,17 +65,17 @@ class GaussianReadout:
     sharpness: float
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Embeddings, un-normalised, [n, dimension]; `CHUNK` states at a time."""
+        """Embeddings of states, float32 [n, width]: float32 [n, dimension], un-normalised; `CHUNK` at a time."""
         return self.with_largest(states)[0]
 
     def with_largest(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings, and each cell's largest answer of a unit, [n], in [0, 1]."""
-        found, largest = [], []
+        """Embeddings, float32 [n, dimension], and each cell's largest answer of a unit, float32 [n], in [0, 1]."""
+        embeddings, largest = [], []
         for chunk in states.split(CHUNK):
             answers = gaussian_units(chunk, self.centres, self.sharpness)
-            found.append(answers @ self.readout - self.offset)
+            embeddings.append(answers @ self.readout - self.offset)
             largest.append(answers.amax(1))
-        return torch.cat(found), torch.cat(largest)
+        return torch.cat(embeddings), torch.cat(largest)
 
     def to(self, device: torch.device | str) -> "GaussianReadout":
         return GaussianReadout(self.centres.to(device), self.readout.to(device), self.offset.to(device), self.sharpness)
@@ -80,14 +90,20 @@ class InductiveEncoder:
     readout: GaussianReadout
 
     def embed(self, evidence: Evidence) -> Vectors:
-        """The vectors of `embed_and_judge` alone."""
-        return self.embed_and_judge(evidence).vectors
+        """The vectors of `encode` alone, float32 [N, dimension]."""
+        return self.encode(evidence).vectors
 
     @torch.no_grad()
-    def embed_and_judge(self, evidence: Evidence) -> Embedded:
-        """Embed all cells of a region in one forward pass, and say how many of them are unlike all that was seen.
+    def encode(self, evidence: Evidence) -> EncodedCells:
+        """Embed all cells of a region in one forward pass, and count those unlike all cells of the encoder's region.
 
         A cell's vector depends on its own evidence and its related cells', not on the order of rows.
+
+        Args:
+            evidence: of N cells.
+
+        Returns:
+            Vectors float32 [N, dimension].
 
         Raises:
             ValueError: if the evidence has other modalities than the schema.
@@ -96,14 +112,14 @@ class InductiveEncoder:
         if names != self.schema.names:
             raise ValueError(f"the encoder takes {self.schema.names}, not {names}")
         vectors, largest = self.readout.with_largest(torch.from_numpy(self.states.apply(evidence)))
-        return Embedded(vectors.numpy(), float((largest < FAR).double().mean()))
+        return EncodedCells(vectors.numpy(), float((largest < SMALLEST_ANSWER).double().mean()))
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name, on the CPU, ready for safetensors."""
-        found = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
+        tensors = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
         for name, block in self.states.blocks.items():
-            found |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in ("mean", "matrix")}
-        return found
+            tensors |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in ("mean", "matrix")}
+        return tensors
 
     def settings(self) -> dict[str, Any]:
         """What its JSON says: the schema, the blocks' weights and γ."""

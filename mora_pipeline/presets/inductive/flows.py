@@ -1,11 +1,11 @@
-"""What a cell's flows say about it in numbers that mean the same in every region: no ids, no factors of one graph."""
+"""A cell described by its flows, in numbers that mean the same in every region: no ids, no factors of one graph."""
 
 import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.contract.sphere import kilometres_between
-from mora_pipeline.presets.paper.merging import ENTRIES_AT_A_TIME
+from mora_pipeline.presets.merging import ENTRIES_AT_A_TIME
 
 Floats = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.integer]
@@ -33,7 +33,8 @@ def flow_features(flows: Edges, internal_flow: Floats, latitude: Floats, longitu
     of moves that stay inside the cell.
 
     Args:
-        internal_flow: what moves inside each cell, [N].
+        flows: rows of origins and destinations among the N cells, and flows, [edges] each.
+        internal_flow: the flow inside each cell, [N].
         latitude, longitude: the cells' centres, degrees, [N].
 
     Returns:
@@ -58,7 +59,7 @@ def flow_features(flows: Edges, internal_flow: Floats, latitude: Floats, longitu
 
 
 def _moments(end: Rows, flow: Floats, kilometres: Floats, strength: Floats) -> list[Floats]:
-    """Strength, number of partners, mean distance and entropy of one direction, [N] each."""
+    """Strength, number of partners, mean distance and entropy of one direction, [N] each, of `end` rows [edges]."""
     count = len(strength)
     share = strength[end]
     np.divide(flow, share, out=share)
@@ -86,13 +87,13 @@ def _quantiles(end: Rows, flow: Floats, count: int) -> Floats:
     first = np.cumsum(partners) - partners
     ordered = flow[np.lexsort((flow, end))]
     np.log1p(ordered, out=ordered)
-    found = np.zeros((count, len(QUANTILES)))
+    quantiles = np.zeros((count, len(QUANTILES)))
     has = partners > 0
     position = QUANTILES * (partners[has, None] - 1)
     below, above = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
     low, high = (ordered[first[has, None] + rank] for rank in (below, above))
-    found[has] = low + (high - low) * (position - below)
-    return found
+    quantiles[has] = low + (high - low) * (position - below)
+    return quantiles
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

@@ -1,7 +1,7 @@
-"""What the inductive encoder may be told; without torch, so that Dagster's configuration can reuse it.
+"""Settings of the inductive encoder; without torch, so that Dagster's configuration can reuse them.
 
-One configuration serves all regions. The defaults were chosen on other folds than published scores have, but on some of
-the same labels; docs/training_inductive.md tells which.
+One configuration serves all regions. The defaults were chosen on other folds than the reported scores have, but on some
+of the same labels; docs/training_inductive.md says which.
 """
 
 from typing import Literal
@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from mora_pipeline.contract.schemas import DIMENSION
-from mora_pipeline.presets.paper.parameters import Parameters
+from mora_pipeline.parameters import Parameters
 
 
 class InductiveParameters(Parameters):

@@ -10,12 +10,12 @@ from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.lake.reading import RegionReader, edge_rows
 from mora_pipeline.lake.registry import Registry
-from mora_pipeline.presets.inductive.encoder import Embedded, InductiveEncoder, load_encoder
+from mora_pipeline.modalities import LoadedModality, kind_of
+from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, load_encoder
 from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features
 from mora_pipeline.presets.inductive.relations import neighbours, partners
-from mora_pipeline.presets.inductive.schema import Input, Schema, check_declared, check_made, encoder_version
+from mora_pipeline.presets.inductive.schema import Input, Schema, check_declared, check_features, encoder_version
 from mora_pipeline.presets.inductive.states import Evidence, check_finite
-from mora_pipeline.presets.paper.alignment import Modality
 
 
 def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVectors:
@@ -27,33 +27,34 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
         home: default: `$MORA_HOME`.
 
     Returns:
-        The region's cells and their vectors. Nothing is published: `mora materialize REGION --encoder OTHER` does that.
+        The region's cells, int64 [N], and their vectors, float32 [N, dimension]. Nothing is committed:
+        `mora materialize REGION --encoder OTHER` does that.
 
     Raises:
         UserError: if there is no such encoder, or it does not fit the region.
     """
     home = home or mora_home()
     reader = RegionReader(Registry(home).load(region), Lake(home / "lake"))
-    cells, found = embed_with(reader, load_encoder(encoder_version(reader.lake, encoder).path))
-    return CellVectors(cells["cell"].to_numpy(), found.vectors)
+    table, encoded = embed_with(reader, load_encoder(encoder_version(reader.lake, encoder).path))
+    return CellVectors(table["cell"].to_numpy(), encoded.vectors)
 
 
-def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, Embedded]:
-    """A region's `cells`, and what an encoder says of them.
+def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, EncodedCells]:
+    """A region's `cells`, N rows, and what an encoder gives for them: vectors float32 [N, dimension].
 
     Raises:
         UserError: if the encoder does not fit the region, or a feature is not finite.
     """
     schema = encoder.schema
     check_declared(schema, reader.config)
-    check_made(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
-    cells, evidence = read_evidence(reader, schema.names, schema.neighbours)
+    check_features(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
+    table, evidence = read_evidence(reader, schema.names, schema.neighbours)
     check_finite(evidence)
-    return cells, encoder.embed_and_judge(evidence)
+    return table, encoder.encode(evidence)
 
 
 def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: int) -> tuple[pa.Table, Evidence]:
-    """A region's `cells`, and all that an encoder sees of them.
+    """A region's `cells`, N rows, and all that an encoder sees of them, in [N, …] arrays of the same order.
 
     Args:
         names: the modalities to read, of those in region.yaml.
@@ -66,11 +67,7 @@ def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: 
     cells = table["cell"].to_numpy()
     flows = edge_rows(reader.read("edges"), cells)
     latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
-    declared = reader.config.modalities
-    modalities = tuple(
-        Modality(name, declared[name].kind, *reader.features(name).on(cells), declared[name].temperature)
-        for name in sorted(names)
-    )
+    modalities = tuple(LoadedModality.read(reader, name, cells) for name in sorted(names))
     return table, Evidence(
         modalities,
         flow_features(flows, table["internal_flow"].to_numpy(), latitude, longitude),
@@ -87,9 +84,7 @@ def schema_of(reader: RegionReader, names: Collection[str], num_neighbours: int)
 
 def _input(reader: RegionReader, name: str) -> Input:
     kind = reader.config.modalities[name].kind
-    made = reader.read(f"features/{name}")
-    dimension = pq.read_schema(made.files()[0]).field("vector").type.list_size
-    if kind == "table":
-        columns = [column for column in reader.read(f"table_cells/{name}").schema if column != "cell"]
-        return Input(name, kind, dimension, columns=tuple(columns))
-    return Input(name, kind, dimension, backbone=made.details.get("encoder"))
+    features = reader.read(f"features/{name}")
+    dimension = pq.read_schema(features.files()[0]).field("vector").type.list_size
+    columns = kind_of(kind).input_columns(reader, name)
+    return Input(name, kind, dimension, features.details.get("encoder"), tuple(columns))

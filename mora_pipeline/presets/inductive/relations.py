@@ -1,4 +1,4 @@
-"""Who is related to whom: by movement, and by lying near. Averages over related cells, [N, N], whose rows sum to 1."""
+"""Related cells: by movement, and by distance. Averages over them as matrices [N, N] whose rows sum to 1."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,16 @@ from scipy.spatial import cKDTree
 from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.presets.inductive.flows import Floats
-from mora_pipeline.presets.paper.merging import ENTRIES_AT_A_TIME, EdgeBatch, merge_both_directions, row_blocks
+from mora_pipeline.presets.merging import ENTRIES_AT_A_TIME, EdgeBatch, merge_both_directions, row_blocks
 
 
 def partners(flows: Edges, num_cells: int) -> sparse.csr_array:
     """Averages over the cells that people go to and come from, weighted by ln(1 + flow).
 
-    The logarithm keeps one strong link from standing for a cell's whole surroundings; both directions count alike.
+    The logarithm keeps one strong link from outweighing all others; both directions count the same.
+
+    Args:
+        flows: rows of origins and destinations among the N cells, and flows, [edges] each.
 
     Returns:
         float64 [N, N]; the row of a cell without flow is empty.
@@ -52,7 +55,7 @@ def neighbours(latitude: Floats, longitude: Floats, count: int) -> sparse.csr_ar
 
 
 def _averages(weights: sparse.csr_array) -> sparse.csr_array:
-    """Rows divided by their sums, in place."""
+    """Rows of [N, N] divided by their sums, in place."""
     sums = np.asarray(weights.sum(axis=1)).reshape(-1)
     scale: npt.NDArray[np.float64] = np.divide(1.0, sums, out=np.zeros(len(sums)), where=sums > 0)
     for first, last in row_blocks(weights.indptr):

@@ -19,8 +19,8 @@ class Input:
     """What the encoder takes of one modality.
 
     Attributes:
-        backbone: the frozen encoder that made the vectors, as region.yaml names it; None for a table.
-        columns: of a table, in order; empty for texts and images.
+        backbone: the frozen encoder of the vectors, as region.yaml names it; None for a kind without one.
+        columns: what each number stands for, for kinds that say so (`ModalityKind.input_columns`).
     """
 
     name: str
@@ -56,14 +56,14 @@ class Schema:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> "Schema":
-        """The inverse of `as_json`; a `KeyError` or `TypeError` says that it is none."""
-        modalities = tuple(Input(**{**one, "columns": tuple(one["columns"])}) for one in found["modalities"])
-        return cls(**{**found, "modalities": modalities, "flow_features": tuple(found["flow_features"])})
+    def from_json(cls, data: Mapping[str, Any]) -> "Schema":
+        """The inverse of `as_json`; a `KeyError` or `TypeError` says that the data are no schema."""
+        modalities = tuple(Input(**{**one, "columns": tuple(one["columns"])}) for one in data["modalities"])
+        return cls(**{**data, "modalities": modalities, "flow_features": tuple(data["flow_features"])})
 
 
 def encoder_version(lake: Lake, region: str) -> Version:
-    """The published encoder of a region.
+    """The current encoder of a region.
 
     Raises:
         UserError: if there is none.
@@ -105,7 +105,7 @@ def damaged(folder: Path, error: Exception) -> UserError:
 
 
 def check_declared(schema: Schema, config: RegionConfig) -> None:
-    """Refuse a region whose region.yaml already says that its vectors would not lie in the encoder's space.
+    """Refuse a region whose region.yaml already says that its vectors would not be in the encoder's space.
 
     Cells of another resolution are refused too: flows, texts and histograms of cells of another size are other
     quantities, and nothing would show it in the result. Modalities that the encoder does not know are left out.
@@ -121,60 +121,59 @@ def check_declared(schema: Schema, config: RegionConfig) -> None:
             f"train an encoder on a region of resolution {config.resolution}."
         )
     for wanted in schema.modalities:
-        key, found = f"modalities.{wanted.name}", config.modalities.get(wanted.name)
-        if found is None:
+        key, own = f"modalities.{wanted.name}", config.modalities.get(wanted.name)
+        if own is None:
             raise UserError(
                 f"{whose} takes {listed(schema.names)}, but {config.file} has {listed(config.modalities)}. Add {key} "
                 f"(kind: {wanted.kind}), or train an encoder on a region without it."
             )
-        if wanted.kind != found.kind:
+        if wanted.kind != own.kind:
             raise UserError(
-                f"{whose} takes {key} of kind {wanted.kind}, but in {config.file} it is of kind {found.kind}. Give one "
+                f"{whose} takes {key} of kind {wanted.kind}, but in {config.file} it is of kind {own.kind}. Give one "
                 "of the two another name."
             )
-        backbone = getattr(found, "encoder", None)
-        if wanted.backbone != backbone:
+        if wanted.backbone != own.backbone:
             raise UserError(
                 f"{whose} takes {key} by the {wanted.kind} encoder '{wanted.backbone}', but {config.file} says "
-                f"'{backbone}'. Write {key}.encoder: {wanted.backbone} and make {wanted.kind}_features again."
+                f"'{own.backbone}'. Write {key}.encoder: {wanted.backbone} and make {wanted.kind}_features again."
             )
 
 
-def check_made(schema: Schema, found: Schema, file: Path) -> None:
+def check_features(schema: Schema, present: Schema, file: Path) -> None:
     """Refuse features that are not what the encoder was trained on.
 
     Args:
         schema: what the encoder asks for.
-        found: what the region has, of the same modalities.
+        present: what the region has, of the same modalities.
         file: its region.yaml, for the messages.
 
     Raises:
         UserError: naming both sides and the remedy.
     """
     whose = f"The encoder of '{schema.region}'"
-    if schema.flow_features != found.flow_features:
+    if schema.flow_features != present.flow_features:
         raise UserError(
-            f"{whose} was made by another version of this program, which described flows differently. Train it again: "
+            f"{whose} comes from another version of this program, which described flows differently. Train it again: "
             f"mora materialize {schema.region} --set embeddings.preset=inductive"
         )
-    for wanted, own in zip(schema.modalities, found.modalities, strict=True):
+    for wanted, own in zip(schema.modalities, present.modalities, strict=True):
         key = f"modalities.{wanted.name}"
         if wanted.columns != own.columns:
             raise UserError(
-                f"{whose} takes {key} with the columns {listed(wanted.columns)}; that of '{found.region}' "
+                f"{whose} takes {key} with the columns {listed(wanted.columns)}; that of '{present.region}' "
                 f"{_difference(wanted.columns, own.columns)}. Name the same columns in the same order in {key}.groups "
                 f"of {file}."
             )
         if wanted.dimension != own.dimension:
             raise UserError(
-                f"{whose} takes {key} as {wanted.dimension} numbers, but '{found.region}' has {own.dimension}: another "
-                f"model stands behind the {wanted.kind} encoder '{wanted.backbone}'. Use the same one."
+                f"{whose} takes {key} as {wanted.dimension} numbers, but '{present.region}' has {own.dimension}: "
+                f"another model is behind the {wanted.kind} encoder '{wanted.backbone}'. Use the same one."
             )
 
 
-def _difference(wanted: Collection[str], found: Collection[str]) -> str:
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted]
+def _difference(wanted: Collection[str], present: Collection[str]) -> str:
+    missing = [name for name in wanted if name not in present]
+    extra = [name for name in present if name not in wanted]
     if not missing and not extra:
         return "has them in another order"
     return f"lacks {listed(missing)} and has besides {listed(extra)}"

@@ -1,4 +1,4 @@
-"""The state of a cell: what is known of it and of its surroundings, on scales that belong to the encoder.
+"""The state of a cell: its own evidence and that of its surroundings, on scales that belong to the encoder.
 
 Every block (a modality, the flows, the mean over partners, the mean over neighbours) is centred, mapped and weighted by
 numbers that were fitted once, so that a cell of another region gets the state that it would have had in this one.
@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.modalities import LoadedModality, kind_of
+from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block, Present, Vectors, standardised
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
-from mora_pipeline.presets.paper.alignment import Modality
 
-Vectors = npt.NDArray[np.float32]
-Present = npt.NDArray[np.bool_]
 FLOWS, PARTNERS, NEIGHBOURS = "flows", "partners", "neighbours"  # no modality's blocks; theirs start with a prefix
 MODALITY = "modality/"
-SMALLEST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Evidence:
         partners, neighbours: row-stochastic averages, [N, N]; an empty row says that there are none.
     """
 
-    modalities: tuple[Modality, ...]
+    modalities: tuple[LoadedModality, ...]
     flows: Vectors
     partners: sparse.csr_array
     neighbours: sparse.csr_array
@@ -43,20 +40,6 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Block:
-    """An affine map of one kind of evidence: ``(vector - mean) @ matrix``, float32 [d] and [d, k]."""
-
-    mean: Vectors
-    matrix: Vectors
-
-    def apply(self, vectors: Vectors, present: Present) -> Vectors:
-        """Map the rows that are present; the others get zeros, the mean of the region that was fitted."""
-        mapped = np.zeros((len(vectors), self.matrix.shape[1]), dtype=np.float32)
-        mapped[present] = (vectors[present] - self.mean) @ self.matrix
-        return mapped
-
-
-@dataclass(frozen=True)
 class StateMap:
     """The blocks by name, each with a mean square of 1 over the cells that it was fitted to, and their weights."""
 
@@ -64,7 +47,7 @@ class StateMap:
     weights: Mapping[str, float]
 
     def columns(self) -> list[slice]:
-        """Where each block stands in a state."""
+        """The columns of each block in a state."""
         ends = np.cumsum([self.blocks[name].matrix.shape[1] for name in self.weights]).tolist()
         return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
@@ -82,12 +65,21 @@ class StateMap:
 def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
     """Fit the blocks to a region.
 
-    Columns of a table and of the flows are standardised one by one; text and image vectors are reduced to principal
-    components, which keep their variances. A column that does not vary says nothing and gets 0. The squares of the
-    weights sum to 1, and so does the mean square of a state.
+    A modality's kind says how: the columns of a table, like those of the flows, are standardised one by one; text and
+    image vectors are reduced to principal components, which keep their variances. A column that does not vary gets 0.
+    The squares of the weights sum to 1, and so does the mean square of a state.
+
+    Args:
+        evidence: of N cells; the blocks map them to states float32 [N, width].
+
+    Raises:
+        UserError: if every weight is 0.
     """
-    blocks = {MODALITY + one.name: _fit_modality(one, parameters.components) for one in evidence.modalities}
-    blocks[FLOWS] = _standardised(evidence.flows)
+    blocks = {
+        MODALITY + one.name: kind_of(one.kind).fit_block(one.vectors[one.present], parameters.components)
+        for one in evidence.modalities
+    }
+    blocks[FLOWS] = standardised(evidence.flows)
     weights = dict.fromkeys(blocks, parameters.modality_weight) | {FLOWS: parameters.flow_weight}
     side_by_side = np.concatenate(list(_own_blocks(blocks, evidence).values()), axis=1)
     related_weights = (parameters.partner_weight, parameters.neighbour_weight)
@@ -120,57 +112,23 @@ def _relations(evidence: Evidence) -> dict[str, sparse.csr_array]:
 
 
 def _own_blocks(blocks: Mapping[str, Block], evidence: Evidence) -> dict[str, Vectors]:
+    """The mapped modalities and flows of each cell by block, float32 [N, k] each."""
     own = {MODALITY + one.name: (one.vectors, one.present) for one in evidence.modalities}
     own[FLOWS] = (evidence.flows, np.ones(evidence.num_cells, dtype=bool))
-    return {name: blocks[name].apply(*found) for name, found in own.items()}
+    return {name: blocks[name].apply(vectors, present) for name, (vectors, present) in own.items()}
 
 
 def _mean_over(related: sparse.csr_array, own: Vectors) -> tuple[Vectors, Present]:
-    """Means over each cell's related cells, and which cells have any."""
+    """Means of `own`, float32 [N, d], over each cell's related cells, float32 [N, d]; and who has any, bool [N]."""
     # `astype` would copy the columns too.
     narrow = sparse.csr_array((related.data.astype(np.float32), related.indices, related.indptr), shape=related.shape)
     return np.asarray(narrow @ own, dtype=np.float32), np.diff(related.indptr) > 0
 
 
-def _fit_modality(modality: Modality, components: int) -> Block:
-    known = modality.vectors[modality.present]
-    return _standardised(known) if modality.kind == "table" else _principal(known, components)
-
-
-def _standardised(vectors: Vectors) -> Block:
-    """Every column to mean 0 and one variance, that of all columns together being 1."""
-    exact = vectors.astype(np.float64)
-    deviation = exact.std(axis=0)
-    varies = deviation > SMALLEST_DEVIATION * np.maximum(1, np.abs(exact).max(axis=0, initial=0))
-    scale = np.divide(1.0, deviation * np.sqrt(max(1, varies.sum())), out=np.zeros(len(deviation)), where=varies)
-    return _block(exact.mean(axis=0), np.diag(scale))
-
-
-def _principal(vectors: Vectors, components: int) -> Block:
-    """The strongest principal components, their variances summing to 1; signs are fixed by the largest entry."""
-    exact = vectors.astype(np.float64)
-    mean = exact.mean(axis=0)
-    variances, directions = np.linalg.eigh((exact - mean).T @ (exact - mean) / len(exact))
-    kept, directions = variances[::-1][:components], directions[:, ::-1][:, :components]
-    total = kept.clip(0).sum()
-    scale = 1 / np.sqrt(total) if total > SMALLEST_DEVIATION**2 else 0.0
-    return _block(mean, fixed_signs(directions) * scale)
-
-
 def _one_scale(vectors: Vectors) -> Block:
-    """All columns by one factor, so that they keep their shares: means of blocks that were fitted already."""
+    """All columns of float32 [n, d] by one factor, so that they keep their shares: means of blocks that are fitted."""
     exact = vectors.astype(np.float64)
     width = exact.shape[1]
     total = exact.var(axis=0).sum() if len(exact) else 0.0
     scale = 1 / np.sqrt(total) if total > SMALLEST_DEVIATION**2 else 0.0
-    return _block(exact.mean(axis=0) if len(exact) else np.zeros(width), np.eye(width) * scale)
-
-
-def fixed_signs(directions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Eigenvectors (columns) with a positive largest entry: their signs are arbitrary, and differ between libraries."""
-    largest = np.abs(directions).argmax(axis=0)
-    return np.asarray(directions * np.where(directions[largest, np.arange(directions.shape[1])] < 0, -1.0, 1.0))
-
-
-def _block(mean: npt.NDArray[np.float64], matrix: npt.NDArray[np.float64]) -> Block:
-    return Block(mean.astype(np.float32), matrix.astype(np.float32))
+    return Block.of(exact.mean(axis=0) if len(exact) else np.zeros(width), np.eye(width) * scale)

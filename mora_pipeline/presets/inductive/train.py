@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.devices import best_device
 from mora_pipeline.presets.inductive.components import kernel_components
 from mora_pipeline.presets.inductive.encoder import InductiveEncoder, Schema
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.states import Evidence, Vectors, check_finite, fit_states
-from mora_pipeline.presets.paper.device import training_device
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     """Fit an encoder to a region and embed the region with it.
 
     Args:
-        evidence: of all cells.
-        schema: what the encoder will ask of other regions; made from the same region.
+        evidence: of all N cells.
+        schema: what the encoder will ask of other regions, taken from the same region.
 
     Returns:
-        Equal bytes for equal arguments on one machine.
+        Embeddings float32 [N, dimension]; equal bytes for equal arguments on one machine.
 
     Raises:
         UserError: if there are fewer than 4 cells, a feature is not finite, or CUDA is asked for where there is none.
@@ -47,7 +47,7 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     started = time.perf_counter()
     check_evidence(evidence)
     states = fit_states(evidence, parameters)
-    inputs = torch.from_numpy(states.apply(evidence)).to(training_device(parameters.device, "inductive encoder"))
+    inputs = torch.from_numpy(states.apply(evidence)).to(best_device(parameters.device, "inductive encoder"))
     readout, explained = kernel_components(inputs, states.columns(), parameters)
     encoder = InductiveEncoder(schema, states, readout.to("cpu"))
     scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}

@@ -1,1 +1,1 @@
-"""The published recipe: LINE, LightGCN and contrastive alignment."""
+"""MoRA's own recipe: LINE, LightGCN and contrastive alignment."""

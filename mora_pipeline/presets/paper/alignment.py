@@ -2,45 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.modalities import LoadedModality, kind_of
 from mora_pipeline.presets.paper.loss import contrastive_loss
-from mora_pipeline.presets.paper.parameters import MOBILITY, TABLE_HIDDEN
+from mora_pipeline.presets.paper.parameters import MOBILITY
 
 HIGHEST_SCALE = 100.0  # CLIP's bound of what it multiplies cosines with: a temperature of 0.01
 
 
-@dataclass(frozen=True)
-class Modality:
-    """One kind of evidence about the cells, in the row order of `cells`.
+def make_head(kind: str, input_dimension: int, dimension: int) -> nn.Module:
+    """The map from a modality's vectors [n, input_dimension] to the embedding's space [n, dimension].
 
-    Attributes:
-        vectors: float32 [N, d], frozen; rows of cells without the modality are never looked at.
-        present: bool [N], true where the cell has the modality.
-        temperature: what its cosines are divided by.
+    Source: Kaiming-uniform weights, as in MoRA's released core.
     """
-
-    name: str
-    kind: Literal["text", "image", "table"]
-    vectors: npt.NDArray[np.float32]
-    present: npt.NDArray[np.bool_]
-    temperature: float
-
-
-def make_head(kind: str, input_dimension: int, dimension: int) -> nn.Sequential:
-    """The map from a modality's vectors to the embedding's space; Kaiming-uniform weights (MoRA's released core)."""
-    if kind == "table":
-        head = nn.Sequential(nn.Linear(input_dimension, TABLE_HIDDEN), nn.ReLU(), nn.Linear(TABLE_HIDDEN, dimension))
-    else:
-        head = nn.Sequential(nn.Linear(input_dimension, dimension))
-    for layer in head:
+    head = kind_of(kind).head(input_dimension, dimension)
+    for layer in head.modules():
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_uniform_(layer.weight)
     return head
@@ -61,12 +41,12 @@ class Alignment(nn.Module):
         learn_temperatures: start from them and learn each as CLIP does, by the logarithm of its inverse.
 
     Raises:
-        UserError: if `anchor` or a key of `temperatures` is no modality.
+        UserError: if `anchor` or a key of `temperatures` is not a modality.
     """
 
     def __init__(
         self,
-        modalities: Sequence[Modality],
+        modalities: Sequence[LoadedModality],
         dimension: int,
         anchor: str = MOBILITY,
         temperatures: Mapping[str, float] | None = None,
@@ -122,8 +102,8 @@ class Alignment(nn.Module):
         """The terms of one batch of cells.
 
         Args:
-            embeddings: un-normalised [B, dimension].
-            vectors: by modality, [B, d].
+            embeddings: un-normalised, float32 [B, dimension].
+            vectors: by modality, float32 [B, d].
             present: by modality, bool [B].
 
         Returns:
@@ -157,5 +137,5 @@ def public_name(name: str) -> str:
 
 
 def total_loss(terms: Mapping[str, tuple[Tensor, int]]) -> Tensor:
-    """The mean over the modalities of their two directions' mean (MoRA: the mean of the six terms)."""
+    """A scalar []: the mean over the modalities of their two directions' mean (MoRA: the mean of the six terms)."""
     return torch.stack([loss for loss, _ in terms.values()]).mean()

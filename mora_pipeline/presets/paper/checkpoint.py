@@ -1,4 +1,4 @@
-"""The state of a training that may be killed: one file, replaced in one step, named by what the training was given."""
+"""The state of a training that may be killed: one file, replaced in one step, named by the training's inputs."""
 
 import json
 import logging
@@ -15,12 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mora_pipeline.contract.digests import digest
 from mora_pipeline.contract.files import replacing
-from mora_pipeline.presets.paper.alignment import Modality
-from mora_pipeline.presets.paper.device import training_device
-from mora_pipeline.presets.paper.digest import code_of_training, digest
+from mora_pipeline.devices import best_device
+from mora_pipeline.modalities import LoadedModality
 from mora_pipeline.presets.paper.graph import Adjacency
-from mora_pipeline.presets.paper.parameters import AlignmentParameters
+from mora_pipeline.presets.paper.parameters import TRAINING_FORMAT, AlignmentParameters
 
 EVERY_SECONDS = 20.0  # a state holds the node table four times: writing it after every short epoch would cost most
 
@@ -30,33 +30,33 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class State:
-    """All that training goes on from: ``tensors`` by name, and ``facts``, which JSON can hold."""
+    """What training goes on from: ``tensors`` by name, and ``facts``, which JSON can hold."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
 
 class Checkpoint:
-    """Where one training's state is kept: ``<folder>/<key>.safetensors``, the facts as JSON in its metadata.
+    """The file of one training's state: ``<folder>/<key>.safetensors``, the facts as JSON in its metadata.
 
     Args:
         folder: of all states of one asset of one region.
         key: of everything that the training was given (`alignment_key`), so that no other training finds the state.
         every_seconds: the least time between two states.
 
-    ``notes`` are words of the caller that are kept with the state; a killed process' own lie there from the beginning.
+    ``notes`` are words of the caller that are saved with the state; a killed process' own are read from it at once.
     """
 
     def __init__(self, folder: Path, key: str, every_seconds: float = EVERY_SECONDS) -> None:
         self.file = folder / f"{key}.safetensors"
         self.every_seconds = every_seconds
-        self.notes = self._read(lambda stream, told: dict[str, str](told["notes"])) or {}
+        self.notes = self._read(lambda stream, saved: dict[str, str](saved["notes"])) or {}
         self._saved = time.monotonic()
 
     def load(self) -> State | None:
         """The state that a killed process left, if any."""
         return self._read(
-            lambda stream, told: State({name: stream.get_tensor(name) for name in stream.keys()}, told["facts"])  # noqa: SIM118
+            lambda stream, saved: State({name: stream.get_tensor(name) for name in stream.keys()}, saved["facts"])  # noqa: SIM118
         )
 
     def _read(self, take: Callable[[Any, Any], Kind]) -> Kind | None:
@@ -77,9 +77,11 @@ class Checkpoint:
     def save(self, state: State) -> None:
         """Keep a state in place of the one before; a process killed meanwhile leaves the one before."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        told = json.dumps({"facts": state.facts, "notes": self.notes})
+        content = json.dumps({"facts": state.facts, "notes": self.notes})
         with replacing(self.file) as partial:
-            save_file({name: tensor.contiguous() for name, tensor in state.tensors.items()}, partial, {"state": told})
+            save_file(
+                {name: tensor.contiguous() for name, tensor in state.tensors.items()}, partial, {"state": content}
+            )
         self._saved = time.monotonic()
 
     def clear(self) -> None:
@@ -91,19 +93,24 @@ class Checkpoint:
 def alignment_key(
     adjacency: Adjacency,
     initial: npt.NDArray[np.float32],
-    modalities: Sequence[Modality],
+    modalities: Sequence[LoadedModality],
     parameters: AlignmentParameters,
 ) -> str:
-    """A digest of all that `train_alignment`'s bytes depend on: its arguments' content, its code and where it runs.
+    """A digest of all that `train_alignment`'s bytes depend on: its arguments' content, its format and where it runs.
+
+    Args:
+        adjacency: Ã of the N cells.
+        initial: float32 [N, d], the start of the node table.
+        modalities: in any order.
 
     Raises:
         UserError: if CUDA is asked for where there is none.
     """
     modalities = sorted(modalities, key=lambda one: one.name)
     facts = {
-        "code": code_of_training(),
+        "format": TRAINING_FORMAT,
         "torch": torch.__version__,
-        "device": str(training_device(parameters.device, "alignment")),
+        "device": best_device(parameters.device, "alignment"),
         "threads": torch.get_num_threads(),  # sums over threads round differently with their number
         # A subclass may have keys that training does not read.
         "parameters": parameters.model_dump(mode="json", include=set(AlignmentParameters.model_fields)),

@@ -10,8 +10,9 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.presets.paper.merging import ENTRIES_AT_A_TIME, Csr, EdgeBatch, merge_both_directions, row_blocks
+from mora_pipeline.presets.merging import ENTRIES_AT_A_TIME, Csr, EdgeBatch, merge_both_directions, row_blocks
 
 INT32_LIMIT = np.iinfo(np.int32).max
 
@@ -39,7 +40,7 @@ class Adjacency:
 
     @classmethod
     def from_matrix(cls, matrix: sparse.csr_array) -> "Adjacency":
-        """Take over what `symmetrise_and_normalise` returns.
+        """Take over what `symmetrise_and_normalise` returns, float64 [N, N].
 
         Raises:
             ValueError: if `matrix` is not symmetric; the backward pass of propagation multiplies with Ã itself.
@@ -95,7 +96,7 @@ def symmetrise_and_normalise(
 
 
 def _normalised(both: Csr) -> Csr:
-    """D^-1/2 A D^-1/2 of a symmetric A, in place."""
+    """D^-1/2 A D^-1/2 of a symmetric A [N, N], in place."""
     num_cells = len(both.indptr) - 1
     strength = np.asarray(both.to_scipy().sum(axis=1)).reshape(-1)
     scale = np.divide(1.0, np.sqrt(strength), out=np.zeros(num_cells), where=strength > 0)
@@ -105,27 +106,6 @@ def _normalised(both: Csr) -> Csr:
         # The product first: bitwise the same for (i, j) and (j, i).
         both.values[block] *= own * scale[both.indices[block]]
     return both
-
-
-def rows_of(cells: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], dataset: str) -> npt.NDArray[np.int64]:
-    """Rows of the `wanted` cells in the sorted `cells`.
-
-    Args:
-        dataset: what holds the wanted cells, for the message.
-
-    Raises:
-        UserError: if `cells` lacks one of them.
-    """
-    rows = np.searchsorted(cells, wanted)
-    known = rows < len(cells)
-    known[known] = cells[rows[known]] == wanted[known]
-    if not known.all():
-        raise UserError(
-            f"The dataset `{dataset}` names {int((~known).sum())} cells that `cells` does not hold (first: "
-            f"{int(wanted[~known][0]):x}): they were made from different inputs. "
-            "Materialise the region's `cells` and everything after it again."
-        )
-    return rows
 
 
 def load_adjacency(read: Callable[[], Iterable[pa.RecordBatch]], cells: npt.NDArray[np.int64]) -> Adjacency:
@@ -156,5 +136,6 @@ def load_adjacency(read: Callable[[], Iterable[pa.RecordBatch]], cells: npt.NDAr
 
 
 def _check_flows(flow: npt.NDArray[np.floating]) -> None:
+    """Raise a `ValueError` unless every flow [edges] is positive and finite."""
     if not np.all(np.isfinite(flow) & (flow > 0)):
         raise ValueError("every flow must be positive and finite")

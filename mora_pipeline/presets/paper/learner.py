@@ -7,8 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mora_pipeline.presets.paper.alignment import Alignment, Modality, total_loss
-from mora_pipeline.presets.paper.device import training_device
+from mora_pipeline.devices import best_device
+from mora_pipeline.modalities import LoadedModality
+from mora_pipeline.presets.paper.alignment import Alignment, total_loss
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.lightgcn import LightGCN
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
@@ -28,11 +29,11 @@ class Learner:
         self,
         adjacency: Adjacency,
         initial: npt.NDArray[np.float32],
-        modalities: Sequence[Modality],
+        modalities: Sequence[LoadedModality],
         parameters: AlignmentParameters,
     ) -> None:
         self.parameters = parameters
-        self.device = training_device(parameters.device, "alignment")
+        self.device = best_device(parameters.device, "alignment")
         self.propagation = Propagation(adjacency.to(self.device), parameters.backend)
         with torch.random.fork_rng():
             torch.manual_seed(parameters.seed)
@@ -82,6 +83,7 @@ class Learner:
         return mean.result()
 
     def _terms(self, embeddings: Tensor, batch: Tensor) -> dict[str, tuple[Tensor, int]]:
+        """The terms of a batch, int64 [b] rows of the embeddings, float32 [N, d]."""
         batch = batch.to(self.device)
         vectors = {name: vectors[batch] for name, vectors in self.vectors.items()}
         present = {name: present[batch] for name, present in self.present.items()}
@@ -110,10 +112,9 @@ class Learner:
         """Take over what `state` gave."""
         self.generator.set_state(state["generator"])
         for name, parameter in self._parameters():
-            kept = {
-                key: state[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in state
-            }
-            self.optimiser.state[parameter].update({key: value.to(self.device) for key, value in kept.items()})
+            moments = {key: state.get(f"{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
+            known = {key: value.to(self.device) for key, value in moments.items() if value is not None}
+            self.optimiser.state[parameter].update(known)
 
     @torch.no_grad()
     def embed(self) -> npt.NDArray[np.float32]:
@@ -130,7 +131,7 @@ def split_cells(num_cells: int, share: float, seed: int) -> tuple[Tensor, Tensor
     """Draw the cells that training sees and those it is validated on.
 
     Returns:
-        Two ascending int64 tensors of rows; round(share · N) rows in the second, at least two, at most half.
+        Two ascending tensors of rows, int64 [N - n] and [n]: n = round(share · N), at least two, at most half.
     """
     order = torch.randperm(num_cells, generator=torch.Generator().manual_seed(seed))
     num_validation = min(max(2, round(share * num_cells)), num_cells // 2)
@@ -155,6 +156,7 @@ class _Mean:
         self.sums: dict[str, tuple[float, int]] = {}
 
     def add(self, terms: dict[str, tuple[Tensor, int]]) -> None:
+        """Take in the terms of a batch, as `Alignment` returns them."""
         for other, (loss, count) in terms.items():
             total, seen = self.sums.get(other, (0.0, 0))
             self.sums[other] = (total + loss.item() * count, seen + count)
@@ -166,5 +168,5 @@ class _Mean:
 
 
 def _tensor(array: npt.NDArray[np.generic]) -> Tensor:
-    """The array as a tensor, copied only where torch could not write to it (Arrow's memory)."""
+    """The array [...] as a tensor, copied only where torch could not write to it (Arrow's memory)."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))

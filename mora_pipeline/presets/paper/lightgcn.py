@@ -22,6 +22,7 @@ class LightGCN(nn.Module):
         self.layers = layers
 
     def forward(self, adjacency: Propagation | Tensor) -> Tensor:
+        """E, float32 [N, d], for Ã [N, N]."""
         hidden = total = torch.as_tensor(self.table)
         for _ in range(self.layers):
             hidden = adjacency @ hidden

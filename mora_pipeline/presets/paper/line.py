@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mora_pipeline.presets.paper.device import training_device
+from mora_pipeline.devices import best_device
 from mora_pipeline.presets.paper.line_closed_form import factorise_line
 from mora_pipeline.presets.paper.parameters import LineParameters
 from mora_pipeline.presets.paper.sampling import EdgeSampler, Flows, Rows, WeightedSampler, noise_weights
@@ -39,7 +39,7 @@ class Draw:
     target: Tensor
     noise: Tensor
 
-    def to(self, device: torch.device) -> "Draw":
+    def to(self, device: str) -> "Draw":
         return Draw(*(rows.to(device, non_blocking=True) for rows in (self.source, self.target, self.noise)))
 
 
@@ -84,7 +84,7 @@ def train_line(
         factors = factorise_line(origin_rows, destination_rows, flow, num_cells, parameters)
         vertex = torch.where((factors != 0).any(1, keepdim=True), factors, vertex)
         return _finished(vertex, parameters)
-    device = training_device(parameters.device, "line")
+    device = best_device(parameters.device, "line")
     vertex = vertex.to(device)
     context = vertex if parameters.order == 1 else torch.zeros(shape, device=device)
     both = not parameters.directed
@@ -106,6 +106,7 @@ def train_line(
 
 
 def _finished(vertex: Tensor, parameters: LineParameters) -> npt.NDArray[np.float32]:
+    """The table [N, d] as the settings want it: as it is, or every row of length 1."""
     return (functional.normalize(vertex, dim=1) if parameters.normalise else vertex).cpu().numpy()
 
 
@@ -121,7 +122,7 @@ def batch_size(num_cells: int, largest: int) -> int:
 
 
 def line_loss(vertex: Tensor, context: Tensor, draw: Draw, negatives: int) -> float:
-    """Mean over the draw's edges of −log σ(u·v') − negatives · mean over the pool of log σ(−u·w')."""
+    """Mean over the draw's edges of −log σ(u·v') − negatives · mean over the pool of log σ(−u·w'); tables [N, d]."""
     u, v, w = _vectors(vertex, context, draw)
     positive = functional.softplus(-torch.linalg.vecdot(u, v)).mean()
     negative = functional.softplus(u.view(len(w), -1, u.shape[1]) @ w.mT).mean()

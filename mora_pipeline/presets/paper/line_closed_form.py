@@ -6,8 +6,8 @@ NIPS 2014). Pairs without flow would be −∞; as NetMF does, every entry below
 sparse as the graph: M = log max(vol / b · D⁻¹ A D⁻¹, 1). b is `shift` and not k: LINE fits the entries below 0 too,
 where the maximum forgets them, so that b = 5 would leave only flows of five times what chance gives. NetMF's b is 1.
 
-M ≈ U Σ Vᵀ gives the vectors U Σ^½; their products with the contexts V Σ^½, which are not kept, are the entries of M, as
-in the sampled form. Both are of one magnitude as the start of a node table.
+M ≈ U Σ Vᵀ gives the vectors U Σ^½; their products with the contexts V Σ^½, which are not returned, are the entries of
+M, as in the sampled form. Both are of one magnitude as the start of a node table.
 
 Where the graph falls into parts, M does too, and its first singular vectors all belong to the largest parts: other
 cells would get nothing. So each part is factorised by itself and then turned by a random rotation: within a part
@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from mora_pipeline.presets.paper.merging import Flows, Rows, merge_both_directions, row_blocks
+from mora_pipeline.presets.merging import Flows, Rows, merge_both_directions, row_blocks
 from mora_pipeline.presets.paper.parameters import LineParameters
 from mora_pipeline.presets.paper.propagation import csr_tensor
 
@@ -35,6 +35,10 @@ def factorise_line(
     origin_rows: Rows, destination_rows: Rows, flow: Flows, num_cells: int, parameters: LineParameters
 ) -> Tensor:
     """U Σ^½ of the cells, part by part.
+
+    Args:
+        origin_rows, destination_rows: rows among the N cells, integer [edges].
+        flow: > 0, [edges].
 
     Returns:
         float32 [N, dimension]; zero rows for cells that no entry of M names. Equal for equal input and seed on one
@@ -104,6 +108,7 @@ def truncated_svd(matrix: sparse.csr_array, rank: int, generator: torch.Generato
 
 
 def _randomised_svd(matrix: sparse.csr_array, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Left vectors, float32 [n, width], and singular values, float32 [width], descending, of a matrix [n, n]."""
     forward, backward = _tensor(matrix), _tensor(matrix.T.tocsr())
     basis = _orthonormal(forward @ torch.randn(matrix.shape[1], width, generator=generator))
     for _ in range(POWER_ITERATIONS):
@@ -114,10 +119,11 @@ def _randomised_svd(matrix: sparse.csr_array, width: int, generator: torch.Gener
 
 
 def _tensor(matrix: sparse.csr_array) -> Tensor:
-    """The matrix in float32, as what torch multiplies with on all cores."""
+    """A sparse matrix [n, n] in float32, which torch multiplies on all cores."""
     indptr, indices, values = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
     return csr_tensor(indptr, indices, values.float(), matrix.shape)
 
 
 def _orthonormal(columns: Tensor) -> Tensor:
+    """A basis of the columns of [n, k]: [n, k], orthonormal."""
     return torch.linalg.qr(columns).Q

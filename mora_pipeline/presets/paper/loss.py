@@ -1,4 +1,4 @@
-"""The contrastive loss with exact gradients and no logit matrix: tiles of it are made, used and thrown away."""
+"""The contrastive loss with exact gradients and no logit matrix: its tiles are computed, used and thrown away."""
 
 import math
 from collections.abc import Iterator
@@ -78,12 +78,12 @@ class _TiledLoss(torch.autograd.Function):
 
 
 def _ready(left: Tensor, is_safe: bool) -> Tensor:
-    """What tiles are made of: to the base 2 where logits are safe, as they are where their largest must be known."""
+    """[B, d], from which tiles are computed: to the base 2 where logits are safe, else as it is."""
     return left * LOG2_E if is_safe else left
 
 
 def _tiles(left: Tensor, right: Tensor, side: int) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Every tile of left rightᵀ with its rows and columns; all share one buffer, which the caller may overwrite."""
+    """Every tile of left rightᵀ, [B, d] each, with its rows and columns; all share a buffer that may be overwritten."""
     size = len(left)
     buffer = left.new_empty(min(side, size) ** 2)
     for start in range(0, size, side):
@@ -126,7 +126,7 @@ class _Softmaxes:
             self.buffer = row_log_sum.new_empty(min(side, len(row_log_sum)) ** 2)
 
     def of(self, logits: Tensor, rows: slice, columns: slice) -> Tensor:
-        """For one tile as `_ready` makes it, which is overwritten."""
+        """For one tile [side, side] of what `_ready` returns; the tile is overwritten."""
         row, column = self.rows[rows], self.columns[columns]
         if self.is_safe:
             inverse = self.buffer[: logits.numel()].view_as(logits)

@@ -1,31 +1,29 @@
-"""What training may be told: pydantic models without torch, so that Dagster's configuration can reuse them.
+"""Settings of the preset `paper`: pydantic models without torch, so that Dagster's configuration can reuse them.
 
-The defaults are the method's; where the published sources are silent, the comment says so (method.md).
+The defaults are the method's; where the paper and its code are silent, the comment says so (method.md).
 """
 
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION
+from mora_pipeline.parameters import Parameters
 
-MOBILITY = "mobility"  # the graph's own modality: the anchor unless told otherwise
-TEMPERATURES: dict[str, float] = {"text": 0.5, "table": 0.7, "image": 0.2}  # MoRA's released core: POI, demographics
-TABLE_HIDDEN = 64  # MoRA's released core: Linear(40, 64) → ReLU → Linear(64, 128)
-
-
-class Parameters(BaseModel):
-    """What all training parameters share: unknown keys are refused, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+MOBILITY = "mobility"  # the graph's own modality: the anchor by default
+# Raise it when a change of LINE, of alignment or of its states gives other bytes for the same inputs and settings:
+# resume states and cached vectors of ablations from before are then not taken up.
+TRAINING_FORMAT = 1
 
 
 class LineParameters(Parameters):
     """LINE on the full mobility graph; its vectors initialise the node table."""
 
-    dimension: int = Field(DIMENSION, ge=1, description="Length of a LINE vector, and of the embeddings made from it.")
+    dimension: int = Field(
+        DIMENSION, ge=1, description="Length of a LINE vector, and of the embeddings trained from it."
+    )
     method: Literal["sampled", "closed_form"] = Field(
         "sampled",
         description="sampled: LINE's own way, by drawn edges; closed_form: the matrix that LINE factorises implicitly, "
@@ -111,23 +109,3 @@ class AlignmentParameters(Parameters):
                 f"{', '.join(known) or 'none'} (mobility is always there)."
             )
         return [name for name in known if self.modalities is None or name in self.modalities]
-
-
-class DistillParameters(Parameters):
-    """The network from a coordinate to an embedding; its shape is the method's, its training is ours."""
-
-    degree: int = Field(32, ge=1, le=64, description="Degrees of the spherical harmonics: degree² features.")
-    hidden: int = Field(512, ge=1, description="Width of the hidden layers.")
-    hidden_layers: int = Field(8, ge=1, description="Number of hidden layers of that width.")
-    learning_rate: float = Field(1e-3, gt=0, description="Highest step size of AdamW; it rises, then falls.")
-    weight_decay: float = Field(0.01, ge=0, description="Decay of AdamW.")
-    batch_size: int = Field(512, ge=1, description="Cells in one step, at most.")
-    epochs: int = Field(40, ge=1, description="Times that every cell is seen.")
-    precision: Literal["float32", "float64"] = Field(
-        "float32", description="Precision of the training; harmonics, stored weights and answers are float64 always."
-    )
-    smallest_component: float = Field(
-        1e-6, gt=0, lt=1, description="Components of the harmonics below this share of the strongest's variance drop."
-    )
-    held_out_share: float = Field(0.1, gt=0, lt=1, description="Share of the cells never fitted, for the scores.")
-    seed: int = Field(0, ge=0, description="Seed of the held-out cells, the weights and the order of the cells.")

@@ -51,7 +51,7 @@ class _SymmetricProduct(torch.autograd.Function):
 
 
 def csr_tensor(indptr: Tensor, indices: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """A sparse matrix that torch multiplies with; shares the tensors."""
+    """A sparse matrix [n, m] of CSR parts, indptr [n + 1], indices and values [entries]; shares the tensors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that sparse tensors are a beta feature
         return torch.sparse_csr_tensor(indptr, indices, values, size=size, check_invariants=False)
@@ -67,7 +67,7 @@ def _with_torch(adjacency: Adjacency) -> Callable[[Tensor], Tensor]:
 
 
 def _sum_of_bags(adjacency: Adjacency, vectors: Tensor) -> Tensor:
-    """Ã H on the CPU: a cell's neighbours are a bag of embeddings, and torch sums bags fastest."""
+    """Ã H, float32 [N, d], on the CPU: a cell's neighbours are a bag of embeddings, and torch sums bags fastest."""
     indices, indptr, values = adjacency.indices, adjacency.indptr, adjacency.values
     return functional.embedding_bag(
         indices, vectors, indptr, mode="sum", per_sample_weights=values, include_last_offset=True

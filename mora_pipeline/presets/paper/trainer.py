@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.presets.paper.alignment import Modality, public_name
+from mora_pipeline.modalities import LoadedModality
+from mora_pipeline.presets.paper.alignment import public_name
 from mora_pipeline.presets.paper.checkpoint import Checkpoint, State
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.learner import Learner
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
-
-__all__ = ["AlignmentResult", "Modality", "train_alignment"]
 
 logger = logging.getLogger(__name__)
 # torch's one switch for both devices: what products of float32 matrices may be computed in.
@@ -51,7 +50,7 @@ class AlignmentResult:
 def train_alignment(
     adjacency: Adjacency,
     line_vectors: npt.NDArray[np.float32],
-    modalities: Sequence[Modality],
+    modalities: Sequence[LoadedModality],
     parameters: AlignmentParameters,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     checkpoint: Checkpoint | None = None,
@@ -59,7 +58,7 @@ def train_alignment(
     """Train the node table and the heads, and embed every cell.
 
     A tenth of the cells is held out of the loss, though not out of the graph; training stops when the loss on them has
-    not improved for `patience` epochs, and the best epoch's weights are kept. Where no two held-out cells share a
+    not improved for `patience` epochs, and the best epoch's weights count. Where no two held-out cells share a
     modality (regions of a few cells), the training loss takes the validation loss's place. Without modalities nothing
     can be aligned: E is the LINE vectors, propagated and untrained.
 
@@ -68,11 +67,11 @@ def train_alignment(
         line_vectors: float32 [N, d], the start of the node table.
         modalities: those beside mobility, in the row order of the cells.
         on_epoch: called with each entry of the history; after a resume first with those from before it.
-        checkpoint: where the state is kept, under the key of these very arguments (`alignment_key`); a state that lies
-            there is gone on from. The caller clears it when the result is safe.
+        checkpoint: the file of the state, under the key of these very arguments (`alignment_key`); a state in it is
+            resumed. The caller clears it when the result is safe.
 
     Returns:
-        Equal bytes for equal arguments on one machine, resumed or not; `seconds` apart.
+        Embeddings float32 [N, d]; equal bytes for equal arguments on one machine, resumed or not; `seconds` apart.
 
     Raises:
         UserError: if shapes disagree, no two cells share a modality, or the loss is no longer finite.
@@ -182,7 +181,7 @@ def _products_in(precision: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _check(adjacency: Adjacency, line_vectors: npt.NDArray[np.float32], modalities: Sequence[Modality]) -> None:
+def _check(adjacency: Adjacency, line_vectors: npt.NDArray[np.float32], modalities: Sequence[LoadedModality]) -> None:
     """Refuse what cannot be trained before anything long begins."""
     num_cells = adjacency.num_cells
     rows = {"line_vectors": len(line_vectors)} | {f"features of {one.name}": len(one.vectors) for one in modalities}

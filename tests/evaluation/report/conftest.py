@@ -9,7 +9,7 @@ import pytest
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE
 from mora_pipeline.evaluation.report.data import ReportData
-from mora_pipeline.region import Published
+from mora_pipeline.region import ReportedScores
 
 METHODS = ("mora", "LINE <raw>")
 PNG = b"\x89PNG\r\n\x1a\nnot really"
@@ -88,5 +88,5 @@ def whole(data: ReportData, ablations: pa.Table) -> ReportData:
     row = data.scores.slice(0, 1).to_pylist()[0]
     more = [{**row, "split": "region_papers", "model": "clipped_ridge", "method": name, "r2": 0.6} for name in METHODS]
     scores = pa.concat_tables([data.scores, pa.Table.from_pylist(more, schema=schemas.BENCHMARK)])
-    others = Published(source="their papers", scores={"HAFusion": {"income": 0.734}})
+    others = ReportedScores(source="their papers", scores={"HAFusion": {"income": 0.734}})
     return replace(data, scores=scores, ablations=ablations, reported_scores=others)

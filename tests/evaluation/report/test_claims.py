@@ -61,7 +61,6 @@ def test_without_a_paired_interval_the_sign_alone_decides() -> None:
     assert line.startswith("The embeddings beat LINE: does not hold. ")
 
 
-
 def test_claims_say_where_cells_were_drawn_singly() -> None:
     _, raw, *_ = claim_sentences(table(mora={"by_cells": True}), PAPER)
     assert raw.endswith("(+0.020 to +0.180; cells drawn singly: too narrow).")
@@ -75,7 +74,9 @@ def test_claims_are_judged_on_blocked_folds_by_boosting_whatever_comes_first() -
     assert "blocked folds (H3 parents), ridge." in claim_sentences(pa.concat_tables(others), PAPER)[0]
 
 
-@pytest.mark.parametrize(("preset", "told"), [("inductive", "are of the preset inductive"), (None, "of the preset unknown")])
+@pytest.mark.parametrize(
+    ("preset", "told"), [("inductive", "are of the preset inductive"), (None, "of the preset unknown")]
+)
 def test_the_papers_claims_are_about_its_preset(preset: str | None, told: str) -> None:
     (sentence,) = claim_sentences(table(), {"preset": preset})
     assert told in sentence

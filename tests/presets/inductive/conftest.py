@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mora_pipeline.contract.schemas import Edges
+from mora_pipeline.modalities import LoadedModality
 from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 from mora_pipeline.presets.inductive.schema import Input, Schema
 from mora_pipeline.presets.inductive.states import Evidence
-from mora_pipeline.presets.paper.alignment import Modality
 
 NUM_CELLS = 60
 
@@ -24,7 +24,7 @@ class Town:
     longitude: np.ndarray
     internal: np.ndarray
     flows: Edges
-    modalities: tuple[Modality, ...]
+    modalities: tuple[LoadedModality, ...]
 
     def evidence(self, count: int = 5) -> Evidence:
         return Evidence(
@@ -52,9 +52,13 @@ def make_town(seed: int, num_cells: int = NUM_CELLS) -> Town:
     flows = Edges(origin[kept], destination[kept], random.exponential(20, kept.sum()) + 0.1)
     share = random.dirichlet(np.ones(5), num_cells).astype(np.float32)
     modalities = (
-        Modality("ages", "table", share, np.arange(num_cells) % 7 != 0, 0.7),
-        Modality("poi", "text", random.normal(size=(num_cells, 12)).astype(np.float32), np.ones(num_cells, bool), 0.5),
-        Modality("sky", "image", random.normal(size=(num_cells, 9)).astype(np.float32), np.arange(num_cells) > 4, 0.2),
+        LoadedModality("ages", "table", share, np.arange(num_cells) % 7 != 0, 0.7),
+        LoadedModality(
+            "poi", "text", random.normal(size=(num_cells, 12)).astype(np.float32), np.ones(num_cells, bool), 0.5
+        ),
+        LoadedModality(
+            "sky", "image", random.normal(size=(num_cells, 9)).astype(np.float32), np.arange(num_cells) > 4, 0.2
+        ),
     )
     return Town(latitude, longitude, random.exponential(5, num_cells), flows, modalities)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mora_pipeline.contract.schemas import Edges
+from mora_pipeline.presets import merging
 from mora_pipeline.presets.inductive import flows as flows_module
 from mora_pipeline.presets.inductive import relations
 from mora_pipeline.presets.inductive.flows import BANDS_KM, QUANTILES, flow_feature_names, flow_features
 from mora_pipeline.presets.inductive.relations import partners
-from mora_pipeline.presets.paper import merging
 
 NAMES = flow_feature_names()
 

@@ -7,13 +7,14 @@ from torch import nn
 from torch.nn import functional
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.presets.paper.alignment import Alignment, Modality, make_head, public_name, total_loss
+from mora_pipeline.modalities import LoadedModality
+from mora_pipeline.presets.paper.alignment import Alignment, make_head, public_name, total_loss
 
 BATCH, DIMENSION = 30, 16
 
 
 def modality(name, kind="text", width=5, temperature=0.5):
-    return Modality(name, kind, np.zeros((1, width), np.float32), np.ones(1, bool), temperature)
+    return LoadedModality(name, kind, np.zeros((1, width), np.float32), np.ones(1, bool), temperature)
 
 
 def batch(*names, width=5, seed=0):

@@ -1,6 +1,8 @@
 """A training that was killed goes on as if it had not been, and no other training takes its state."""
 
 import dataclasses
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+import mora_pipeline
 from mora_pipeline.presets.paper import checkpoint
 from mora_pipeline.presets.paper.checkpoint import Checkpoint, State, alignment_key
 from mora_pipeline.presets.paper.learner import Learner
@@ -111,15 +114,39 @@ def test_every_input_and_setting_has_a_key_of_its_own(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("owner", "name", "other"),
     [
-        (checkpoint, "code_of_training", "other code"),
-        (checkpoint, "training_device", torch.device("cuda")),
+        (checkpoint, "best_device", "cuda"),
         (torch, "get_num_threads", torch.get_num_threads() + 1),
         (torch, "__version__", "0.1"),
     ],
 )
-def test_other_code_devices_and_threads_have_keys_of_their_own(monkeypatch, owner, name, other) -> None:
+def test_other_devices_threads_and_versions_have_keys_of_their_own(monkeypatch, owner, name, other) -> None:
     before = alignment_key(*arguments())
-    monkeypatch.setattr(owner, name, other if isinstance(other, str) and name == "__version__" else lambda *_: other)
+    monkeypatch.setattr(owner, name, other if name == "__version__" else lambda *_: other)
+    assert alignment_key(*arguments()) != before
+
+
+def test_only_the_declared_format_stands_for_the_code(monkeypatch, tmp_path) -> None:
+    """A comment in a module of training must not discard states; whoever changes its bytes raises the number."""
+    before = alignment_key(*arguments())
+    package = Path(mora_pipeline.__file__).parent
+    shutil.copytree(package, tmp_path / "mora_pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for module in (tmp_path / "mora_pipeline" / "presets").rglob("*.py"):
+        module.write_text(f"{module.read_text()}\n# a comment\n")
+    code = "from tests.presets.paper.train_and_die import *; from mora_pipeline.presets.paper import checkpoint; "
+    code += "print(checkpoint.__file__, checkpoint.alignment_key(*arguments()))"
+    path = os.pathsep.join([str(tmp_path), str(package.parent)])
+    command = [sys.executable, "-c", code]
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **threads, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(tmp_path / "mora_pipeline/presets/paper/checkpoint.py"), before]
+    monkeypatch.setattr(checkpoint, "TRAINING_FORMAT", checkpoint.TRAINING_FORMAT + 1)
     assert alignment_key(*arguments()) != before
 
 

@@ -12,7 +12,7 @@ from mora_pipeline import lake
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import Lake
-from mora_pipeline.presets.paper import merging
+from mora_pipeline.presets import merging
 from mora_pipeline.presets.paper.graph import Adjacency, load_adjacency, symmetrise_and_normalise
 
 NUM_CELLS = 6
@@ -166,7 +166,7 @@ def test_the_lakes_files_become_the_matrix_of_the_whole_table(tmp_path, monkeypa
     for number in range(3):
         draft.write(table.slice(number * 250, 250), f"part-{number:05d}.parquet")
     monkeypatch.setattr(lake, "BATCH_ROWS", 64)
-    found = load_adjacency(draft.publish().batches, cells)
+    found = load_adjacency(draft.commit().batches, cells)
     matrix = symmetrise_and_normalise(pairs // 40, pairs % 40, table["flow"].to_numpy(), 40)
     expected = Adjacency.from_matrix(matrix)
     for part in ("indptr", "indices", "values"):

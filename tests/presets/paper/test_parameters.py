@@ -4,13 +4,10 @@ import sys
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from mora_pipeline.presets.paper.parameters import (
-    TEMPERATURES,
-    AlignmentParameters,
-    DistillParameters,
-    LineParameters,
-    Parameters,
-)
+from mora_pipeline.distillation.parameters import DistillParameters
+from mora_pipeline.modalities import kinds
+from mora_pipeline.parameters import Parameters
+from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 
 MODELS: list[type[Parameters]] = [LineParameters, AlignmentParameters, DistillParameters]
 
@@ -31,7 +28,8 @@ def test_the_defaults_are_the_methods():
         "learn_temperatures": False,
         "modalities": None,
     }
-    assert TEMPERATURES == {"text": 0.5, "table": 0.7, "image": 0.2}
+    temperatures = {kind.name: kind.config.model_fields["temperature"].default for kind in kinds()}
+    assert temperatures == {"text": 0.5, "table": 0.7, "image": 0.2}
     assert (LineParameters().dimension, LineParameters().order, LineParameters().negatives) == (128, 2, 5)
 
 

@@ -10,12 +10,13 @@ from safetensors.torch import load, save
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.modalities import LoadedModality
 from mora_pipeline.presets.paper.graph import Adjacency, load_adjacency, symmetrise_and_normalise
 from mora_pipeline.presets.paper.learner import Learner, make_optimiser, split_cells
 from mora_pipeline.presets.paper.lightgcn import LightGCN
 from mora_pipeline.presets.paper.parameters import AlignmentParameters
 from mora_pipeline.presets.paper.propagation import Propagation
-from mora_pipeline.presets.paper.trainer import PRODUCTS, Modality, train_alignment
+from mora_pipeline.presets.paper.trainer import PRODUCTS, train_alignment
 
 NUM_CELLS, NUM_GROUPS = 300, 6
 SHORT = AlignmentParameters(maximum_epochs=4, batch_size=100)
@@ -28,7 +29,7 @@ class Region:
     edges: pa.Table
     cells: np.ndarray
     line: np.ndarray
-    modalities: list[Modality]
+    modalities: list[LoadedModality]
 
     @property
     def adjacency(self):
@@ -51,8 +52,8 @@ def region():
     line = (0.1 * random.normal(size=(NUM_CELLS, 16))).astype(np.float32)
     present = random.random(NUM_CELLS) < 0.8
     modalities = [
-        Modality("poi", "text", vectors, present, 0.5),
-        Modality("people", "table", vectors[:, :9].copy(), np.ones(NUM_CELLS, bool), 0.7),
+        LoadedModality("poi", "text", vectors, present, 0.5),
+        LoadedModality("people", "table", vectors[:, :9].copy(), np.ones(NUM_CELLS, bool), 0.7),
     ]
     return Region(edges, cells, line, modalities)
 
@@ -267,7 +268,7 @@ def test_a_modality_can_be_the_anchor(region):
 def test_a_region_of_ten_cells_trains():
     chain = np.arange(9)
     adjacency = Adjacency.from_matrix(symmetrise_and_normalise(chain, chain + 1, np.ones(9), 10))
-    one = Modality("poi", "text", np.eye(10, dtype=np.float32), np.arange(10) != 4, 0.5)
+    one = LoadedModality("poi", "text", np.eye(10, dtype=np.float32), np.arange(10) != 4, 0.5)
     result = train_alignment(adjacency, np.eye(10, dtype=np.float32), [one], AlignmentParameters(maximum_epochs=3))
     assert len(result.history) == 3
     assert np.isfinite(result.embeddings).all()

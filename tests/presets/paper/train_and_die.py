@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mora_pipeline.presets.paper.alignment import Modality
+from mora_pipeline.modalities import LoadedModality
 from mora_pipeline.presets.paper.checkpoint import Checkpoint, alignment_key
 from mora_pipeline.presets.paper.graph import Adjacency, symmetrise_and_normalise
 from mora_pipeline.presets.paper.learner import Learner
@@ -23,15 +23,15 @@ PARAMETERS = AlignmentParameters(maximum_epochs=6, batch_size=40, learn_temperat
 NUM_CELLS = 90
 
 
-def arguments() -> tuple[Adjacency, np.ndarray, list[Modality], AlignmentParameters]:
+def arguments() -> tuple[Adjacency, np.ndarray, list[LoadedModality], AlignmentParameters]:
     """A small region of random flows and features."""
     random = np.random.default_rng(4)
     ends = random.integers(0, NUM_CELLS, (2, 400))
     adjacency = Adjacency.from_matrix(symmetrise_and_normalise(*ends, random.exponential(1, 400), NUM_CELLS))
     line, features = (random.normal(size=(NUM_CELLS, width)).astype(np.float32) for width in (8, 5))
     modalities = [
-        Modality("poi", "text", features, random.random(NUM_CELLS) < 0.8, 0.5),
-        Modality("people", "table", features[:, :3].copy(), np.ones(NUM_CELLS, bool), 0.7),
+        LoadedModality("poi", "text", features, random.random(NUM_CELLS) < 0.8, 0.5),
+        LoadedModality("people", "table", features[:, :3].copy(), np.ones(NUM_CELLS, bool), 0.7),
     ]
     return adjacency, line, modalities, PARAMETERS
 

@@ -1,0 +1,55 @@
+"""What region.yaml says of a modality of tables."""
+
+import fnmatch
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from mora_pipeline.region.kinds import ModalityConfig
+from mora_pipeline.region.sections import BadShare, Name, Section, problem
+
+TEMPERATURE = 0.7  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
+
+
+class PointColumns(Section):
+    """Columns of a point."""
+
+    latitude: Name = Field(description="column of the latitude, degrees")
+    longitude: Name = Field(description="column of the longitude, degrees")
+
+
+class TableModality(ModalityConfig):
+    """Histograms of places, such as ages: each group of columns sums to 1 within a cell."""
+
+    kind: Literal["table"]
+    path: Name = Field(description="file, folder or glob of the table")
+    place: Name | None = Field(default=None, description="column of the place's id")
+    columns: PointColumns | None = Field(default=None, description="the coordinates' columns, in place of place")
+    weight: Name | None = Field(default=None, description="column that weights the places of a cell (default 1 each)")
+    groups: dict[Name, Name] = Field(min_length=1, description="group: columns, as globs joined by |")
+    temperature: float = Field(default=TEMPERATURE, gt=0, description="temperature of its alignment loss")
+    maximum_bad_share: BadShare
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if (self.place is None) == (self.columns is None):
+            given = "neither" if self.place is None else "both"
+            raise problem(f"must say where its rows are: either place, or columns with coordinates (it has {given})")
+        return self
+
+    def place_keys(self) -> list[str]:
+        return ["place"] if self.place else []
+
+    def expanded_groups(self, columns: list[str]) -> dict[str, list[str]]:
+        """The columns of each group, in the file's order; place, weight and coordinates never belong to one.
+
+        Args:
+            columns: all of the file's.
+        """
+        taken = {self.place, self.weight, *(self.columns.roles().values() if self.columns else ())}
+        free = [column for column in columns if column not in taken]
+        return {group: [column for column in free if _matches(column, globs)] for group, globs in self.groups.items()}
+
+
+def _matches(column: str, globs: str) -> bool:
+    return column == globs or any(column == item or fnmatch.fnmatchcase(column, item) for item in globs.split("|"))

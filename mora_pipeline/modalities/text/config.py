@@ -1,0 +1,42 @@
+"""What region.yaml says of a modality of texts."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from mora_pipeline.region.kinds import ModalityConfig
+from mora_pipeline.region.sections import BadShare, Name, Section, point_or_place, problem
+
+TEMPERATURE = 0.5  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
+
+
+class TextColumns(Section):
+    """Columns of a text modality."""
+
+    latitude: Name | None = Field(default=None, description="column of the latitude, degrees")
+    longitude: Name | None = Field(default=None, description="column of the longitude, degrees")
+    place: Name | None = Field(default=None, description="column of the place's id, in place of coordinates")
+    name: Name | None = Field(default=None, description="column of the name")
+    category: Name | None = Field(default=None, description="column of the category")
+    count: Name | None = Field(default=None, description="column of how many things the row stands for (default 1)")
+
+    @model_validator(mode="after")
+    def _says_where_and_what(self) -> Self:
+        point_or_place(self)
+        if self.name is None and self.category is None:
+            raise problem("needs name or category (or both): the text is made from them")
+        return self
+
+
+class TextModality(ModalityConfig):
+    """Named or categorised things at points, such as POIs."""
+
+    kind: Literal["text"]
+    path: Name = Field(description="file, folder or glob of the texts")
+    columns: TextColumns = Field(description="the texts' columns")
+    encoder: Name = Field(default="default", description="text encoder: default, a hub id or a folder")
+    temperature: float = Field(default=TEMPERATURE, gt=0, description="temperature of its alignment loss")
+    maximum_bad_share: BadShare
+
+    def place_keys(self) -> list[str]:
+        return ["columns.place"] if self.columns.place else []

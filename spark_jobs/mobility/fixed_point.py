@@ -1,0 +1,82 @@
+"""Amounts in fixed point: their sums are exact, so that no order of rows, files or tasks changes a byte.
+
+An amount is ``whole + upper · 2⁻⁴⁰ + lower · 2⁻⁸⁰``, three whole numbers. A float64 of 2⁻²⁸ or more is kept to its last
+bit, a smaller one to within 2⁻⁸¹; what is kept is added up exactly.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from mora_pipeline.contract.errors import UserError
+
+Numbers = npt.NDArray[np.int64]
+Amounts = dict[str, Numbers]  # whole, and upper and lower where any amount has a fraction
+WHOLE, UPPER, LOWER = PARTS = ("whole", "upper", "lower")
+DIGIT = 2.0**40  # what a place value counts up to
+LARGEST = 2.0**40  # of one amount: 4 million of them add up within 63 bits
+SMALLEST = 2.0**-40  # below, so few bits would be kept that a flow could become nothing
+LONGEST_RUN = 1 << 22  # of fractions that are added up before they are carried
+
+
+def to_fixed_point(values: npt.NDArray[np.float64]) -> Amounts:
+    """Amounts from 0 to `LARGEST` in fixed point; without fractions, `whole` alone."""
+    floor = np.floor(values)
+    amounts = {WHOLE: floor.astype(np.int64)}
+    fraction = values - floor
+    if fraction.any():
+        scaled = fraction * DIGIT
+        upper = np.floor(scaled)
+        amounts[UPPER] = upper.astype(np.int64)
+        amounts[LOWER] = np.rint((scaled - upper) * DIGIT).astype(np.int64)
+    return amounts
+
+
+def to_float(amounts: Mapping[str, Numbers]) -> npt.NDArray[np.float64]:
+    """The float64 nearest each amount, as good as: one that depends on the amount alone."""
+    parts = carried(amounts)
+    whole = parts[WHOLE].astype(np.float64)
+    return whole + (parts[UPPER] + parts[LOWER] / DIGIT) / DIGIT if UPPER in parts else whole
+
+
+def summed(amounts: Mapping[str, Numbers], order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> Amounts:
+    """Sums of runs of rows.
+
+    Args:
+        amounts: parts, [n] each; `upper` and `lower` at most 2⁴⁰ (as `exact` and `summed` give them).
+        order: [n], in which the rows are taken.
+        starts: where each run begins, in that order.
+
+    Raises:
+        UserError: if the sums leave 63 bits.
+    """
+    check_sum(float(amounts[WHOLE].sum(dtype=np.float64)))
+    rows = len(order)
+    if UPPER in amounts and int(np.diff(starts, append=rows).max()) > LONGEST_RUN:
+        pieces = np.union1d(starts, np.arange(0, rows, LONGEST_RUN))
+        parts = summed(amounts, order, pieces)
+        return summed(parts, np.arange(len(pieces)), np.searchsorted(pieces, starts))
+    return carried({name: np.add.reduceat(part[order], starts) for name, part in amounts.items()})
+
+
+def check_sum(whole: float) -> None:
+    """Refuse sums that 63 bits might not hold.
+
+    Raises:
+        UserError: if the whole part is 2⁶² or more.
+    """
+    if whole >= 2.0**62:
+        raise UserError(
+            "The flows (mobility.columns.flow or count) add up to more than 4.6e18. Give them in a larger unit."
+        )
+
+
+def carried(amounts: Mapping[str, Numbers]) -> Amounts:
+    """The same amounts with `upper` and `lower` below 2⁴⁰: one form for each amount."""
+    if UPPER not in amounts:
+        return dict(amounts)
+    bits = int(np.log2(DIGIT))
+    upper = amounts[UPPER] + (amounts[LOWER] >> bits)
+    lowest = (1 << bits) - 1
+    return {WHOLE: amounts[WHOLE] + (upper >> bits), UPPER: upper & lowest, LOWER: amounts[LOWER] & lowest}

@@ -1,0 +1,177 @@
+"""The three kinds of raw mobility, each read into moves from cell to cell by tasks that validate, grid and add up."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
+from mora_pipeline.contract.errors import UserError
+from spark_jobs.gridding import look_up_cells, read_places
+from spark_jobs.mobility.arrow_shuffle import PACKED, shuffled
+from spark_jobs.mobility.daily_sums import pack_by_file
+from spark_jobs.mobility.fixed_point import LARGEST, SMALLEST
+from spark_jobs.mobility.kernels import ENDS, od_moves, pack_diaries, pack_moves, pack_records, trip_moves
+from spark_jobs.mobility.parquet_reader import ParquetSource
+from spark_jobs.mobility.records import Records, Rows
+from spark_jobs.report import parameter
+from spark_jobs.rules import (
+    NO_ID,
+    NO_TIME,
+    NO_USER,
+    NO_ZONE,
+    UNKNOWN_PLACE,
+    Rule,
+    coordinate_rules,
+    flow_rules,
+    is_true,
+    late_rule,
+    missing,
+    users_rules,
+)
+from spark_jobs.sources import NUMBER, TEXT, TIME, Source
+from spark_jobs.validation import ValidatedRows
+
+MICROSECONDS_PER_HOUR = 3_600_000_000
+TOLERANCE = 86_400_000_000  # microseconds that a row's time may be after its file was written: clocks and zones differ
+LONGEST_GAP_HOURS = 1e9  # a hundred thousand years: what 63 bits of microseconds hold, and more than anyone means
+KINDS: dict[str, dict[str, str]] = {  # of each role, by the kind of mobility
+    "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER, "time": TIME},
+    "trips": {**dict.fromkeys(ENDS, NUMBER), "count": NUMBER, "user": TEXT, "time": TIME},
+    "events": {"user": TEXT, "time": TIME, "latitude": NUMBER, "longitude": NUMBER},
+}
+
+
+@dataclass(frozen=True)
+class RawMoves:
+    """Moves of a region, not yet read.
+
+    ``users``: ``named`` (the distinct of a move are counted), ``counted`` (they add up), ``unknown``.
+    ``sources``: the files the moves come from, the main one first.
+    ``packed``: for a number of partitions, rows of `PACKED` by origin that hold tables of moves.
+    ``moves``: makes a move of each row; None where two rows make one.
+    """
+
+    source: Source
+    users: Literal["named", "counted", "unknown"]
+    sources: list[ValidatedRows]
+    records: Records
+    packed: Callable[[int], DataFrame]
+    moves: Callable[[pa.RecordBatch], pa.Table] | None = None
+
+    def rows(self) -> int:
+        """How many raw rows there are, where the files' footers say; else 0."""
+        return self.records.parquet.rows if self.records.parquet else 0
+
+    def packed_by_file(self, files: Sequence[str], days: Mapping[str, int] | None, partitions: int) -> DataFrame:
+        """The same, with moves of different files and days apart: see `daily_sums.pack_by_file`.
+
+        Raises:
+            UserError: of events.
+        """
+        if self.moves is None:
+            raise UserError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
+        columns = ("source",) if days is not None else ("source", "time")
+        kernel = partial(pack_by_file, moves=self.moves, files=files, days=days, buckets=partitions)
+        return replace(self.records, columns=(*self.records.columns, *columns)).mapped(kernel)
+
+
+def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
+    """Flows between places; ids of both tables are compared as strings."""
+    source = Source.parse(parameter(params, "source"), {"origin", "destination", "flow"})
+    places, of_places = read_places(spark, parameter(params, "places"), params["resolution"])
+    counted = "users" in source.columns
+    rules = [
+        Rule(NO_ID, ("origin", "destination"), missing),
+        Rule(UNKNOWN_PLACE, ("origin_cell", "destination_cell"), missing),
+        *flow_rules("flow", SMALLEST, LARGEST),
+        *(users_rules("users", SMALLEST, LARGEST) if counted else []),
+        *time_rules(source, params.get("latest")),
+    ]
+    derive = partial(look_up_cells, roles={end: f"{end}_cell" for end in ("origin", "destination")}, places=places)
+    # Only the day of a time counts.
+    validated = ValidatedRows(spark, source, roles_of(source, "od"), rules, "UTC", derive)
+    columns = ("origin_cell", "destination_cell", "flow", *(["users"] if counted else []))
+    records = Records(validated, columns, parquet_source_of(source, "od"))
+    packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
+    return RawMoves(source, "counted" if counted else "unknown", [validated, of_places], records, packed, od_moves)
+
+
+def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
+    """Trips between two points each; a trip without a count is one."""
+    source = Source.parse(parameter(params, "source"), set(ENDS))
+    rules = [
+        *coordinate_rules(*ENDS[:2]),
+        *coordinate_rules(*ENDS[2:]),
+        *(flow_rules("count", SMALLEST, LARGEST) if "count" in source.columns else []),
+        *([Rule(NO_USER, ("user",), missing)] if "user" in source.columns else []),
+        *time_rules(source, params.get("latest")),
+    ]
+    # A time decides no more than the day, so a missing zone does little harm.
+    validated = ValidatedRows(spark, source, roles_of(source, "trips"), rules, params.get("time_zone") or "UTC")
+    columns = (*ENDS, *(role for role in ("count", "user") if role in source.columns))
+    records = Records(validated, columns, parquet_source_of(source, "trips"))
+    moves = partial(trip_moves, resolution=params["resolution"])
+    packed = partial(_by_origin, records, partial(pack_moves, moves=moves))
+    users: Literal["named", "unknown"] = "named" if "user" in columns else "unknown"
+    return RawMoves(source, users, [validated], records, packed, moves)
+
+
+def read_events(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
+    """Records of users; two consecutive ones of a user within the gap make a move.
+
+    One shuffle, by user; a user's moves between two cells are counted there, so that adding up users later counts
+    distinct ones. Records at the same time are ordered by cell.
+    """
+    source = Source.parse(parameter(params, "source"), {"user", "time", "latitude", "longitude"})
+    hours = params.get("maximum_gap_hours")
+    gap = MAXIMUM_GAP_HOURS if hours is None else float(hours)
+    if not 0 < gap < LONGEST_GAP_HOURS:
+        raise UserError(f"mobility.maximum_gap_hours is {gap:g}: say a number of hours above 0, such as 24.")
+    rules = [
+        Rule(NO_USER, ("user",), missing),
+        Rule(NO_TIME, ("time",), missing),
+        Rule(NO_ZONE, ("time_zoneless",), is_true),
+        *coordinate_rules("latitude", "longitude"),
+    ]
+    validated = ValidatedRows(spark, source, KINDS["events"], rules, params.get("time_zone"))
+    records = Records(validated, tuple(KINDS["events"]), parquet_source_of(source, "events"))
+    kernel = partial(pack_records, resolution=params["resolution"])
+    packed = partial(_by_user_and_origin, records, kernel, int(gap * MICROSECONDS_PER_HOUR))
+    return RawMoves(source, "counted", [validated], records, packed)
+
+
+READERS: Mapping[str, Callable[[SparkSession, Mapping[str, Any]], RawMoves]] = {
+    "od": read_od,
+    "trips": read_trips,
+    "events": read_events,
+}
+
+
+def parquet_source_of(source: Source, kind: str) -> ParquetSource | None:
+    """The raw files as tasks can read them by themselves; None if Spark must."""
+    return ParquetSource.of(source, KINDS[kind], instants=kind == "events")
+
+
+def roles_of(source: Source, kind: str) -> dict[str, str]:
+    """The kinds of the roles that a source of mobility has."""
+    return {role: of_role for role, of_role in KINDS[kind].items() if role in source.columns}
+
+
+def time_rules(source: Source, latest: Mapping[str, int] | None) -> list[Rule]:
+    """A time, where there is one, must be readable; where it is to be the row's day, its file must not be older."""
+    if "time" not in source.columns:
+        return []
+    return [Rule(NO_TIME, ("time",), missing), *([late_rule(latest)] if latest else [])]
+
+
+def _by_origin(records: Records, kernel: Callable[..., Rows], partitions: int) -> DataFrame:
+    return records.mapped(partial(kernel, buckets=partitions))
+
+
+def _by_user_and_origin(records: Records, kernel: Callable[..., Rows], gap: int, partitions: int) -> DataFrame:
+    by_user = shuffled(records.mapped(partial(kernel, buckets=partitions)), partitions)
+    return by_user.mapInArrow(partial(pack_diaries, gap=gap, buckets=partitions), PACKED)
