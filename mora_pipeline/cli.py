@@ -18,7 +18,7 @@ from mora_pipeline.commands.region import region
 def main() -> None:
     """Mobility, POIs, imagery and demographics in; one 128-d vector per H3 cell out.
 
-    All that a run makes lies under $MORA_HOME (default: .mora in the current folder).
+    All that a run makes is stored under $MORA_HOME (default: .mora in the current folder).
 
     \b
     The whole of it on a small synthetic city:

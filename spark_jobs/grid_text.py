@@ -108,8 +108,8 @@ def counts_by_cell(
 
 def with_texts(rows: pa.RecordBatch, parts: Sequence[str], counted: bool) -> pa.RecordBatch:
     """Add ``text``, "name, category" (null where there is neither), and a ``count`` of 1 where the source has none."""
-    joined = pc.binary_join_element_wise(*(rows[part] for part in parts), ", ", null_handling="skip")
-    rows = rows.append_column("text", pc.if_else(pc.equal(joined, ""), None, joined))
+    texts = [rows[part] for part in parts]
+    rows = rows.append_column("text", pc.coalesce(pc.binary_join_element_wise(*texts, ", "), *texts))
     return rows if counted else rows.append_column("count", pa.array(np.ones(rows.num_rows)))
 
 

@@ -3,17 +3,17 @@
 import errno
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as sql
 
 from mora_pipeline.contract.errors import UserError
 
@@ -35,7 +35,9 @@ def write_parts(frame: DataFrame, folder: str, schema: pa.Schema, first: int = 0
     target.mkdir(parents=True, exist_ok=True)
     task = partial(_write_partition, folder=folder, schema=schema)
     with written_by_tasks(target):
-        rows = frame.select([f"`{name.replace('`', '``')}`" for name in schema.names]).mapInArrow(task, "rows long")
+        # Under names of our own: mapInArrow takes a name with a dot for a part of a struct.
+        columns = [sql.col(f"`{name.replace('`', '``')}`").alias(f"c{n}") for n, name in enumerate(schema.names)]
+        rows = frame.select(columns).mapInArrow(task, "rows long")
         written = rows.toArrow()["rows"].to_pylist()
         for number, part in enumerate(sorted(target.glob("task-*.parquet")), first):
             part.rename(target / part_name(number))
@@ -43,33 +45,23 @@ def write_parts(frame: DataFrame, folder: str, schema: pa.Schema, first: int = 0
 
 
 def _write_partition(batches: Iterator[pa.RecordBatch], folder: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    filled = (batch for batch in batches if batch.num_rows)
-    first = next(filled, None)
-    if first is None:
+    """Write a partition with the names and types of the schema; a null where it declares none raises a ValueError."""
+    tables = (pa.Table.from_batches([batch]).rename_columns(schema.names) for batch in batches if batch.num_rows)
+    held, rows = list(islice(tables, 1)), 0
+    if not held:
         return
-    with in_one_step(Path(folder) / f"task-{TaskContext.get().partitionId():05d}.parquet") as draft:
-        rows = write_batches(chain([first], filled), draft, schema, compression="zstd")
+    file = Path(folder) / f"task-{TaskContext.get().partitionId():05d}.parquet"
+    with in_one_step(file) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        while held:
+            waiting = held[0].num_rows
+            for table in tables:
+                held.append(table)
+                waiting += table.num_rows
+                if waiting >= ROWS_PER_GROUP:
+                    break
+            writer.write_table(pa.concat_tables(held).cast(schema), row_group_size=waiting)
+            held, rows = list(islice(tables, 1)), rows + waiting
     yield pa.record_batch([[rows]], names=["rows"])
-
-
-def write_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: pa.Schema, **settings: Any) -> int:
-    """Write batches as a Parquet file of row groups of about `ROWS_PER_GROUP`; returns its rows.
-
-    Raises:
-        ValueError: if a column that the schema declares without nulls has one.
-    """
-    held: list[pa.RecordBatch] = []
-    rows = waiting = 0
-    with pq.ParquetWriter(file, schema, **settings) as writer:
-        for batch in batches:
-            held.append(batch)
-            waiting += batch.num_rows
-            if waiting >= ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_batches(held).cast(schema), row_group_size=waiting)
-                rows, held, waiting = rows + waiting, [], 0
-        if held:
-            writer.write_table(pa.Table.from_batches(held).cast(schema), row_group_size=waiting)
-    return rows + waiting
 
 
 @contextmanager

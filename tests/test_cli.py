@@ -60,7 +60,7 @@ def published(mora_home: Path) -> np.ndarray:
     table = pa.table([cells, names, *centres.T, flat], schema=schemas.embeddings(128))
     draft = Lake.at_home().begin("embeddings", "town")
     draft.write(table)
-    draft.publish()
+    draft.commit()
     return vectors[names.index(h3.latlng_to_cell(*HERE, 7))]
 
 
@@ -157,7 +157,7 @@ def test_the_benchmark_is_printed_and_written_as_one_page(
     for name, rows in made.items():
         draft = Lake.at_home().begin(name, "town")
         draft.write(pa.Table.from_pylist(rows, schema=getattr(schemas, name.upper())))
-        draft.publish({"parameters": {"seeds": [42]}})
+        draft.commit({"parameters": {"seeds": [42]}})
     page = tmp_path / "new" / "town.html"
     shown = mora("benchmark", "town", "--report", page)
     assert shown.exit_code == 0
@@ -181,13 +181,13 @@ def test_a_benchmark_of_an_earlier_form_says_how_to_make_it_anew(mora: Mora, tow
     draft = Lake.at_home().begin("benchmark", "town")
     row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
     draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
-    draft.publish()
+    draft.commit()
     ended = mora("benchmark", "town")
     assert ended.exit_code == 2
     assert "mora benchmark town --run" in ended.stderr
     draft = Lake.at_home().begin("benchmark", "town")
     draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
-    draft.publish({"parameters": {"seeds": [42], "a_setting_of_old": 3}})
+    draft.commit({"parameters": {"seeds": [42], "a_setting_of_old": 3}})
     assert "mora benchmark town --run" in mora("benchmark", "town").stderr
 
 
@@ -259,7 +259,7 @@ def test_going_back_is_one_command(mora: Mora) -> None:
     for value in (1, 2, 3):
         draft = Lake.at_home().begin("edges", "town")
         draft.write(pa.table({"cell": [value]}))
-        draft.publish()
+        draft.commit()
     listed = mora("lake", "versions", "edges", "town").stdout.splitlines()
     assert [line[0] for line in listed] == [" ", " ", "*"]
     assert mora("lake", "restore", "edges", "town").exit_code == 0

@@ -15,7 +15,7 @@ SETTINGS = click.option("--set", "assignments", multiple=True, metavar="KEY=VALU
 
 @click.command()
 @click.argument("region")
-@click.option("--run", is_flag=True, help="Judge again first, from the published embeddings.")
+@click.option("--run", is_flag=True, help="Judge again first, from the current embeddings.")
 @click.option("--full", is_flag=True, help="With --run: every method, every protocol and five seeds.")
 @click.option(
     "--report",
@@ -80,7 +80,7 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
 
 
 def benchmark_table(region: str) -> str:
-    """The published benchmark as Markdown.
+    """The current benchmark as Markdown.
 
     Raises:
         UserError: if there is none.
@@ -88,11 +88,11 @@ def benchmark_table(region: str) -> str:
     from mora_pipeline.evaluation.report import markdown_report
     from mora_pipeline.evaluation.report.data import tables_from_lake
 
-    return markdown_report(tables_from_lake(*_published(region)))
+    return markdown_report(tables_from_lake(*_with_benchmark(region)))
 
 
 def benchmark_page(region: str) -> str:
-    """The report of the published benchmark as HTML, with a map of the embeddings.
+    """The report of the current benchmark as HTML, with a map of the embeddings.
 
     Raises:
         UserError: if there is no benchmark.
@@ -100,17 +100,17 @@ def benchmark_page(region: str) -> str:
     from mora_pipeline.evaluation.report import report_html
     from mora_pipeline.evaluation.report.data import from_lake
 
-    return report_html(from_lake(*_published(region)))
+    return report_html(from_lake(*_with_benchmark(region)))
 
 
-def _published(region: str) -> "tuple[Lake, RegionConfig]":
+def _with_benchmark(region: str) -> "tuple[Lake, RegionConfig]":
     """The lake, and a region that has a benchmark there."""
     from mora_pipeline.contract.names import checked_region_name
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
 
     lake = Lake.at_home()
-    lake.read("benchmark", checked_region_name(region))  # its absence is told before the region's
+    lake.read("benchmark", checked_region_name(region))  # missing, it is reported before the region is
     return lake, Registry.at_home().load(region)
 
 

@@ -106,7 +106,7 @@ def _coordinates(table: "pa.Table", origin: str) -> "tuple[npt.NDArray[np.float6
     import numpy as np
     import pyarrow as pa
 
-    found = []
+    coordinates = []
     for names, limit in ((_LATITUDE, 90.0), (_LONGITUDE, 180.0)):
         column = next((name for name in names for have in table.column_names if have.lower() == name), None)
         column = next((have for have in table.column_names if have.lower() == column), None)
@@ -122,8 +122,8 @@ def _coordinates(table: "pa.Table", origin: str) -> "tuple[npt.NDArray[np.float6
                 f"{origin}: {column} is {values[wrong[0]]} in row {wrong[0] + 1}; it must be a number from "
                 f"-{limit:.0f} to {limit:.0f} ({len(wrong):,} such rows)"
             )
-        found.append(values)
-    return found[0], found[1]
+        coordinates.append(values)
+    return coordinates[0], coordinates[1]
 
 
 def _write(table: "pa.Table", vectors: "npt.NDArray[np.float32]", output: Path | None) -> None:

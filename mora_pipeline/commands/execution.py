@@ -70,6 +70,8 @@ def region_run(
         running = RunProcess.start(instance, request, log)
         try:
             running.wait_for_run()
+            # Dagster has given SIGTERM the handler of SIGINT meanwhile, which a script's `&` has set to "ignore".
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             yield running
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off the end

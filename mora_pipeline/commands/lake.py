@@ -20,7 +20,7 @@ def lake() -> None:
 @lake.command(name="list")
 @click.argument("region")
 def list_datasets(region: str) -> None:
-    """List the datasets of REGION: rows, when they were made, and the folder of the published version.
+    """List the datasets of REGION: rows, when they were made, and the folder of the current version.
 
     \b
     Example:
@@ -33,23 +33,23 @@ def list_datasets(region: str) -> None:
         raise UserError(f"Nothing has been made for region '{region}' yet: mora materialize {region}")
     width = max(len(version.dataset) for version in made)
     for version in made:
-        click.echo(f"{version.dataset:<{width}}  {version.rows:>12,} rows  {published_at(version)}  {version.path}")
+        click.echo(f"{version.dataset:<{width}}  {version.rows:>12,} rows  {committed_at(version)}  {version.path}")
 
 
 @lake.command()
 @click.argument("dataset")
 @click.argument("region")
 def versions(dataset: str, region: str) -> None:
-    """List the kept versions of DATASET of REGION, oldest first; the published one has a star.
+    """List the kept versions of DATASET of REGION, oldest first; the current one has a star.
 
     \b
     Example:
       mora lake versions embeddings us_east
     """
-    published, kept = _published_and_kept(dataset, region)
+    current, kept = _current_and_kept(dataset, region)
     for version in kept:
         inputs = ", ".join(f"{name} {source}" for name, source in version.inputs.items())
-        star = "*" if version.version == published.version else " "
+        star = "*" if version.version == current.version else " "
         click.echo(f"{star} {version.version}  {version.rows:>12,} rows  {f'from {inputs}' if inputs else ''}".rstrip())
 
 
@@ -58,7 +58,7 @@ def versions(dataset: str, region: str) -> None:
 @click.argument("region")
 @click.argument("version", required=False)
 def restore(dataset: str, region: str, version: str | None) -> None:
-    """Let readers of DATASET of REGION see VERSION; without VERSION, the one before the published one.
+    """Let readers of DATASET of REGION see VERSION; without VERSION, the one before the current one.
 
     Nothing is deleted: restore the later version to go forward again.
 
@@ -70,30 +70,30 @@ def restore(dataset: str, region: str, version: str | None) -> None:
     from mora_pipeline.lake import Lake
 
     if version is None:
-        published, kept = _published_and_kept(dataset, region)
-        earlier = [item.version for item in kept if item.version < published.version]
+        current, kept = _current_and_kept(dataset, region)
+        earlier = [item.version for item in kept if item.version < current.version]
         if not earlier:
-            raise UserError(f"`{dataset}` of '{region}' has no version before the published {published.version}.")
+            raise UserError(f"`{dataset}` of '{region}' has no version before the current {current.version}.")
         version = earlier[-1]
     restored = Lake.at_home().restore(_checked_dataset(dataset, region), region, version)
     click.echo(f"Readers of {dataset} of {region} now see {restored.version}, {restored.rows:,} rows.")
 
 
 def datasets_of(lake: "Lake", region: str) -> list["Version"]:
-    """The published version of every dataset of a region, by name."""
+    """The current version of every dataset of a region, by name."""
     from mora_pipeline.contract.names import checked_region_name
 
-    folders = sorted(lake.root.glob(f"**/region={checked_region_name(region)}/current.json"))
-    return [lake.read(str(found.parent.parent.relative_to(lake.root)), region) for found in folders]
+    records = sorted(lake.root.glob(f"**/region={checked_region_name(region)}/current.json"))
+    return [lake.read(str(record.parent.parent.relative_to(lake.root)), region) for record in records]
 
 
-def published_at(version: "Version") -> str:
+def committed_at(version: "Version") -> str:
     """When a version was begun, in UTC, to the minute."""
     begun = datetime.strptime(version.version.split("-")[0], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
     return f"{begun:%Y-%m-%d %H:%M} UTC"
 
 
-def _published_and_kept(dataset: str, region: str) -> tuple["Version", list["Version"]]:
+def _current_and_kept(dataset: str, region: str) -> tuple["Version", list["Version"]]:
     from mora_pipeline.lake import Lake
 
     lake, dataset = Lake.at_home(), _checked_dataset(dataset, region)

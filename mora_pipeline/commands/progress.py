@@ -78,7 +78,7 @@ class RunState:
         return step
 
     def _failed_check(self, event: "DagsterEvent") -> bool:
-        """True if the step failed because of a check, which has been told already."""
+        """True if the step failed because of a check, which has been reported already."""
         error = event.step_failure_data.error
         return bool(self.errors and error and error.cls_name == "DagsterAssetCheckFailedError")
 
@@ -170,9 +170,9 @@ def _check_error(event: "DagsterEvent") -> str:
     """Which check failed, and what it measured."""
     check = event.asset_check_evaluation_data
     figures = [f"{name} {entry.value}" for name, entry in check.metadata.items() if hasattr(entry, "value")]
-    found = ": ".join(filter(None, [check.description, ", ".join(figures)]))
+    measured = ": ".join(filter(None, [check.description, ", ".join(figures)]))
     name = f"{check.asset_key.to_user_string()}: the check {check.check_name} failed"
-    return f"{name} ({found}). Nothing of it was published." if check.blocking else f"{name} ({found})"
+    return f"{name} ({measured}). Nothing of it was committed." if check.blocking else f"{name} ({measured})"
 
 
 def _run_error(event: "DagsterEvent") -> str:

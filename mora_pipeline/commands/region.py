@@ -11,7 +11,7 @@ from mora_pipeline.commands.base import MoraGroup
 def region() -> None:
     """Add, list, show and remove regions.
 
-    A region is a folder of raw data with a region.yaml that says what lies where (docs/region.md).
+    A region is a folder of raw data with a region.yaml that describes it (docs/region.md).
     """
 
 
@@ -40,13 +40,13 @@ def add(path: Path, replace: bool) -> None:
 
 @region.command(name="list")
 def list_regions() -> None:
-    """List the regions: the name, when embeddings were last published, and where region.yaml lies.
+    """List the regions: the name, when its embeddings were made, and the path of region.yaml.
 
     \b
     Example:
       mora region list
     """
-    from mora_pipeline.commands.lake import published_at
+    from mora_pipeline.commands.lake import committed_at
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
 
@@ -55,7 +55,7 @@ def list_regions() -> None:
         click.echo("No region yet. Add one: mora region add PATH_OF_REGION_YAML")
     lake, width = Lake.at_home(), max(map(len, known), default=0)
     for name, path in known.items():
-        made = published_at(lake.read("embeddings", name)) if lake.has("embeddings", name) else "no embeddings yet"
+        made = committed_at(lake.read("embeddings", name)) if lake.has("embeddings", name) else "no embeddings yet"
         click.echo(f"{name:<{width}}  {made:<20}  {path}")
 
 
@@ -70,7 +70,7 @@ def show(name: str) -> None:
     """
     import yaml
 
-    from mora_pipeline.commands.lake import datasets_of, published_at
+    from mora_pipeline.commands.lake import committed_at, datasets_of
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
 
@@ -81,7 +81,7 @@ def show(name: str) -> None:
     click.echo("\n# made so far")
     made = datasets_of(Lake.at_home(), name)
     for version in made:
-        click.echo(f"{version.dataset:<24} {version.rows:>12,} rows  {published_at(version)}")
+        click.echo(f"{version.dataset:<24} {version.rows:>12,} rows  {committed_at(version)}")
     if not made:
         click.echo(f"nothing: mora materialize {name}")
 

@@ -1,6 +1,8 @@
 """Objects that other packages may add to: each has a name and is imported when it is first asked for."""
 
+import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
@@ -52,9 +54,15 @@ class Plugins(Generic[Plugin]):
 
     def _all_points(self) -> dict[str, EntryPoint]:
         points = dict(self._points)
-        for point in entry_points(group=self.group):
+        for point in _installed(self.group, tuple(sys.path)):
             if points.setdefault(point.name, point).value != point.value:
                 raise ValueError(
                     f"Two packages have a {self.sort} '{point.name}': {points[point.name].value}, {point.value}."
                 )
         return points
+
+
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> list[EntryPoint]:
+    """The entry points of a group; finding them opens a file of every package on the path."""
+    return list(entry_points(group=group))

@@ -1,4 +1,4 @@
-"""Every step as an asset: the one place where steps and Dagster meet."""
+"""Every step as an asset or a job: the one place where steps and Dagster meet."""
 
 import inspect
 import types
@@ -12,56 +12,93 @@ from mora_pipeline.defs.metadata import column_schema, result_metadata
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.spark import PipesSpark, SparkSubmit
-from mora_pipeline.steps import Session, Step, all_steps, run_step
+from mora_pipeline.steps import Session, Step, StepResult, all_steps, run_step
 from mora_pipeline.steps.checks import DESCRIPTIONS
 from mora_pipeline.steps.interface import NoSettings
 from mora_pipeline.steps.spark import StepError
 
 
 def asset_of(step: Step) -> dg.AssetsDefinition:
-    """A step as an asset of a region, with its settings as run config and its checks as blocking checks."""
+    """A step of the main chain as an asset, with its settings as run config and its checks as blocking checks."""
 
     def materialize(
         context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkSubmit, tracking: Tracking
     ) -> dg.MaterializeResult:
-        return run_asset(step, None, context, lake, spark, tracking)
+        return _materialized(run_in_dagster(step, None, context, lake, spark, tracking))
 
     config_class = config_of(step.settings)
 
-    def materialize_as_told(
+    def materialize_with_settings(
         context: dg.AssetExecutionContext,
         config: config_class,  # type: ignore[valid-type]
         lake: LakeResource,
         spark: SparkSubmit,
         tracking: Tracking,
     ) -> dg.MaterializeResult:
-        return run_asset(step, config, context, lake, spark, tracking)
+        return _materialized(run_in_dagster(step, config, context, lake, spark, tracking))
 
-    return dg.asset(
-        name=step.name,
-        partitions_def=regions,
-        deps=list(step.inputs),
-        group_name=step.group,
-        kinds=set(step.kinds),
-        pool=step.pool,
-        description=inspect.cleandoc(step.description or ""),
-        metadata=column_schema(step.columns) if step.columns else None,
-        check_specs=[
-            dg.AssetCheckSpec(name, asset=step.name, blocking=True, description=DESCRIPTIONS[name])
-            for name in step.checks
-        ],
-    )(materialize if step.settings is NoSettings else materialize_as_told)
+    check_specs = [
+        dg.AssetCheckSpec(name, asset=step.name, blocking=True, description=DESCRIPTIONS.get(name))
+        for name in step.checks
+    ]
+    decorate = dg.asset(name=step.name, pool=step.pool, check_specs=check_specs, **_description(step))
+    return decorate(materialize if step.settings is NoSettings else materialize_with_settings)
 
 
-def run_asset(
+def job_of(step: Step, name: str, description: str) -> dg.JobDefinition:
+    """A step outside the main chain as a job, which no "Materialize all" of the regions takes along.
+
+    Its result is recorded as a materialization of the step's `external_asset_of`.
+    """
+    config_class = config_of(step.settings)
+
+    @dg.op(name=step.name, pool=step.pool)
+    def run_with_settings(
+        context: dg.OpExecutionContext,
+        config: config_class,  # type: ignore[valid-type]
+        lake: LakeResource,
+        spark: SparkSubmit,
+        tracking: Tracking,
+    ) -> None:
+        result = run_in_dagster(step, config, context, lake, spark, tracking)
+        metadata = result_metadata(result)
+        context.log_event(dg.AssetMaterialization(step.name, partition=context.partition_key, metadata=metadata))
+        if not result.committed:
+            failed = ", ".join(f"{check.name} ({dict(check.figures)})" for check in result.checks if not check.passed)
+            raise dg.Failure(f"Checks failed: {failed}. Nothing of it was committed.", allow_retries=False)
+
+    @dg.job(name=name, description=description, partitions_def=regions)
+    def job() -> None:
+        run_with_settings()
+
+    return job
+
+
+def external_asset_of(step: Step) -> dg.AssetSpec:
+    """A step outside the main chain as the UI shows it among the assets; its job makes it, not a button there."""
+    return dg.AssetSpec(step.name, **_description(step))
+
+
+def _description(step: Step) -> dict[str, Any]:
+    return {
+        "partitions_def": regions,
+        "deps": list(step.inputs),
+        "group_name": step.group,
+        "kinds": set(step.kinds),
+        "description": inspect.cleandoc(step.description or ""),
+        "metadata": column_schema(step.columns) if step.columns else None,
+    }
+
+
+def run_in_dagster(
     step: Step,
     settings: BaseModel | None,
-    context: dg.AssetExecutionContext,
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
     lake: LakeResource,
     spark: SparkSubmit,
     tracking: Tracking,
-) -> dg.MaterializeResult:
-    """Run a step for the region of a run, and report what it did.
+) -> StepResult:
+    """Run a step for the region of a run.
 
     Raises:
         dagster.Failure: with the message of the step; a user's mistake is not tried again.
@@ -70,11 +107,14 @@ def run_asset(
     tags = {"dagster.run_id": context.run_id, "dagster.asset": step.name}
     session = Session(home, PipesSpark(context, spark), tracking.settings(home), tags, context.log)
     try:
-        result = run_step(step, context.partition_key, session, settings)
+        return run_step(step, context.partition_key, session, settings)
     except UserError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except StepError as error:
         raise dg.Failure(description=str(error)) from error
+
+
+def _materialized(result: StepResult) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata=result_metadata(result),
         check_results=[
@@ -101,4 +141,4 @@ def config_of(settings: type[BaseModel]) -> type[dg.Config]:
     return cast(type[dg.Config], config_class)
 
 
-assets = [asset_of(step) for step in all_steps()]
+assets = [asset_of(step) if step.in_chain else external_asset_of(step) for step in all_steps()]

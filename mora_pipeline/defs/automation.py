@@ -1,4 +1,4 @@
-"""What happens by itself: a run of every region each night, and a first run of every new region."""
+"""What happens by itself: the nightly run of every region, and a first run of every new region."""
 
 import json
 import os
@@ -18,18 +18,18 @@ from mora_pipeline.lake.registry import Registry
     execution_timezone=os.environ.get("MORA_NIGHTLY_TIME_ZONE", "UTC"),
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description=(
-        "Each night, one run of every region. Off until switched on: here, or with `mora nightly on`. "
+        "One run of every region each night. Off until switched on: here, or with `mora nightly on`. "
         "MORA_NIGHTLY_CRON and MORA_NIGHTLY_TIME_ZONE choose another time."
     ),
 )
 def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run a region and night: a tick that the daemon takes up again after a crash adds none."""
+    """One run a region and day: a tick that the daemon takes up again after a crash adds none."""
     known = context.instance.get_dynamic_partitions(regions.name or "")
-    night = context.scheduled_execution_time.date().isoformat()
+    day = context.scheduled_execution_time.date().isoformat()
     if not known:
         yield dg.SkipReason("There is no region yet: mora region add PATH_OF_REGION_YAML")
     for region in sorted(known):
-        yield dg.RunRequest(run_key=f"{night}-{region}", partition_key=region)
+        yield dg.RunRequest(run_key=f"{day}-{region}", partition_key=region)
 
 
 @dg.sensor(
@@ -63,7 +63,7 @@ def new_regions(context: dg.SensorEvaluationContext) -> dg.SensorResult:
 
 def _fingerprints(cursor: str | None) -> dict[str, str]:
     try:
-        found = json.loads(cursor or "{}")
+        fingerprints = json.loads(cursor or "{}")
     except ValueError:
         return {}  # somebody edited the cursor in the UI: look anew
-    return found if isinstance(found, dict) else {}
+    return fingerprints if isinstance(fingerprints, dict) else {}

@@ -2,17 +2,18 @@
 
 import dagster as dg
 
+from mora_pipeline.defs.assets import job_of
 from mora_pipeline.defs.partitions import regions
+from mora_pipeline.steps.ablation import ablations_step
 
 materialize_region = dg.define_asset_job(
     "materialize_region",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("ablations"),
+    selection=dg.AssetSelection.all(),
     partitions_def=regions,
     description="The whole chain of one region, from its raw files to embeddings, benchmark and distilled encoder.",
 )
-ablate_region = dg.define_asset_job(
+ablate_region = job_of(
+    ablations_step(),
     "ablate_region",
-    selection=dg.AssetSelection.assets("ablations"),
-    partitions_def=regions,
-    description="Trains the embeddings of one region with one thing changed at a time, and judges each.",
+    "Trains the embeddings of one region with one thing changed at a time, and evaluates each.",
 )

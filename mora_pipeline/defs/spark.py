@@ -58,9 +58,9 @@ class SparkSubmit(dg.ConfigurableResource):
 
 @dataclass(frozen=True)
 class PipesSpark:
-    """A `SparkRunner` for one asset's run."""
+    """A `SparkRunner` for one step's run."""
 
-    context: dg.AssetExecutionContext
+    context: dg.AssetExecutionContext | dg.OpExecutionContext
     submit: SparkSubmit
 
     def run(self, job: str, parameters: Mapping[str, Any]) -> SparkReport:

@@ -22,7 +22,7 @@ def watched_root() -> Path:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What one look at the watched root found.
+    """What one look at the watched root sees.
 
     Attributes:
         regions: the regions that are complete now, and the fingerprint of each one's files.
@@ -97,7 +97,7 @@ def fingerprint(folder: Path, description: Path) -> str:
     That is every file below its folder, and every data file elsewhere that its description names.
     """
     files = {path for path in folder.rglob("*") if path.is_file()}
-    with contextlib.suppress(UserError):  # the caller reports it; until it is mended, the folder's files are all
+    with contextlib.suppress(UserError):  # the caller reports it; until it is fixed, the folder's files are all
         files |= {file.path for file in check_files(RegionConfig.load(description))}
     digest = hashlib.sha256()
     for path in sorted(files):

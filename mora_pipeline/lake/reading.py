@@ -1,4 +1,4 @@
-"""A region's published datasets as the arrays that training and evaluation take, and a record of what was read."""
+"""A region's datasets as the arrays that training and evaluation take, and a record of what was read."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,8 +7,7 @@ from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import RegionConfig
-from mora_pipeline.region.kinds import ModalityConfig
+from mora_pipeline.region import ModalityConfig, RegionConfig
 
 Cells = npt.NDArray[np.int64]
 
@@ -25,7 +24,7 @@ class RegionReader:
         return {name: item for name, item in self.config.modalities.items() if item.kind == kind}
 
     def read(self, dataset: str) -> Version:
-        """The published version of an input; what is begun from now on records it."""
+        """The current version of an input; what is begun from now on records it."""
         self.inputs[dataset] = self.lake.read(dataset, self.region)
         return self.inputs[dataset]
 
@@ -39,13 +38,13 @@ class RegionReader:
         Raises:
             UserError: if it was made for other cells.
         """
-        found = CellVectors.from_table(self.read(dataset).table(["cell", "vector"]))
-        if not np.array_equal(found.cells, cells):
+        stored = CellVectors.from_table(self.read(dataset).table(["cell", "vector"]))
+        if not np.array_equal(stored.cells, cells):
             raise UserError(
                 f"`{dataset}` of '{self.region}' was made for other cells than `cells` holds now. "
                 f"Materialise it again: mora materialize {self.region} --select {dataset}+"
             )
-        return found.vectors
+        return stored.vectors
 
     def features(self, name: str) -> CellVectors:
         """A modality's vectors; an input.
@@ -53,14 +52,14 @@ class RegionReader:
         Raises:
             UserError: if there are none, or they were made when region.yaml said something else of the modality.
         """
-        modality, made = self.config.modalities[name], self.read(f"features/{name}")
-        told = {"kind": modality.kind, "encoder": modality.backbone}
-        if any(made.details.get(key) != value for key, value in told.items()):
+        modality, features = self.config.modalities[name], self.read(f"features/{name}")
+        expected = {"kind": modality.kind, "encoder": modality.backbone}
+        if any(features.details.get(key) != value for key, value in expected.items()):
             raise UserError(
-                f"{self.config.file}: modalities.{name} has changed since its features were made ({made.details}). "
+                f"{self.config.file}: modalities.{name} has changed since its features were made ({features.details}). "
                 f"Materialise {modality.kind}_features of '{self.region}' again."
             )
-        return CellVectors.from_table(made.table())
+        return CellVectors.from_table(features.table())
 
 
 def edge_rows(edges: Version, cells: Cells) -> Edges:

@@ -1,4 +1,4 @@
-"""Which regions this home knows: the name of each, and where its `region.yaml` lies."""
+"""Which regions this home knows: the name of each, and the path of its `region.yaml`."""
 
 import json
 from pathlib import Path
@@ -69,7 +69,7 @@ class Registry:
             ) from error
 
     def path_of(self, region: str) -> Path:
-        """Where the region's `region.yaml` lies.
+        """The path of the region's `region.yaml`.
 
         Raises:
             UserError: if the region is not known.

@@ -1,9 +1,9 @@
-"""Where a dataset lives: versions per region, published in one atomic step.
+"""Where a dataset lives: versions per region, committed in one atomic step.
 
 ``lake/<dataset>/region=<region>/<version>/part-*.parquet`` with ``current.json`` beside the versions. A draft is a
-folder that no reader looks at; publishing renames it and then replaces ``current.json``, so that a reader sees the
+folder that no reader looks at; committing renames it and then replaces ``current.json``, so that a reader sees the
 old version or the new one, and a killed process leaves nothing that anybody reads; the steps are in
-`mora_pipeline.lake.publishing`.
+`mora_pipeline.lake.commits`.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.files import sync
 from mora_pipeline.contract.names import checked_region_name
-from mora_pipeline.lake import publishing
+from mora_pipeline.lake import commits
 
 BATCH_ROWS = 1 << 20
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?")
@@ -37,7 +37,7 @@ def mora_home() -> Path:
 
 @dataclass(frozen=True)
 class Version:
-    """A published version of a dataset of a region."""
+    """A committed version of a dataset of a region."""
 
     dataset: str
     region: str
@@ -62,9 +62,9 @@ class Version:
         Raises:
             UserError: if a file is missing, truncated or not Parquet.
         """
-        found = read_files(self.files(), columns)
-        self._check_rows(found.num_rows)
-        return found
+        table = read_files(self.files(), columns)
+        self._check_rows(table.num_rows)
+        return table
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """All rows in file order, BATCH_ROWS at a time: for what is too large to be read in one go.
@@ -80,10 +80,10 @@ class Version:
                     yield batch
         self._check_rows(rows)
 
-    def _check_rows(self, found: int) -> None:
-        if found != self.rows:
+    def _check_rows(self, rows: int) -> None:
+        if rows != self.rows:
             raise UserError(
-                f"{self.path} holds {found:,} rows, but {self.rows:,} were published: a file is lost or was changed. "
+                f"{self.path} holds {rows:,} rows, but {self.rows:,} were committed: a file is lost or was changed. "
                 f"Materialise `{self.dataset}` of '{self.region}' again."
             )
 
@@ -118,23 +118,23 @@ def readable(file: Path) -> Iterator[None]:
 
 
 class Draft:
-    """A version under construction; nobody reads it before `publish`. Made by `Lake.begin`."""
+    """A version under construction; nobody reads it before `commit`. Made by `Lake.begin`."""
 
     def __init__(self, lake: "Lake", dataset: str, region: str, inputs: Mapping[str, Version]) -> None:
         self.lake, self.dataset, self.region = lake, dataset, region
         self.inputs = {name: source.version for name, source in inputs.items()}
         self.version = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
-        self.path, self._life = publishing.new_draft(lake.folder(dataset, region), self.version)
+        self.path, self._life = commits.new_draft(lake.folder(dataset, region), self.version)
 
     def write(self, table: pa.Table, name: str = "part-00000.parquet") -> None:
         """Write one Parquet file of the draft."""
         pq.write_table(table, self.path / name, compression="zstd")
 
-    def publish(self, details: Mapping[str, Any] | None = None) -> Version:
+    def commit(self, details: Mapping[str, Any] | None = None) -> Version:
         """Make this draft the version that readers see, and drop versions beyond the last three.
 
         Raises:
-            UserError: if a part of the draft is not whole Parquet; the published version stays.
+            UserError: if a part of the draft is not whole Parquet; the committed version stays.
         """
         rows, schema = self._rows_and_schema()
         record = {
@@ -147,8 +147,8 @@ class Draft:
         for file in self.path.rglob("*"):
             sync(file)
         sync(self.path)
-        publishing.publish(self.lake.folder(self.dataset, self.region), self.path, record)
-        publishing.discard(self.path, self._life)
+        commits.commit(self.lake.folder(self.dataset, self.region), self.path, record)
+        commits.discard(self.path, self._life)
         return self.lake.version(self.dataset, self.region, record)
 
     def _rows_and_schema(self) -> tuple[int, pa.Schema]:
@@ -157,13 +157,13 @@ class Draft:
             try:
                 footer = pq.ParquetFile(file)
             except (pa.ArrowException, OSError) as error:
-                raise UserError(f"{file} is not a whole Parquet file ({error}). Nothing was published.") from error
+                raise UserError(f"{file} is not a whole Parquet file ({error}). Nothing was committed.") from error
             rows, schema = rows + footer.metadata.num_rows, footer.schema_arrow
         return rows, schema
 
     def discard(self) -> None:
-        """Give the draft up; nothing happens to one that has been published."""
-        publishing.discard(self.path, self._life)
+        """Give the draft up; nothing happens to one that has been committed."""
+        commits.discard(self.path, self._life)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Lake:
         return cls(mora_home() / "lake")
 
     def folder(self, dataset: str, region: str) -> Path:
-        """Where the versions of a dataset of a region lie; both names are checked, so none can leave the lake."""
+        """The folder of the versions of a dataset of a region; both names are checked, so none can leave the lake."""
         if not DATASET_NAME.fullmatch(dataset):
             raise ValueError(f"'{dataset}' cannot name a dataset")
         return self.root / dataset / f"region={checked_region_name(region)}"
@@ -187,12 +187,12 @@ class Lake:
         return Draft(self, dataset, region, inputs or {})
 
     def read(self, dataset: str, region: str) -> Version:
-        """The published version.
+        """The version that readers see.
 
         Raises:
             UserError: if there is none, or its record is damaged.
         """
-        current = self.folder(dataset, region) / publishing.CURRENT
+        current = self.folder(dataset, region) / commits.CURRENT
         try:
             return self.version(dataset, region, json.loads(current.read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -206,16 +206,16 @@ class Lake:
             ) from error
 
     def has(self, dataset: str, region: str) -> bool:
-        return (self.folder(dataset, region) / publishing.CURRENT).exists()
+        return (self.folder(dataset, region) / commits.CURRENT).exists()
 
     def versions(self, dataset: str, region: str) -> list[Version]:
-        """Published versions that are still kept, oldest first."""
-        found = []
-        for path in publishing.published_versions(self.folder(dataset, region)):
+        """Committed versions that are still kept, oldest first."""
+        kept = []
+        for path in commits.committed_versions(self.folder(dataset, region)):
             with contextlib.suppress(FileNotFoundError):  # dropped a moment ago
-                record = json.loads((path / publishing.RECORD).read_text(encoding="utf-8"))
-                found.append(self.version(dataset, region, record))
-        return found
+                record = json.loads((path / commits.RECORD).read_text(encoding="utf-8"))
+                kept.append(self.version(dataset, region, record))
+        return kept
 
     def restore(self, dataset: str, region: str, version: str) -> Version:
         """Point readers at an earlier version.
@@ -227,7 +227,7 @@ class Lake:
         try:
             if version not in kept:
                 raise FileNotFoundError
-            return self.version(dataset, region, publishing.restore(self.folder(dataset, region), version))
+            return self.version(dataset, region, commits.restore(self.folder(dataset, region), version))
         except FileNotFoundError:
             raise UserError(
                 f"`{dataset}` of '{region}' has no version {version}; kept are {', '.join(sorted(kept)) or 'none'}."

@@ -133,7 +133,7 @@ class RegionRun(RegionReader):
         passed = self.passes(given.values())
         versions = self._commit_evidence()
         if passed:
-            versions += [draft.publish({**self._details[draft.version], **(details or {})}) for draft in self._drafts]
+            versions += [draft.commit({**self._details[draft.version], **(details or {})}) for draft in self._drafts]
             self.log.info(f"Committed {', '.join(item.dataset for item in versions) or 'nothing'}.")
         else:
             self.log.error("A blocking check failed: nothing was committed, the versions before stay.")
@@ -150,7 +150,7 @@ class RegionRun(RegionReader):
                 file.rename(draft.path / f"{file.parent.name}-{file.name}")
             for folder in [item for item in draft.path.iterdir() if item.is_dir()]:
                 shutil.rmtree(folder)
-        return [draft.publish() for draft in due]
+        return [draft.commit() for draft in due]
 
     def explained(self, error: UserError | StepError) -> UserError | StepError:
         """The error, after committing what explains it, with the folders' final names in its message."""

@@ -37,7 +37,7 @@ def add_missing(
     buckets: int,
     ready: RawMoves,
 ) -> tuple[list[CachedFile], int]:
-    """Grid the raw files whose sums are not cache.
+    """Grid the raw files whose sums are not in the cache.
 
     Args:
         params: of the job.

@@ -35,8 +35,8 @@ SETTINGS = ("kind", "places", "resolution", "time_zone")
 class CachedFile:
     """The sums of one raw file.
 
-    ``key``: its name; ``rows``: as its footer says, 0 if it has none; ``read``, ``good``, ``reasons``: validated rows,
-    the bad ones by reason; ``days``: the first and the last, None without good rows; ``batch``, ``number``: where the
+    ``key``: its name; ``rows``: as its footer says, 0 if it has none; ``read``, ``good``, ``reasons``: rows, the
+    bad ones by reason; ``days``: the first and the last, None without good rows; ``batch``, ``number``: where the
     sums are.
     """
 

@@ -69,7 +69,7 @@ def steady(wanted: int, cached: set[int], asked: int | None) -> int:
 
 
 def checked_dates(params: Mapping[str, Any]) -> tuple[dict[str, int] | None, dict[str, Any]]:
-    """The day of each file, by their names; without it the parameters get ``latest``, the last time a row may have.
+    """The day of each file, by their names; or the parameters get ``latest``, the last time that a row may have.
 
     A wrong clock would push all other rows out of the window: no row is of a time after its file's last change.
 

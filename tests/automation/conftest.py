@@ -56,12 +56,12 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def start(home: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
-    """Starts a command with this home as a process group of its own, which is ended with the test."""
+    """Starts Python with this home as a process group of its own, which is ended with the test."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def begin(*command: str, **environment: str) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [sys.executable, *command],
             env=os.environ | environment,
             cwd=home,
             stdout=(home / "process.log").open("ab"),

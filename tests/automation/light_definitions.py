@@ -12,14 +12,8 @@ def embeddings(context: dg.AssetExecutionContext) -> None:
     context.log.info(f"embeddings of {context.partition_key}")
 
 
-@dg.asset(partitions_def=regions)
-def ablations() -> None:
-    """What the main job leaves out, by this name."""
-    raise AssertionError("no nightly run makes ablations")
-
-
 defs = dg.Definitions(
-    assets=[embeddings, ablations],
+    assets=[embeddings],
     jobs=[materialize_region],
     schedules=[nightly],
     sensors=[new_regions],

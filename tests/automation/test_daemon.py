@@ -10,13 +10,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.storage.tags import SCHEDULED_EXECUTION_TIME_TAG
 
-from mora_pipeline.commands.instance import REGIONS
+from mora_pipeline.commands.instance import PARTITION_TAG, REGIONS
 from mora_pipeline.lake.registry import Registry
 
 LIGHT = str(Path(__file__).with_name("light_definitions.py"))
-PARTITION = "dagster/partition"
+DAEMON = str(Path(sys.executable).with_name("dagster-daemon"))
+TICK = ".dagster/scheduled_execution_time"
 LAUNCH_BACKFILL = """
 mutation ($wanted: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $wanted) { __typename ... on PythonError { message } }
@@ -33,15 +33,15 @@ def test_the_nightly_schedule_runs_every_region_once(
     waiting: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A schedule of every minute stands for every night: each tick gives each region one run."""
+    """A schedule of every minute in place of the nightly one: each tick gives each region one run."""
     monkeypatch.setenv("MORA_NIGHTLY_CRON", "* * * * *")
     instance.add_dynamic_partitions(REGIONS, ["north", "south"])
     command = [sys.executable, "-m", "dagster", "schedule", "start", "nightly", "-f", LIGHT]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-    start("dagster._daemon", "run", "-f", LIGHT)
+    start(DAEMON, "run", "-f", LIGHT)
     waiting(lambda: len(successful(instance)) >= 2, 85)
     runs = instance.get_runs()
-    asked = [(run.tags[SCHEDULED_EXECUTION_TIME_TAG], run.tags[PARTITION]) for run in runs]
+    asked = [(run.tags[TICK], run.tags[PARTITION_TAG]) for run in runs]
     assert len(set(asked)) == len(asked)
     assert sorted(region for tick, region in asked if tick == min(asked)[0]) == ["north", "south"]
     assert {run.job_name for run in runs} == {"materialize_region"}
@@ -69,10 +69,10 @@ def test_a_new_folder_becomes_a_region_and_runs(
     Registry.at_home().add(known)
     instance.add_dynamic_partitions(REGIONS, ["known"])
     write_region(watched / "broken", name="another_name")
-    start("dagster._daemon", "run", "-f", LIGHT, MORA_WATCH_SECONDS="3")
+    start(DAEMON, "run", "-f", LIGHT, MORA_WATCH_SECONDS="3")
     write_region(watched / "town")
     runs = waiting(lambda: successful(instance), 80)
-    assert [run.tags[PARTITION] for run in runs] == ["town"]
+    assert [run.tags[PARTITION_TAG] for run in runs] == ["town"]
     assert runs[0].tags["dagster/sensor_name"] == "new_regions"
     assert set(instance.get_dynamic_partitions(REGIONS)) == {"known", "town"}
     assert set(Registry.at_home().all()) == {"known", "town"}
@@ -91,7 +91,7 @@ def dev(
     """The project's whole definitions, UI and daemon as `mora dev` starts them: the address of the UI."""
     from mora_pipeline.commands.backfill import daemon_is_running
 
-    process = start("mora_pipeline.cli", "dev", "--port", str(unused_port))
+    process = start("-m", "mora_pipeline.cli", "dev", "--port", str(unused_port))
     waiting(lambda: daemon_is_running(instance), 120)
     yield f"http://127.0.0.1:{unused_port}"
     process.send_signal(2)
@@ -144,7 +144,7 @@ def test_the_ui_launches_a_backfill_over_several_regions(
 
 def assert_one_backfill_ran(instance: dg.DagsterInstance) -> None:
     runs = successful(instance)
-    assert sorted(run.tags[PARTITION] for run in runs) == ["north", "south"]
+    assert sorted(run.tags[PARTITION_TAG] for run in runs) == ["north", "south"]
     assert len({run.tags["dagster/backfill"] for run in runs}) == 1
 
 

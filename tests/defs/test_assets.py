@@ -8,7 +8,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.defs.assets import asset_of, config_of
+from mora_pipeline.defs.assets import asset_of, config_of, job_of
+from mora_pipeline.defs.partitions import regions
+from mora_pipeline.defs.resources import LakeResource, Tracking
+from mora_pipeline.defs.spark import SparkSubmit
 from mora_pipeline.steps.interface import RegionRun, Step
 from mora_pipeline.steps.results import Check, Markdown, Picture, StepResult
 from mora_pipeline.steps.spark import StepError
@@ -82,3 +85,23 @@ def test_settings_within_settings_keep_their_defaults_descriptions_and_bounds() 
     assert schema["colour"].description == "A colour."
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         config(inner={"width": 0})
+
+
+def test_a_step_outside_the_chain_becomes_a_job_that_reports_on_an_external_asset(session, lake) -> None:
+    """Its metadata shows with its partition; a failed check fails the run with the figures."""
+    resources = {"lake": LakeResource(), "spark": SparkSubmit(), "tracking": Tracking()}
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(str(regions.name), ["tiny"])
+
+        def done(step: Step) -> dg.ExecuteInProcessResult:
+            job = dg.Definitions(jobs=[job_of(step, "other", "A job.")], resources=resources).resolve_job_def("other")
+            return job.execute_in_process(instance=instance, partition_key="tiny", raise_on_error=False)
+
+        assert done(step_of()).success
+        event = instance.get_latest_materialization_event(dg.AssetKey("thing"))
+        assert event is not None
+        assert event.asset_materialization.partition == "tiny"
+        assert event.asset_materialization.metadata["committed"].value is True
+        committed = lake.read("thing", "tiny").version
+        assert "no_nan ({'bad': 1})" in description(done(step_of(passes=False)))
+        assert lake.read("thing", "tiny").version == committed

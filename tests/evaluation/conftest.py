@@ -114,7 +114,7 @@ def write_lake(tmp_path: Path, cells: pa.Table) -> Callable[..., Lake]:
         for name, (content, details) in made.items():
             draft = lake.begin(name, config.region)
             draft.write(content)
-            draft.publish(details)
+            draft.commit(details)
         return lake
 
     return write

@@ -111,7 +111,7 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
         numbers_of = lake.read("cells", name).table()
         vectors = np.stack([numbers_of["latitude"].to_numpy(), numbers_of["longitude"].to_numpy()], axis=1)
         draft.write(CellVectors(numbers_of["cell"].to_numpy(), vectors.astype(np.float32)).to_table())
-        draft.publish({"encoder_region": "one", "encoder_version": "1"})
+        draft.commit({"encoder_region": "one", "encoder_version": "1"})
     parameters = QUICK.model_copy(
         update={
             "methods": [*QUICK.methods, "dataset:shared"],

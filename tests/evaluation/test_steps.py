@@ -71,7 +71,7 @@ def home(
     lake = write_lake(config)
     graph = lake.begin("graph", config.region)
     graph.write(lake.read("graph", config.region).table())
-    graph.publish({"strategy": "top_share", "share": 0.3})
+    graph.commit({"strategy": "top_share", "share": 0.3})
     return tmp_path
 
 
@@ -114,13 +114,13 @@ def test_a_benchmark_of_before_is_shown_too(home: Path) -> None:
     whole = from_lake(lake, config)
     draft = lake.begin("embeddings", "test_city")
     draft.write(lake.read("embeddings", "test_city").table())
-    draft.publish({"preset": "paper"})
+    draft.commit({"preset": "paper"})
     for name in ("intervals", "benchmark"):
         found = lake.read(name, "test_city")
         draft = lake.begin(name, "test_city", {"embeddings": lake.read("embeddings", "test_city")})
         draft.write(found.table().select(schemas.INTERVALS.names[:11]) if name == "intervals" else found.table())
         facts = {key: value for key, value in found.details["facts"].items() if key != "preset"}
-        draft.publish({key: found.details[key] for key in ("mlflow_run", "parameters")} | {"facts": facts})
+        draft.commit({key: found.details[key] for key in ("mlflow_run", "parameters")} | {"facts": facts})
     before = from_lake(lake, config)
     assert before.intervals.schema.equals(schemas.INTERVALS)
     assert before.tasks["income"].items() < whole.tasks["income"].items()
@@ -136,7 +136,7 @@ def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
     lake = Lake(home / "lake")
     draft = lake.begin("benchmark", "test_city")
     draft.write(schemas.BENCHMARK.empty_table())
-    draft.publish({"parameters": {"protocols": ["grouped"], "methods": ["mora"]}})
+    draft.commit({"parameters": {"protocols": ["grouped"], "methods": ["mora"]}})
     with pytest.raises(UserError, match=r"has tasks, but `benchmark` holds no trial: .* protocols \(grouped\)"):
         from_lake(lake, Registry(home).load("test_city"))
     with pytest.raises(UserError, match="has no tasks, so there is no benchmark"):
@@ -177,7 +177,7 @@ def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Call
     lake, leaking = Lake(home / "lake"), {**INCOME, "leaks": "allowed"}
     draft = lake.begin("distilled_encoder", "test_city")
     draft.write(lake.read("distilled_encoder", "test_city").table())
-    draft.publish({"model_version": "1"})
+    draft.commit({"model_version": "1"})
     client = connect(TrackingSettings.of(home))
     client.create_registered_model("mora_test_city")
     client.create_model_version("mora_test_city", str(home))
@@ -235,7 +235,7 @@ def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
         for name in names:
             draft = lake.begin(name, "test_city")
             draft.write(tables[name])
-            draft.publish({"parameters": {}, "mlflow_run": run})
+            draft.commit({"parameters": {}, "mlflow_run": run})
         if run == "one":
             assert from_lake(lake, config).scores.num_rows == 1
     with pytest.raises(UserError, match=r"`predictions` .* and `benchmark` .* are of different runs"):

@@ -163,7 +163,7 @@ def publish_graph(inputs: Inputs, told: dict[str, Any]) -> None:
     columns = [inputs.cells[kept.origin[order]], inputs.cells[kept.destination[order]], kept.flow[order]]
     draft = inputs.reader.lake.begin("graph", inputs.reader.region)
     draft.write(pa.table(columns, schema=schemas.GRAPH))
-    draft.publish(told)
+    draft.commit(told)
 
 
 def test_every_dimension_trains_line_anew_and_so_does_the_methods_own(inputs: Inputs) -> None:

@@ -36,7 +36,7 @@ def test_a_name_without_its_day_is_reported(name: str) -> None:
 
 def test_a_day_to_come_does_not_empty_the_window() -> None:
     """A mistyped year would push every other file out of it."""
-    with pytest.raises(UserError, match=r"trips_2142-03-03\.csv tells a day to come"):
+    with pytest.raises(UserError, match=r"trips_2142-03-03\.csv has a day to come"):
         Window(date="%Y-%m-%d").days([Path("/raw/trips_2024-03-03.csv"), Path("/raw/trips_2142-03-03.csv")], "")
 
 

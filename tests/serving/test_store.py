@@ -30,7 +30,7 @@ def write_embeddings(lake: Lake, vectors: np.ndarray) -> None:
         table = table.add_column(position, name, pa.array(values))
     draft = lake.begin("embeddings", REGION)
     draft.write(table.cast(schemas.embeddings(DIMENSION)))
-    draft.publish()
+    draft.commit()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def lake(tmp_path: Path, vectors: np.ndarray, encoder: CoordinateEncoder) -> Lak
     draft = lake.begin("distilled_encoder", REGION)
     draft.write(CellVectors(np.array([h3.str_to_int(name) for name in NAMES]), vectors).to_table())
     save_encoder(encoder, draft.path)
-    draft.publish()
+    draft.commit()
     return lake
 
 

@@ -303,7 +303,7 @@ def test_two_runs_do_not_share_a_folder(spark: SparkSession, tmp_path: Path) -> 
     kept.mkdir()
     with (kept / "lock").open("a") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="Another run is at work"):
+        with pytest.raises(UserError, match="Another run is using"):
             run(spark, raw.params(), tmp_path / "first", kept)
 
 

@@ -471,7 +471,7 @@ def test_files_are_read_once_and_once_more_where_rows_are_bad(
 
 def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, source: Any, output: Any) -> None:
     params = {"kind": "trips", "source": source(random_trips(9), "t.csv"), "resolution": 7, "output": output(*OUTPUTS)}
-    with pytest.raises(UserError, match=r"t\.csv tells no users\. Name their column"):
+    with pytest.raises(UserError, match=r"t\.csv has no users\. Name their column"):
         grid_mobility.run(spark, {**params, "minimum_users": 2})
 
 

@@ -106,7 +106,7 @@ def unsorted(folder: Path) -> str:
 
 def in_two_files(folder: Path) -> str:
     city(10).tail(1).to_parquet(folder / "part-00009.parquet", index=False)
-    return "1 origins lie in several files, such as 220"
+    return "1 origins are in several files, such as 220"
 
 
 def of_another_type(folder: Path) -> str:

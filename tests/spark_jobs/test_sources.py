@@ -128,7 +128,7 @@ def test_a_parquet_file_broken_inside_is_named(spark: SparkSession, tmp_path: Pa
 
 def test_an_unknown_zone_is_told(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("t\n1\n")
-    with pytest.raises(UserError, match="time_zone is 'Mars/Base', which is no zone"):
+    with pytest.raises(UserError, match="time_zone is 'Mars/Base', which is not a time zone"):
         read_source(spark, described(tmp_path / "a.csv", time="t"), {"time": TIME}, "Mars/Base")
 
 

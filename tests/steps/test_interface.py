@@ -95,7 +95,7 @@ def test_quarantine_outlives_the_failure_that_it_explains(lake: Lake, session: S
 def test_outputs_record_the_versions_of_their_inputs(lake: Lake, session: Session) -> None:
     draft = lake.begin("cells", "tiny")
     draft.write(ROWS)
-    cells = draft.publish()
+    cells = draft.commit()
 
     def work(region: RegionRun) -> StepResult:
         assert region.cells().tolist() == [1, 2]
@@ -109,7 +109,7 @@ def test_outputs_record_the_versions_of_their_inputs(lake: Lake, session: Sessio
 def test_vectors_of_other_cells_are_refused(lake: Lake, session: Session) -> None:
     draft = lake.begin("line_vectors", "tiny")
     draft.write(CellVectors(np.array([1, 2]), np.zeros((2, 3), np.float32)).to_table())
-    draft.publish()
+    draft.commit()
 
     def work(region: RegionRun) -> Any:
         assert region.vectors("line_vectors", np.array([1, 2])).shape == (2, 3)
@@ -125,7 +125,7 @@ def test_features_made_before_region_yaml_changed_are_refused(lake: Lake, sessio
     region_yaml.write_text(region_yaml.read_text() + "modalities:\n  poi: " + modality)
     draft = lake.begin("features/poi", "tiny")
     draft.write(CellVectors(np.array([1, 2]), np.zeros((2, 3), np.float32)).to_table())
-    draft.publish({"kind": "text", "encoder": "default"})
+    draft.commit({"kind": "text", "encoder": "default"})
 
     def work(region: RegionRun) -> StepResult:
         assert region.features("poi").cells.tolist() == [1, 2]

@@ -34,7 +34,7 @@ def shops(
     ):
         draft = lake.begin(name, config.region)
         draft.write(table)
-        draft.publish({})
+        draft.commit({})
     return inputs
 
 

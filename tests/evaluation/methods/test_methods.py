@@ -181,7 +181,7 @@ def test_raw_features_with_a_flag_of_presence_are_no_others(
         whole = lake.read(f"features/{lacking}", config.region)
         draft = lake.begin(f"features/{lacking}", config.region)
         draft.write(whole.table().slice(1))
-        draft.publish(whole.details)
+        draft.commit(whole.details)
         spaces.append(make_methods(["raw"], {}, make_inputs(config, lake))["raw"].space)
     assert None not in spaces
     assert spaces[0] != spaces[1]

@@ -50,7 +50,7 @@ def test_the_width_that_raw_is_cut_to_changes_nothing(
     vectors = np.random.default_rng(0).normal(size=(len(cells), 40)) * np.geomspace(1e-3, 1, 40)
     draft = lake.begin("features/poi", config.region)
     draft.write(CellVectors(cells, vectors.astype(np.float32)).to_table())
-    draft.publish(made.details)
+    draft.commit(made.details)
     whole, cut = (make_methods(["pca"], {}, make_inputs(config, lake, width))["pca"].vectors for width in (0, 8))
     assert whole.shape == (len(cells), 40)
     assert np.array_equal(whole, cut)

@@ -31,7 +31,7 @@ def test_the_states_have_nothing_of_the_published_vectors(inputs: Inputs, lake: 
     for name in ("embeddings", "line_vectors", "distilled_encoder"):
         draft = lake.begin(name, inputs.reader.region)
         draft.write(CellVectors(inputs.cells, np.ones((len(inputs.cells), 128), dtype=np.float32)).to_table())
-        draft.publish({})
+        draft.commit({})
     assert np.array_equal(make_methods(["states"], {}, inputs)["states"].vectors, before)
     assert not is_ours("states")
 
@@ -41,7 +41,7 @@ def test_a_feature_that_is_not_finite_is_refused(inputs: Inputs, lake: Lake) -> 
     own = CellVectors.from_table(whole.table())
     draft = lake.begin("features/ages", inputs.reader.region)
     draft.write(CellVectors(own.cells, np.full_like(own.vectors, np.nan)).to_table())
-    draft.publish(whole.details)
+    draft.commit(whole.details)
     with pytest.raises(UserError, match="features of ages hold NaN"):
         make_methods(["states"], {}, inputs)
 

@@ -67,7 +67,7 @@ class Home:
     def write(self, dataset, region, table, details=None):
         draft = self.lake.begin(dataset, region)
         draft.write(table)
-        draft.publish(details)
+        draft.commit(details)
 
     def reader(self, region):
         return RegionReader(Registry(self.path).load(region), self.lake)
@@ -79,7 +79,7 @@ class Home:
         found = train_inductive(evidence, schema_of(reader, names, parameters.neighbours), parameters)
         draft = self.lake.begin(DATASET, region)
         save_encoder(found.encoder, draft.path)
-        draft.publish()
+        draft.commit()
         return found
 
 

@@ -166,7 +166,7 @@ def test_the_lakes_files_become_the_matrix_of_the_whole_table(tmp_path, monkeypa
     for number in range(3):
         draft.write(table.slice(number * 250, 250), f"part-{number:05d}.parquet")
     monkeypatch.setattr(lake, "BATCH_ROWS", 64)
-    found = load_adjacency(draft.publish().batches, cells)
+    found = load_adjacency(draft.commit().batches, cells)
     matrix = symmetrise_and_normalise(pairs // 40, pairs % 40, table["flow"].to_numpy(), 40)
     expected = Adjacency.from_matrix(matrix)
     for part in ("indptr", "indices", "values"):

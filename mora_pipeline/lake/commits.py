@@ -1,8 +1,8 @@
-"""How versions in one folder are published and cleared up, so that a process may be killed at any step.
+"""How versions in one folder are committed and cleared up, so that a process may be killed at any step.
 
 Each step is one that the file system does whole or not at all: a draft is renamed to its version, ``current.json`` is
-replaced, and the version gets its ``version.json``, which marks it as published. What a killed process left is told
-from work in progress by locks, which end with their process.
+replaced, and the version gets its ``version.json``, which marks it as committed. Locks, which end with their
+process, tell what a killed process left from work in progress.
 """
 
 import json
@@ -26,7 +26,7 @@ _LIFE = ".lock"
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Nobody else publishes, restores or clears up in the folder meanwhile."""
+    """Nobody else commits, restores or clears up in the folder meanwhile."""
     with locked(folder / _LIFE):
         yield
 
@@ -49,13 +49,13 @@ def new_draft(folder: Path, version: str) -> tuple[Path, IO[str]]:
 
 
 def discard(draft: Path, life: IO[str]) -> None:
-    """Remove a draft; nothing happens to one that has been published."""
+    """Remove a draft; nothing happens to one that has been committed."""
     shutil.rmtree(draft, ignore_errors=True)
     _life_of(draft).unlink(missing_ok=True)
     life.close()
 
 
-def publish(folder: Path, draft: Path, record: dict[str, Any]) -> None:
+def commit(folder: Path, draft: Path, record: dict[str, Any]) -> None:
     """Turn a draft into the version that readers see, and drop versions beyond the last three."""
     with writing(folder):
         draft.rename(folder / record["version"])
@@ -75,20 +75,20 @@ def restore(folder: Path, version: str) -> dict[str, Any]:
     return dict(record)
 
 
-def published_versions(folder: Path) -> list[Path]:
+def committed_versions(folder: Path) -> list[Path]:
     """The folders of the versions that are kept, oldest first."""
     return sorted(path.parent for path in folder.glob(f"*/{RECORD}") if VERSION_NAME.fullmatch(path.parent.name))
 
 
 def _point_at(folder: Path, record: dict[str, Any]) -> None:
-    """Let readers see a version: replacing ``current.json`` is the one step that publishes."""
+    """Let readers see a version: replacing ``current.json`` is the one step that commits."""
     _mark_current(folder)
     replace_file(folder / CURRENT, _text(record), partial_folder=folder / record["version"])
     _mark_current(folder)
 
 
 def _mark_current(folder: Path) -> None:
-    """Mark the version that readers see as published, also if its process was killed before it could."""
+    """Mark the version that readers see as committed, also if its process was killed before it could."""
     record = _current(folder)
     home = folder / str(record.get("version"))
     if home.is_dir() and not (home / RECORD).exists():
@@ -107,7 +107,7 @@ def _current(folder: Path) -> dict[str, Any]:
 def _prune(folder: Path) -> None:
     """Drop versions beyond the last three; the one that readers see always stays."""
     seen = _current(folder).get("version")
-    for old in published_versions(folder)[:-KEPT_VERSIONS]:
+    for old in committed_versions(folder)[:-KEPT_VERSIONS]:
         if old.name != seen:
             shutil.rmtree(old.rename(folder / f"{_DROPPED}{old.name}"), ignore_errors=True)
 
@@ -119,11 +119,12 @@ def _leftovers(folder: Path) -> list[Path]:
     """
     _mark_current(folder)
     lives = [path for path in folder.glob(f".{_DRAFT}*{_LIFE}") if not is_claimed(path)]
-    found = {folder / path.name.removeprefix(".").removesuffix(_LIFE) for path in lives}
-    found |= {path for path in folder.glob(f"{_DRAFT}*") if not is_claimed(_life_of(path))}
-    found |= set(folder.glob(f"{_DROPPED}*"))
-    found |= {path for path in folder.iterdir() if VERSION_NAME.fullmatch(path.name) and not (path / RECORD).exists()}
-    return sorted(found)
+    leftovers = {folder / path.name.removeprefix(".").removesuffix(_LIFE) for path in lives}
+    leftovers |= {path for path in folder.glob(f"{_DRAFT}*") if not is_claimed(_life_of(path))}
+    leftovers |= set(folder.glob(f"{_DROPPED}*"))
+    versions = (path for path in folder.iterdir() if VERSION_NAME.fullmatch(path.name))
+    leftovers |= {path for path in versions if not (path / RECORD).exists()}
+    return sorted(leftovers)
 
 
 def _life_of(draft: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Publishes into copies of a lake, each time killed one step later; a process of its own for `test_lake`.
+"""Commits into copies of a lake, each time killed one step later; a process of its own for `test_lake`.
 
-Usage: python publish_and_die.py LAKE COPIES. The steps are the calls that Python's audit hooks report for files of the
+Usage: python commit_and_die.py LAKE COPIES. The steps are the calls that Python's audit hooks report for files of the
 lake (open, mkdir, rename, replace, remove, rmdir, flock), and every fsync: the process kills itself just before each,
 which is also just after the one before. COPIES/<step> is the lake that the process left behind.
 """
@@ -40,11 +40,11 @@ def die_before(step: int, root: Path) -> None:
     sys.addaudithook(hook)
 
 
-def publish(root: Path, value: int) -> None:
+def commit(root: Path, value: int) -> None:
     draft = Lake(root).begin("edges", "town")
     for part in range(2):
         draft.write(pa.table({"cell": [value] * 5}), f"part-{part:05d}.parquet")
-    draft.publish()
+    draft.commit()
 
 
 def main(source: Path, copies: Path) -> None:
@@ -56,7 +56,7 @@ def main(source: Path, copies: Path) -> None:
         child = os.fork()
         if not child:
             die_before(step, copy)
-            publish(copy, 99)
+            commit(copy, 99)
             os._exit(0)
         survived = os.waitpid(child, 0)[1] == 0
 
