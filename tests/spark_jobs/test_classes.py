@@ -1,5 +1,6 @@
 """Spark's classes are kept by the first job and used by the next; nothing that goes wrong with them stops a job."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from spark_jobs.session import spark_session
 with spark_session("test") as spark:
     assert spark.range(3).count() == 3
     maps = Path(f"/proc/{SparkContext._gateway.proc.pid}/maps").read_text()
-    print({line.split("/")[-1] for line in maps.splitlines() if "spark-classes" in line})
+    print({line.split("/")[-1] for line in maps.splitlines() if "-classes-" in line})
     if "fail" in sys.argv:
         raise RuntimeError("told to")
 """
@@ -54,6 +55,19 @@ def test_the_first_job_keeps_what_the_next_one_uses(tmp_path: Path) -> None:
     assert (third.returncode, third.stdout.splitlines()[-1]) == (0, "set()"), third.stderr
     assert not list(folder.iterdir())  # Java does not start with half of one: it is deleted
     assert not list(tmp_path.glob("hs_err*"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc")
+def test_a_java_without_an_archive_of_its_own_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MORA_JAVA", "bundled")
+    monkeypatch.setenv("MORA_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "classes"
+    first = session(folder)
+    assert first.returncode == 0, first.stderr
+    kept = sorted(file.name for file in folder.iterdir())
+    assert [name.split("-")[0] for name in kept] == ["java", "spark"]
+    second = session(folder)
+    assert (second.returncode, ast.literal_eval(second.stdout)) == (0, set(kept)), second.stderr
 
 
 def test_one_process_makes_the_archive_and_a_dead_one_is_replaced(

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import h3
+import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as draw
 from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as sql
 
-from spark_jobs import h3_columns as on_columns
+from spark_jobs import h3_columns
 
 latitudes = draw.one_of(draw.floats(-90, 90), draw.sampled_from([None, math.nan, 90.5, -math.inf]))
 longitudes = draw.one_of(draw.floats(-180, 180), draw.sampled_from([None, math.nan, 181.0, 180.0]))
@@ -19,16 +21,12 @@ cells = draw.builds(
     lambda point, resolution: h3.str_to_int(h3.latlng_to_cell(*point, resolution)), good_points, draw.integers(0, 15)
 )
 numbers = draw.one_of(cells, draw.sampled_from([None, 0, 5, -1, 2**62]))
-some_numbers = draw.lists(numbers, min_size=1, max_size=30)
-few = settings(max_examples=5, deadline=None)
+few = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def answers(spark: SparkSession, rows: Sequence[tuple[Any, ...]], schema: str, column: Column) -> list[Any]:
-    return [row[0] for row in spark.createDataFrame(list(rows), schema).coalesce(1).select(column).collect()]
-
-
-def of_cells(spark: SparkSession, values: list[int | None], column: Column) -> list[Any]:
-    return answers(spark, [(value,) for value in values], "cell long", column)
+def answers(spark: SparkSession, columns: dict[str, pa.Array], **asked: Column) -> list[dict[str, Any]]:
+    frame = spark.createDataFrame(pa.table(columns)).coalesce(1)
+    return frame.select(*(column.alias(name) for name, column in asked.items())).toArrow().to_pylist()
 
 
 def text(cell: int | None) -> str | None:
@@ -36,76 +34,68 @@ def text(cell: int | None) -> str | None:
     return h3.int_to_str(cell) if cell is not None and cell > 0 and h3.is_valid_cell(h3.int_to_str(cell)) else None
 
 
-@given(draw.lists(draw.tuples(latitudes, longitudes), min_size=1, max_size=30), draw.integers(0, 15))
+def as_set(names: Sequence[str]) -> set[int]:
+    return {h3.str_to_int(name) for name in names}
+
+
+@given(draw.lists(draw.tuples(latitudes, longitudes), min_size=20, max_size=60), draw.integers(0, 15))
 @few
 def test_points_are_in_their_cells(spark: SparkSession, points: list[tuple[Any, Any]], resolution: int) -> None:
-    cell = on_columns.geo_to_h3("lat", "lng", resolution)
-    for (latitude, longitude), own in zip(points, answers(spark, points, "lat double, lng double", cell), strict=True):
+    values = dict(
+        zip(("lat", "lng"), (pa.array(column, pa.float64()) for column in zip(*points, strict=True)), strict=True)
+    )
+    distance = h3_columns.point_dist("lat", "lng", sql.lit(1.0), sql.lit(2.0))
+    rows = answers(spark, values, cell=h3_columns.geo_to_h3("lat", "lng", resolution), distance=distance)
+    for (latitude, longitude), row in zip(points, rows, strict=True):
         on_globe = latitude is not None and longitude is not None and abs(latitude) <= 90 and abs(longitude) <= 180
-        assert (own is not None) == on_globe
-        if on_globe and h3.int_to_str(own) != (other := h3.latlng_to_cell(latitude, longitude, resolution)):
+        assert [row[name] is not None for name in ("cell", "distance")] == [on_globe, on_globe]
+        if not on_globe:
+            continue
+        point = (latitude, longitude)
+        assert row["distance"] == pytest.approx(h3.great_circle_distance(point, (1.0, 2.0)), rel=1e-5, abs=1e-6)
+        if h3.int_to_str(row["cell"]) != (other := h3.latlng_to_cell(*point, resolution)):
             # On a border: as near to one centre as to the other.
-            here, there = (h3.cell_to_latlng(name) for name in (h3.int_to_str(own), other))
-            distance = h3.great_circle_distance(here, (latitude, longitude))
-            assert distance == pytest.approx(h3.great_circle_distance(there, (latitude, longitude)), rel=1e-6)
+            here, there = (h3.cell_to_latlng(name) for name in (h3.int_to_str(row["cell"]), other))
+            assert h3.great_circle_distance(here, point) == pytest.approx(
+                h3.great_circle_distance(there, point), rel=1e-6
+            )
 
 
-@given(some_numbers, draw.integers(0, 15))
+@given(draw.lists(numbers, min_size=20, max_size=60), draw.integers(0, 15))
 @few
-def test_parents_are_those_of_h3(spark: SparkSession, values: list[int | None], resolution: int) -> None:
-    found = of_cells(spark, values, on_columns.h3_to_parent("cell", resolution))
-    names = [text(value) for value in values]
-    assert found == [
-        h3.str_to_int(h3.cell_to_parent(name, resolution)) if name and h3.get_resolution(name) >= resolution else None
-        for name in names
-    ]
-
-
-@given(draw.lists(draw.one_of(numbers), min_size=1, max_size=20))
-@few
-def test_neighbours_and_children_are_those_of_h3(spark: SparkSession, values: list[int | None]) -> None:
-    rings = of_cells(spark, values, on_columns.k_ring("cell", 2))
-    for value, ring, name in zip(values, rings, map(text, values), strict=True):
-        assert (sorted(ring) if ring is not None else None) == (
-            sorted(map(h3.str_to_int, h3.grid_disk(name, 2))) if name else None
-        ), value
-    children = of_cells(spark, values, on_columns.h3_to_children("cell", 4))
-    for own, name in zip(children, map(text, values), strict=True):
-        coarse = name is not None and h3.get_resolution(name) <= 4
-        assert (sorted(own) if own is not None else None) == (
-            sorted(map(h3.str_to_int, h3.cell_to_children(name, 4))) if coarse else None
-        )
-
-
-@given(some_numbers)
-@few
-def test_what_a_cell_says_of_itself(spark: SparkSession, values: list[int | None]) -> None:
-    names = [text(value) for value in values]
-    assert of_cells(spark, values, on_columns.h3_is_valid("cell")) == [name is not None for name in names]
-    assert of_cells(spark, values, on_columns.h3_to_string("cell")) == names
-    resolutions = [h3.get_resolution(name) if name else None for name in names]
-    assert of_cells(spark, values, on_columns.h3_get_resolution("cell")) == resolutions
-    for centre, name in zip(of_cells(spark, values, on_columns.h3_to_geo("cell")), names, strict=True):
-        assert (centre is None) == (name is None)
-        if name:
-            assert (centre["lat"], centre["lng"]) == pytest.approx(h3.cell_to_latlng(name), abs=1e-9)
+def test_what_a_cell_says_is_what_h3_says(spark: SparkSession, values: list[int | None], resolution: int) -> None:
+    rows = answers(
+        spark,
+        {"cell": pa.array(values, pa.int64())},
+        valid=h3_columns.h3_is_valid("cell"),
+        text=h3_columns.h3_to_string("cell"),
+        again=h3_columns.string_to_h3(h3_columns.h3_to_string("cell")),
+        resolution=h3_columns.h3_get_resolution("cell"),
+        centre=h3_columns.h3_to_geo("cell"),
+        parent=h3_columns.h3_to_parent("cell", resolution),
+        children=h3_columns.h3_to_children("cell", 4),
+        ring=h3_columns.k_ring("cell", 2),
+    )
+    for value, row in zip(values, rows, strict=True):
+        name = text(value)
+        assert (row["valid"], row["text"]) == (name is not None, name)
+        if name is None:
+            assert {row[key] is None for key in row if key != "valid"} == {True}
+            continue
+        own = h3.get_resolution(name)
+        assert (row["again"], row["resolution"]) == (value, own)
+        assert (row["centre"]["lat"], row["centre"]["lng"]) == pytest.approx(h3.cell_to_latlng(name), abs=1e-9)
+        assert row["parent"] == (h3.str_to_int(h3.cell_to_parent(name, resolution)) if own >= resolution else None)
+        assert set(row["ring"]) == as_set(h3.grid_disk(name, 2))
+        assert (row["children"] is None) == (own > 4)
+        if own <= 4:
+            assert set(row["children"]) == as_set(h3.cell_to_children(name, 4))
 
 
 def test_texts_that_name_no_cell_give_none(spark: SparkSession) -> None:
-    texts = [("872a100d2ffffff",), ("xyz",), (None,), ("",)]
-    found = answers(spark, texts, "name string", on_columns.string_to_h3("name"))
-    assert found == [h3.str_to_int("872a100d2ffffff"), None, None, None]
-
-
-@given(draw.lists(draw.tuples(good_points, good_points), min_size=1, max_size=20))
-@few
-def test_distances_are_those_of_h3(spark: SparkSession, pairs: list[tuple[Any, Any]]) -> None:
-    rows = [(*one, *other) for one, other in pairs]
-    column = on_columns.point_dist("a", "b", "c", "d")
-    found = answers(spark, [*rows, (None, 0.0, 0.0, 0.0)], "a double, b double, c double, d double", column)
-    expected = [h3.great_circle_distance(one, other) for one, other in pairs]
-    assert found[:-1] == pytest.approx(expected, rel=1e-5, abs=1e-6)
-    assert found[-1] is None
+    texts = pa.array(["872a100d2ffffff", "xyz", None, ""])
+    rows = answers(spark, {"name": texts}, cell=h3_columns.string_to_h3("name"))
+    assert [row["cell"] for row in rows] == [h3.str_to_int("872a100d2ffffff"), None, None, None]
 
 
 def test_both_generations_of_names_are_there() -> None:
@@ -122,5 +112,5 @@ def test_both_generations_of_names_are_there() -> None:
         "point_dist": "great_circle_distance",
     }
     for old, new in pairs.items():
-        assert getattr(on_columns, old) is getattr(on_columns, new)
+        assert getattr(h3_columns, old) is getattr(h3_columns, new)
         assert hasattr(h3, new)
