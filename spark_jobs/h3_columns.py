@@ -18,6 +18,7 @@ from pyspark.sql.functions import ArrowUDFType
 
 from mora_pipeline.contract.sphere import kilometres_between
 from spark_jobs.gridding import cells_at, resolutions_of
+from spark_jobs.rules import missing
 
 ColumnOrName: TypeAlias = Column | str
 Kernel = Callable[..., pa.Array]  # Arrow arrays of n rows → one of n rows
@@ -147,8 +148,8 @@ def _valid(cells: pa.Array, finest: int = 15, coarsest: int = 0) -> pa.Array:
     """True where a number is a cell of these resolutions, never null."""
     number = cells.fill_null(0).to_numpy()
     resolution = resolutions_of(number)
-    cell = pa.array(h3ronpy.cells_valid(pa.array(number.view(np.uint64)))).to_numpy(zero_copy_only=False)
-    return pa.array(cell & (resolution <= finest) & (resolution >= coarsest))
+    no_cell = missing(pa.array(h3ronpy.cells_valid(pa.array(number.view(np.uint64)))))  # h3ronpy gives null for those
+    return pa.array(~no_cell & (resolution <= finest) & (resolution >= coarsest))
 
 
 def _spread(answers: pa.Array, good: pa.Array, kind: pa.DataType | None = None) -> pa.Array:
