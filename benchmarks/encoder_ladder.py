@@ -25,7 +25,7 @@ from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.contract.sphere import kilometres_between
 from mora_pipeline.evaluation.ablation.graphs import chosen_edges
 from mora_pipeline.evaluation.labels.tasks import Task, load_tasks
-from mora_pipeline.evaluation.methods.principal import principal_axes
+from mora_pipeline.evaluation.methods.raw import principal_axes
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.lake.reading import RegionReader, edge_rows

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.metrics import R2
+from mora_pipeline.evaluation.protocol.models import Floats, Predictor, lightgbm_regressor, linear_probe
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.regressors import Floats, Regressor, lightgbm_regressor, linear_probe
-from mora_pipeline.evaluation.protocol.run import r_squared
 from mora_pipeline.evaluation.protocol.splits import Fold, blocked_folds, random_split
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, Evidence, Vectors, fit_states
@@ -59,7 +59,7 @@ def scores_elsewhere(
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
-def _regressors(vectors: Vectors, task: Task, protocol: BenchmarkParameters) -> Mapping[str, Regressor]:
+def _regressors(vectors: Vectors, task: Task, protocol: BenchmarkParameters) -> Mapping[str, Predictor]:
     features: Floats = np.asarray(task.membership.astype(vectors.dtype) @ vectors)
     return {
         "LightGBM": lightgbm_regressor(features, task.target, task.level, protocol, THREADS),
@@ -67,7 +67,7 @@ def _regressors(vectors: Vectors, task: Task, protocol: BenchmarkParameters) -> 
     }
 
 
-def pooled_score(regressor: Regressor, target: npt.NDArray[np.float64], folds: Sequence[Fold]) -> float:
+def pooled_score(regressor: Predictor, target: npt.NDArray[np.float64], folds: Sequence[Fold]) -> float:
     """R² of the tested rows of all folds together; 0 where labels are all equal."""
     predicted = np.concatenate([regressor(train, test) for train, test in folds])
-    return r_squared(target[np.concatenate([test for _, test in folds])], predicted) or 0.0
+    return R2.score(target[np.concatenate([test for _, test in folds])], predicted) or 0.0

@@ -23,6 +23,7 @@ from benchmarks.regions import Flows, load_flows
 from mora_pipeline.evaluation.labels.tasks import load_tasks
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.run import run_benchmark
+from mora_pipeline.evaluation.protocol.scores import score_row
 from mora_pipeline.presets.paper.line import num_samples, train_line
 from mora_pipeline.presets.paper.parameters import LineParameters
 
@@ -84,7 +85,7 @@ def measure(region: str, learner: Learner, with_tasks: bool) -> dict[str, Any]:
 def mean_r2(flows: Flows, vectors: npt.NDArray[np.float32]) -> dict[str, float]:
     tasks = [task for task in load_tasks(flows.config, flows.cells) if task.level == "cell"]
     records = run_benchmark({"line": vectors}, tasks, PROTOCOL)
-    scores = pd.DataFrame([record.row() for record in records]).dropna(subset="r2")
+    scores = pd.DataFrame([score_row(record) for record in records]).dropna(subset="r2")
     means = scores.groupby(["split", "model"])["r2"].mean()
     return {f"r2_{split}_{model}": round(float(value), 3) for (split, model), value in means.items()}
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 
 from benchmarks.encoder_scores import pooled_score
 from mora_pipeline.contract.cells import rows_of
-from mora_pipeline.evaluation.protocol.regressors import clipped_ridge
+from mora_pipeline.evaluation.protocol.models import clipped_ridge
 
 LABELS = ["check_ins", "crimes", "service_calls"]
 REPEATS = 10

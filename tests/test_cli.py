@@ -179,7 +179,16 @@ def test_ablations_are_a_job_of_their_own_that_says_what_is_missing(mora: Mora, 
 def test_a_benchmark_of_an_earlier_form_says_how_to_make_it_anew(mora: Mora, town: Path, published: np.ndarray) -> None:
     mora("region", "add", town)
     draft = Lake.at_home().begin("benchmark", "town")
-    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
+    row = {
+        "method": "m",
+        "task": "t",
+        "split": "random",
+        "seed": 1,
+        "model": "linear_probe",
+        "n": 1,
+        "r2": 0.1,
+        "rmse": 1.0,
+    }
     draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
     draft.commit()
     ended = mora("benchmark", "town")

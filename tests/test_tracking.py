@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.promotion import CHAMPION, compare, mean_scores, promote
+from mora_pipeline.evaluation.promotion import CHAMPION, compare, promote
+from mora_pipeline.evaluation.protocol.scores import mean_scores
 from mora_pipeline.tracking import TrackedRun, TrackingSettings, connect, tracked_run
 
 
@@ -123,13 +124,13 @@ def test_scores_are_means_over_seeds_of_what_was_scored() -> None:
     import pyarrow as pa
 
     rows = [
-        {"method": "distilled", "task": "a", "split": "random", "seed": 1, "model": "ridge", "n": 9, "r2": 0.2},
-        {"method": "distilled", "task": "a", "split": "random", "seed": 2, "model": "ridge", "n": 9, "r2": 0.4},
-        {"method": "distilled", "task": "b", "split": "random", "seed": 1, "model": "ridge", "n": 9, "r2": None},
-        {"method": "mora", "task": "a", "split": "random", "seed": 1, "model": "ridge", "n": 9, "r2": 0.9},
+        {"method": "distilled", "task": "a", "split": "random", "seed": 1, "model": "linear_probe", "n": 9, "r2": 0.2},
+        {"method": "distilled", "task": "a", "split": "random", "seed": 2, "model": "linear_probe", "n": 9, "r2": 0.4},
+        {"method": "distilled", "task": "b", "split": "random", "seed": 1, "model": "linear_probe", "n": 9, "r2": None},
+        {"method": "mora", "task": "a", "split": "random", "seed": 1, "model": "linear_probe", "n": 9, "r2": 0.9},
     ]
     table = pa.Table.from_pylist([{**row, "rmse": None} for row in rows], schema=schemas.BENCHMARK)
-    assert mean_scores(table, "distilled") == {"a|random|ridge": pytest.approx(0.3)}
+    assert mean_scores(table, "distilled") == {"a|random|linear_probe": pytest.approx(0.3)}
     assert mean_scores(table, "distilled", leaks={"a"}) == {}
 
 
@@ -158,12 +159,12 @@ def test_the_alias_moves_only_to_a_model_that_is_not_worse(settings) -> None:
     client.create_registered_model("mora_tiny")
     for score, expected in ((0.5, "1"), (0.4, "1"), (0.6, "3")):
         version = client.create_model_version("mora_tiny", "file:///nowhere").version
-        verdict = promote(client, "mora_tiny", str(version), {"a|random|ridge": score})
+        verdict = promote(client, "mora_tiny", str(version), {"a|random|linear_probe": score})
         assert str(client.get_model_version_by_alias("mora_tiny", CHAMPION).version) == expected
         assert verdict.promoted is (str(version) == expected)
     with pytest.raises(UserError, match="version 9 of the model mora_tiny"):
-        promote(client, "mora_tiny", "9", {"a|random|ridge": 0.7})
-    again = promote(client, "mora_tiny", "3", {"a|random|ridge": 0.6})
+        promote(client, "mora_tiny", "9", {"a|random|linear_probe": 0.7})
+    again = promote(client, "mora_tiny", "3", {"a|random|linear_probe": 0.6})
     assert again.promoted
 
 
@@ -172,7 +173,7 @@ def test_a_benchmark_without_the_model_leaves_the_champions_scores_to_compare_wi
     client.create_registered_model("mora_tiny")
     for score in (0.5, 0.6):
         version = str(client.create_model_version("mora_tiny", "file:///nowhere").version)
-        promote(client, "mora_tiny", version, {"a|random|ridge": score})
+        promote(client, "mora_tiny", version, {"a|random|linear_probe": score})
         unjudged = promote(client, "mora_tiny", version, {})
         assert not unjudged.promoted
         assert "has no score of the model" in unjudged.reason

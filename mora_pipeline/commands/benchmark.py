@@ -1,4 +1,4 @@
-"""`mora benchmark` and `mora ablate`: judge a region's vectors, and read what came out."""
+"""`mora benchmark` and `mora ablate`: score a region's vectors, and show the scores."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ SETTINGS = click.option("--set", "assignments", multiple=True, metavar="KEY=VALU
 
 @click.command()
 @click.argument("region")
-@click.option("--run", is_flag=True, help="Judge again first, from the current embeddings.")
+@click.option("--run", is_flag=True, help="Run it again first, from the current embeddings.")
 @click.option("--full", is_flag=True, help="With --run: every method, every protocol and five seeds.")
 @click.option(
     "--report",
@@ -41,7 +41,7 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
     from mora_pipeline.contract.errors import UserError
 
     if (full or assignments) and not run:
-        raise UserError("--full and --set change how vectors are judged: say --run with them.")
+        raise UserError("--full and --set change how vectors are scored: say --run with them.")
     if run and not run_region(region, "benchmark", _config("benchmark", full, assignments)):
         sys.exit(1)
     click.echo(benchmark_table(region))
@@ -58,7 +58,7 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
 @click.argument("region")
 @SETTINGS
 def ablate(region: str, assignments: tuple[str, ...]) -> None:
-    """Train REGION's embeddings with one thing changed at a time, judge each, and print the effects as Markdown.
+    """Train REGION's embeddings with one thing changed at a time, score each, and print the effects as Markdown.
 
     Families: anchor, modalities, graph, sampling, start, layers, dimension, temperature, scaling, seed. Each variant is
     a run in MLflow. What was trained before for the same data is kept: an ablation that was stopped goes on.
@@ -70,7 +70,7 @@ def ablate(region: str, assignments: tuple[str, ...]) -> None:
       mora ablate us_east --set "families=[graph]" --set 'variants=["graph: neighbours"]'
     """
     from mora_pipeline.commands.execution import run_region
-    from mora_pipeline.evaluation.report.ablation_part import ablation_markdown
+    from mora_pipeline.evaluation.report.ablations import ablation_markdown
     from mora_pipeline.lake import Lake
 
     if not run_region(region, None, _config("ablations", False, assignments), job="ablate_region"):
@@ -85,8 +85,8 @@ def benchmark_table(region: str) -> str:
     Raises:
         UserError: if there is none.
     """
-    from mora_pipeline.evaluation.report import markdown_report
     from mora_pipeline.evaluation.report.data import tables_from_lake
+    from mora_pipeline.evaluation.report.markdown import markdown_report
 
     return markdown_report(tables_from_lake(*_with_benchmark(region)))
 
@@ -97,8 +97,8 @@ def benchmark_page(region: str) -> str:
     Raises:
         UserError: if there is no benchmark.
     """
-    from mora_pipeline.evaluation.report import report_html
     from mora_pipeline.evaluation.report.data import from_lake
+    from mora_pipeline.evaluation.report.page import report_html
 
     return report_html(from_lake(*_with_benchmark(region)))
 

@@ -70,8 +70,6 @@ def region_run(
         running = RunProcess.start(instance, request, log)
         try:
             running.wait_for_run()
-            # Dagster has given SIGTERM the handler of SIGINT meanwhile, which a script's `&` has set to "ignore".
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             yield running
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off the end
@@ -164,18 +162,25 @@ class RunProcess:
         """Cancel a run that still goes on, and record the end of one whose process could not do so itself."""
         from dagster import DagsterRunStatus
 
-        if self.process.poll() is None:
+        cancelled = self.process.poll() is None
+        if cancelled:
             if run := self._recorded():
                 self.instance.report_run_canceling(run)  # else Dagster takes the signal for a failure
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=60)
-            except subprocess.TimeoutExpired:
+            for _ in range(2):  # Dagster may lose a signal that arrives while a run begins
+                self.process.terminate()
+                try:
+                    self.process.wait(timeout=30)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+            else:
                 self.process.kill()
                 self.process.wait()
         run = self._recorded()
-        if run is not None and run.status is DagsterRunStatus.CANCELING:
+        if run is None or run.status in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
+            return
+        if cancelled or run.status is DagsterRunStatus.CANCELING:
             self.instance.report_run_canceled(run)
-        elif run is not None and not run.is_finished:
+        elif not run.is_finished:
             message = f"The run's process ended with code {self.process.returncode} before it could report."
             self.instance.report_run_failed(run, message)

@@ -1,25 +1,25 @@
 """Which version of a region's registered model serves: the one whose benchmark is not worse."""
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.evaluation.protocol.metrics import R2, Metric
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from mora_pipeline.lake import Version
+
 CHAMPION = "champion"
-SCORES = "scores"  # tag of a model version: its R² by task, split and regressor, as JSON
+SCORES = "scores"  # tag of a model version: its scores by task, split and model, as JSON
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PromotionDecision:
     """Whether a candidate becomes champion, and why; the means are over what both were scored on."""
 
     promoted: bool
@@ -29,73 +29,101 @@ class Verdict:
     compared: int = 0
 
 
-def mean_scores(benchmark: pa.Table, method: str, leaks: Collection[str] = ()) -> dict[str, float]:
-    """A method's R², averaged over seeds.
+def not_scored(benchmark: "Version", encoder: "Version", method: str) -> PromotionDecision | None:
+    """Why a benchmark says nothing of an encoder; None if it does.
 
     Args:
-        benchmark: `schemas.BENCHMARK`; rows without a score are left out.
-        leaks: tasks to leave out, since their label may leak from the inputs.
+        benchmark: of the lake.
+        encoder: `distilled_encoder` of the lake, whose registered version is the candidate.
+        method: of the benchmark, whose scores decide.
 
-    Returns:
-        R² by ``task|split|model``.
+    Raises:
+        UserError: if the benchmark scored another encoder, or the vectors that another was distilled from.
     """
-    found: dict[str, list[float]] = defaultdict(list)
-    for row in benchmark.to_pylist():
-        if row["method"] == method and row["r2"] is not None and row["task"] not in leaks:
-            found[f"{row['task']}|{row['split']}|{row['model']}"].append(row["r2"])
-    return {name: fmean(values) for name, values in sorted(found.items())}
+    region, parameters = benchmark.region, benchmark.details["parameters"]
+    methods = [*parameters["methods"], *parameters["files"]]
+    if method not in methods:
+        return PromotionDecision(
+            False,
+            f"The benchmark of '{region}' did not score '{method}', whose scores decide: benchmark.methods leaves it "
+            f"out ({', '.join(methods)}). No change. Add it: mora benchmark {region} --run "
+            f'--set "methods=[{", ".join([*parameters["methods"], method])}]", then '
+            f"mora materialize {region} --select champion",
+        )
+    scored = benchmark.inputs.get("distilled_encoder")
+    if scored is None:  # such as of the embeddings that the encoder was distilled from
+        same = benchmark.inputs.get("embeddings") == encoder.inputs.get("embeddings")
+    else:
+        same = scored == encoder.version
+    if not same:
+        raise UserError(
+            f"The benchmark of '{region}' scored another distilled encoder than the region has now. "
+            f"Materialise `benchmark` again: mora materialize {region} --select benchmark,champion"
+        )
+    return None
 
 
-def compare(candidate: Mapping[str, float], champion: Mapping[str, float] | None, tolerance: float = 0.0) -> Verdict:
-    """Decide by mean R² over what both were scored on.
+def compare(
+    candidate: Mapping[str, float], champion: Mapping[str, float] | None, tolerance: float = 0.0, metric: Metric = R2
+) -> PromotionDecision:
+    """Decide by the mean score over what both were scored on.
 
     Args:
         champion: its scores; None if there is no champion yet.
-        tolerance: how much lower the candidate's mean may be.
+        tolerance: how much worse the candidate's mean may be.
     """
+    mean = fmean(candidate.values()) if candidate else None
     if champion is None:
-        mean = fmean(candidate.values()) if candidate else None
-        return Verdict(True, "There was no champion before.", mean, None, 0)
+        lacking = "" if candidate else " The benchmark has no task to compare versions on."
+        return PromotionDecision(True, f"There was no champion before.{lacking}", mean)
+    if not champion:  # it came first, before the region had tasks
+        return PromotionDecision(True, "The champion has no scores to compare with.", mean)
     common = sorted(candidate.keys() & champion.keys())
     if not common:
-        return Verdict(False, "Candidate and champion were scored on nothing in common, so the champion stays.")
+        return PromotionDecision(
+            False, "Candidate and champion were scored on nothing in common, so the champion stays."
+        )
     ours, theirs = fmean(candidate[name] for name in common), fmean(champion[name] for name in common)
-    promoted = ours >= theirs - tolerance
-    reason = f"Mean R² {ours:.4f} against the champion's {theirs:.4f} over {len(common)} scores."
-    return Verdict(promoted, reason, ours, theirs, len(common))
+    promoted = bool(metric.gain(ours, theirs) >= -tolerance)
+    reason = f"Mean {metric.title} {ours:.4f} against the champion's {theirs:.4f} over {len(common)} scores."
+    return PromotionDecision(promoted, reason, ours, theirs, len(common))
 
 
 def promote(
     client: "MlflowClient", model: str, version: str, scores: Mapping[str, float], tolerance: float = 0.0
-) -> Verdict:
+) -> PromotionDecision:
     """Record a version's scores, and move the alias `champion` to it if it is not worse than the champion.
 
     Args:
         model: name of the registered model.
         version: the candidate's.
+        scores: from `mean_scores`; none where the region has no task that counts.
 
     Raises:
         UserError: if MLflow does not know the version.
     """
     from mlflow import MlflowException
 
-    if not scores:  # such a tag would leave nothing to compare the next candidate with
-        return Verdict(False, "The benchmark has no score of the model on a task whose label may not leak: no change.")
     try:
-        client.set_model_version_tag(model, version, SCORES, json.dumps(scores))
+        client.get_model_version(model, version)
     except MlflowException as error:
         raise UserError(
             f"MLflow does not know version {version} of the model {model} ({error}): it was registered elsewhere. "
             "Materialise `distilled_encoder` and `benchmark` again."
         ) from error
+    if scores:  # no scores are no reason to forget those of before
+        client.set_model_version_tag(model, version, SCORES, json.dumps(scores))
     current = client.get_registered_model(model).aliases.get(CHAMPION)
-    before = None
-    if current is not None and str(current) != version:
-        tags = client.get_model_version(model, str(current)).tags
-        before = json.loads(tags.get(SCORES, "{}"))
+    if current is not None and not scores:
+        return PromotionDecision(
+            False, "The benchmark has no score of the model on a task whose label may not leak: no change."
+        )
     if current is not None and str(current) == version:
-        return Verdict(True, "It is the champion already.", fmean(scores.values()) if scores else None)
-    verdict = compare(scores, before, tolerance)
-    if verdict.promoted:
+        return PromotionDecision(True, "It is the champion already.", fmean(scores.values()))
+    before = None
+    if current is not None:
+        before = json.loads(client.get_model_version(model, str(current)).tags.get(SCORES, "{}"))
+    decision = compare(scores, before, tolerance)
+    if decision.promoted:
         client.set_registered_model_alias(model, CHAMPION, version)
-    return verdict
+    return decision

@@ -13,11 +13,11 @@ Cells = npt.NDArray[np.int64]
 
 
 class RegionReader:
-    """Reads the datasets of one region; ``inputs`` holds the versions read so far, by dataset."""
+    """Reads the datasets of one region; ``lineage`` holds the versions read so far, by dataset."""
 
     def __init__(self, config: RegionConfig, lake: Lake) -> None:
         self.config, self.lake, self.region = config, lake, config.region
-        self.inputs: dict[str, Version] = {}
+        self.lineage: dict[str, Version] = {}
 
     def modalities(self, kind: str) -> dict[str, ModalityConfig]:
         """The region's modalities of a kind, in the order of region.yaml."""
@@ -25,8 +25,8 @@ class RegionReader:
 
     def read(self, dataset: str) -> Version:
         """The current version of an input; what is begun from now on records it."""
-        self.inputs[dataset] = self.lake.read(dataset, self.region)
-        return self.inputs[dataset]
+        self.lineage[dataset] = self.lake.read(dataset, self.region)
+        return self.lineage[dataset]
 
     def cells(self) -> Cells:
         """The region's cells, int64 [N], ascending; an input."""

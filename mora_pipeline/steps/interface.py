@@ -109,7 +109,7 @@ class RegionRun(RegionReader):
             evidence: commit it even if a check fails; for what explains the failure (quarantine).
             details: what its record says besides, for this output alone.
         """
-        draft = self.lake.begin(dataset, self.region, self.inputs)
+        draft = self.lake.begin(dataset, self.region, self.lineage)
         (self._evidence if evidence else self._drafts).append(draft)
         self._details[draft.version] = details or {}
         return draft
@@ -181,7 +181,7 @@ class Tracker:
             parameters: what the step was told.
             resume: id of the run to go on with, after its process was killed.
         """
-        inputs = {name: version.version for name, version in self.region.inputs.items()}
+        inputs = {name: version.version for name, version in self.region.lineage.items()}
         session, step = self.region.session, self.region.step.name
         return tracked_run(self.settings, self.region.region, step, parameters, inputs, session.tags, resume)
 

@@ -205,10 +205,16 @@ def test_a_wrong_file_is_one_clear_message(tmp_path: Path, damage, message: str)
         load_encoder(tmp_path)
 
 
-def test_distillation_leaves_a_gpu_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It holds no place in the pool `gpu`, since it computes on the CPU also where torch sees a GPU."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # without one here, any use of it would raise
-    latitude, longitude = city(4)
-    result = train_distilled(latitude, longitude, smooth(latitude, longitude), SMALL.model_copy(update={"epochs": 1}))
-    assert {weight.device.type for weight in result.encoder.parameters()} == {"cpu"}
+def test_distillation_holds_no_place_for_a_gpu_that_it_does_not_use(fitted: DistillResult) -> None:
     assert DISTILLED_ENCODER.pool is None
+    assert "device" not in DistillParameters.model_fields
+    assert {weight.device.type for weight in fitted.encoder.parameters()} == {"cpu"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_distillation_leaves_a_gpu_alone() -> None:
+    latitude, longitude = city(4)
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    train_distilled(latitude, longitude, smooth(latitude, longitude), SMALL.model_copy(update={"epochs": 1}))
+    assert torch.cuda.max_memory_allocated() == before

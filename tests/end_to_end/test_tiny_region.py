@@ -17,7 +17,7 @@ import yaml
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.definitions import defs
 from mora_pipeline.evaluation.promotion import CHAMPION
-from mora_pipeline.evaluation.report.ablation_part import base_graph_of
+from mora_pipeline.evaluation.report.ablations import base_graph_of
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.inductive.region import embed_region

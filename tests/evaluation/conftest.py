@@ -13,7 +13,7 @@ from scipy import sparse
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.labels.tasks import Task
-from mora_pipeline.evaluation.methods import Inputs
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.region import RegionConfig
@@ -121,19 +121,19 @@ def write_lake(tmp_path: Path, cells: pa.Table) -> Callable[..., Lake]:
 
 
 @pytest.fixture
-def make_inputs(tmp_path: Path) -> Callable[..., Inputs]:
+def make_inputs(tmp_path: Path) -> Callable[..., MethodContext]:
     """What methods may look at, from a lake."""
 
-    def make(config: RegionConfig, lake: Lake, raw_components: int = 128) -> Inputs:
-        return Inputs(RegionReader(config, lake), raw_components, tmp_path / "cache")
+    def make(config: RegionConfig, lake: Lake, raw_components: int = 128) -> MethodContext:
+        return MethodContext(RegionReader(config, lake), raw_components, tmp_path / "cache")
 
     return make
 
 
 @pytest.fixture
 def inputs(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
-) -> Inputs:
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext]
+) -> MethodContext:
     """What methods may look at in a region with two tables."""
     config = region({}, modalities={"ages": AGES, "homes": {**AGES, "groups": {"home": "home_*"}}})
     return make_inputs(config, write_lake(config))

@@ -13,13 +13,13 @@ from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.evaluation.ablation.graphs import (
     at_least,
     median_flow,
-    neighbour_edges,
-    pieces,
     random_share,
     rewired,
     same_edges,
     top_share,
 )
+from mora_pipeline.evaluation.methods.flows import pieces
+from mora_pipeline.evaluation.methods.training import neighbour_edges
 
 SIZE = 12
 

@@ -9,9 +9,10 @@ from sklearn.metrics import r2_score
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.labels.tasks import Task
-from mora_pipeline.evaluation.protocol.intervals import FEWEST_BLOCKS, Resamples, interval_table, resampled_r2
+from mora_pipeline.evaluation.protocol.intervals import FEWEST_BLOCKS, Resamples, interval_table
+from mora_pipeline.evaluation.protocol.metrics import R2
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.run import Record, r_squared
+from mora_pipeline.evaluation.protocol.run import Record
 from mora_pipeline.evaluation.protocol.trials import Trial
 
 Make = Callable[..., Task]
@@ -20,7 +21,7 @@ RANDOM = np.random.default_rng(0)
 
 def trial_of(task: Task, seed: int = 0, split: str = "blocked") -> Trial:
     rows = np.arange(len(task.target))
-    return Trial(task, split, seed, "short_boosting", [(rows, rows[::2]), (rows, rows[1::2])])
+    return Trial(task, split, seed, "lightgbm_fast", [(rows, rows[::2]), (rows, rows[1::2])])
 
 
 def record(method: str, trial: Trial, noise: float, seed: int) -> Record:
@@ -32,7 +33,7 @@ def test_a_resample_scores_as_scikit_learn_scores_the_repeated_rows() -> None:
     truth, predicted = RANDOM.normal(5, 1, 60), RANDOM.normal(5, 1, 60)
     units = np.arange(60) // 5
     weights = np.stack([np.ones(12), RANDOM.integers(0, 3, 12)]).astype(float)
-    found = resampled_r2(truth, predicted, units, weights)
+    found = R2.resampled(truth, predicted, units, weights)
     for row, value in zip(weights, found, strict=True):
         rows = np.repeat(np.arange(60), row[units].astype(int))
         assert value == pytest.approx(r2_score(truth[rows], predicted[rows]))
@@ -76,9 +77,9 @@ def test_only_blocks_that_are_tested_count(make_task: Make) -> None:
     """In a transfer, the blocks of the region that is fitted are never tested."""
     task = make_task(RANDOM.normal(size=400), num_blocks=40)
     tested, fitted = np.arange(100), np.arange(100, 400)  # tested in ten blocks
-    units, weights = (drawn := Resamples([trial := Trial(task, "from_x", 0, "ridge", [(fitted, tested)])], 10)).of(
-        trial
-    )
+    units, weights = (
+        drawn := Resamples([trial := Trial(task, "from_x", 0, "linear_probe", [(fitted, tested)])], 10)
+    ).of(trial)
     assert list(drawn.ids) == ["cells"]
     assert weights.shape == (11, 100)
     assert np.array_equal(units, tested)
@@ -87,8 +88,10 @@ def test_only_blocks_that_are_tested_count(make_task: Make) -> None:
 def test_what_has_no_score_has_no_interval_either(make_task: Make) -> None:
     flat = make_task(np.repeat([0.0, 1.0], 50), name="flat", num_blocks=25)
     rows = np.arange(100)
-    constant = Trial(flat, "random", 0, "ridge", [(rows, rows[:20])])  # all that is tested is 0
-    whole = Trial(make_task(RANDOM.normal(size=100), name="whole", num_blocks=25), "random", 0, "ridge", [(rows, rows)])
+    constant = Trial(flat, "random", 0, "linear_probe", [(rows, rows[:20])])  # all that is tested is 0
+    whole = Trial(
+        make_task(RANDOM.normal(size=100), name="whole", num_blocks=25), "random", 0, "linear_probe", [(rows, rows)]
+    )
     records = [record(method, trial, 0.5, 1) for method in ("mora", "raw") for trial in (constant, whole)]
     found = {(row["method"], row["task"]): row["r2"] for row in interval_table(records, 100).to_pylist()}
     assert ("mora", "flat") not in found
@@ -105,7 +108,7 @@ def test_ours_is_compared_with_the_best_baseline_and_the_interval_covers_the_dif
     rows = {(row["method"], row["task"]): row for row in table.to_pylist()}
     mora, raw = rows["mora", "planted"], rows["raw", "planted"]
     assert mora["baseline"] == "raw"
-    expected = np.mean([r_squared(trial.truth, record("mora", trial, 0.3, trial.seed).predicted) for trial in trials])
+    expected = np.mean([R2.score(trial.truth, record("mora", trial, 0.3, trial.seed).predicted) for trial in trials])
     assert mora["r2"] == pytest.approx(expected)
     assert mora["difference"] == pytest.approx(mora["r2"] - raw["r2"])
     assert 0 < mora["difference_low"] < mora["difference"] < mora["difference_high"]
@@ -156,7 +159,7 @@ def test_two_equally_good_methods_are_not_told_apart_and_pairing_narrows_the_int
 
 def test_the_mean_is_over_the_tasks_that_every_method_has_a_score_for(make_task: Make) -> None:
     trials = {name: trial_of(make_task(RANDOM.normal(size=300), name=name, num_blocks=30)) for name in ("a", "b")}
-    skipped = Trial(trials["b"].task, "blocked", 0, "short_boosting", [], "no reason")
+    skipped = Trial(trials["b"].task, "blocked", 0, "lightgbm_fast", [], "no reason")
     records = [record("mora", trials["a"], 0.3, 1), record("raw", trials["a"], 0.3, 2)]
     records += [record("mora", trials["b"], 0.9, 3), Record("raw", skipped, np.empty(0, np.float32))]
     rows = {(row["method"], row["task"]): row["r2"] for row in interval_table(records, 100).to_pylist()}

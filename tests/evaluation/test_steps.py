@@ -13,12 +13,12 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.ablation.variants import Trained, Variant
-from mora_pipeline.evaluation.methods import Inputs
+from mora_pipeline.evaluation.methods.interface import MethodContext
+from mora_pipeline.evaluation.methods.training import Trained, Variant
 from mora_pipeline.evaluation.promotion import SCORES
-from mora_pipeline.evaluation.report import report_html
-from mora_pipeline.evaluation.report.ablation_part import ablation_markdown, base_graph_of
+from mora_pipeline.evaluation.report.ablations import ablation_markdown, base_graph_of
 from mora_pipeline.evaluation.report.data import from_lake
+from mora_pipeline.evaluation.report.page import report_html
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
@@ -32,7 +32,7 @@ from mora_pipeline.tracking import TrackingSettings, connect
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}
 SETTINGS = {
-    "benchmark": {"trees": 10, "short_trees": 10, "seeds": [42], "folds": 3, "resamples": 100},
+    "benchmark": {"trees": 10, "fast_trees": 10, "seeds": [42], "folds": 3, "resamples": 100},
     "ablations": {
         "families": ["layers"],
         "variants": ["layers: 1"],
@@ -90,7 +90,7 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert made["benchmark"].inputs["embeddings"] == lake.read("embeddings", "test_city").version
     details = made["benchmark"].details
     assert details["parameters"]["folds"] == 3
-    assert {"published", "blocked"} <= set(details["parameters"]["protocols"])  # region.yaml has published scores
+    assert {"region_papers", "blocked"} <= set(details["parameters"]["protocols"])  # region.yaml has published scores
     assert details["facts"]["libraries"]["lightgbm"]
     assert details["tasks"]["income"].items() >= {"labels": 217, "dropped": {}, "leaks_allowed": False}.items()
     assert details["tasks"]["income"]["blocks"] > 1
@@ -100,34 +100,21 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert "Where it errs" in (made["report"].path / "report.html").read_text()
     client = connect(TrackingSettings.of(home))
     tracked = client.get_run(made["benchmark"].details["mlflow_run"])
-    assert "r2/coordinates/income/random/ridge" in tracked.data.metrics
-    assert "published" in tracked.data.params["protocols"]
+    assert "r2/coordinates/income/random/linear_probe" in tracked.data.metrics
+    assert "region_papers" in tracked.data.params["protocols"]
     page = report_html(from_lake(lake, Registry(home).load("test_city")))
     assert page == (made["report"].path / "report.html").read_text()
     assert [item.path for item in client.list_artifacts(tracked.info.run_id)] == ["report.html"]
 
 
-def test_a_benchmark_of_before_is_shown_too(home: Path) -> None:
-    """It told neither the tasks nor the preset, and its intervals had fewer columns."""
-    assert run(home, benchmark_step()).committed
+def test_a_benchmark_of_another_form_is_refused_with_the_fix(home: Path) -> None:
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
-    whole = from_lake(lake, config)
-    draft = lake.begin("embeddings", "test_city")
-    draft.write(lake.read("embeddings", "test_city").table())
-    draft.commit({"preset": "paper"})
-    for name in ("intervals", "benchmark"):
-        found = lake.read(name, "test_city")
-        draft = lake.begin(name, "test_city", {"embeddings": lake.read("embeddings", "test_city")})
-        draft.write(found.table().select(schemas.INTERVALS.names[:11]) if name == "intervals" else found.table())
-        facts = {key: value for key, value in found.details["facts"].items() if key != "preset"}
-        draft.commit({key: found.details[key] for key in ("mlflow_run", "parameters")} | {"facts": facts})
-    before = from_lake(lake, config)
-    assert before.intervals.schema.equals(schemas.INTERVALS)
-    assert before.tasks["income"].items() < whole.tasks["income"].items()
-    assert before.details == {**whole.details, "preset": "paper"}
-    assert "labels.csv" in report_html(before)
-    config.tasks["income"] = config.tasks["income"].model_copy(update={"leaks": "allowed"})
-    assert "mean" not in set(from_lake(lake, config).intervals["task"].to_pylist())  # that mean held the label
+    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
+    draft = lake.begin("benchmark", "test_city")
+    draft.write(pa.Table.from_pylist([row], schema=schemas.BENCHMARK))
+    draft.commit({"parameters": {"protocols": ["published"]}, "tasks": {}, "facts": {}})
+    with pytest.raises(UserError, match=r"another version of the benchmark. Make it again: mora benchmark test_city"):
+        from_lake(lake, config)
 
 
 def test_a_benchmark_without_trials_says_whether_tasks_are_missing(
@@ -173,24 +160,64 @@ def test_no_ablation_is_judged_by_a_label_that_may_leak(home: Path, region: Call
         run(home, ablations_step())
 
 
-def test_no_champion_is_chosen_by_a_label_that_may_leak(home: Path, region: Callable[..., RegionConfig]) -> None:
-    lake, leaking = Lake(home / "lake"), {**INCOME, "leaks": "allowed"}
-    draft = lake.begin("distilled_encoder", "test_city")
-    draft.write(lake.read("distilled_encoder", "test_city").table())
-    draft.commit({"model_version": "1"})
-    client = connect(TrackingSettings.of(home))
+@pytest.fixture
+def models(home: Path) -> Callable[[], Any]:
+    """Registers a version of the region's model, as `distilled_encoder` does; MLflow's client."""
+    lake, client = Lake(home / "lake"), connect(TrackingSettings.of(home))
     client.create_registered_model("mora_test_city")
-    client.create_model_version("mora_test_city", str(home))
-    told: dict[str, dict[str, Any]] = {}
-    for name, tasks in (("leaking", {"leaked": leaking}), ("both", {"income": INCOME, "leaked": leaking})):
-        region(tasks, modalities={"ages": AGES})
-        assert run(home, benchmark_step()).committed
-        told[name] = dict(run(home, CHAMPION_STEP).metadata)
-    assert told["leaking"]["champion"] == "none"
-    assert "no score of the model on a task whose label may not leak" in told["leaking"]["reason"]
-    assert told["both"]["promoted"]
+
+    def register() -> Any:
+        version = client.create_model_version("mora_test_city", str(home)).version
+        draft = lake.begin("distilled_encoder", "test_city", {"embeddings": lake.read("embeddings", "test_city")})
+        draft.write(lake.read("distilled_encoder", "test_city").table())
+        draft.commit({"model_version": str(version)})
+        return client
+
+    return register
+
+
+def test_no_version_is_compared_by_a_label_that_may_leak(
+    home: Path, region: Callable[..., RegionConfig], models: Callable[[], Any]
+) -> None:
+    region({"income": INCOME, "leaked": {**INCOME, "leaks": "allowed"}}, modalities={"ages": AGES})
+    client = models()
+    assert run(home, benchmark_step()).committed
+    assert run(home, CHAMPION_STEP).metadata["promoted"]
     scores = json.loads(client.get_model_version("mora_test_city", "1").tags[SCORES])
     assert {name.split("|")[0] for name in scores} == {"income"}
+
+
+def test_a_region_without_tasks_gets_a_champion_that_stays_until_versions_can_be_compared(
+    home: Path, region: Callable[..., RegionConfig], models: Callable[[], Any]
+) -> None:
+    outcomes = []
+    for tasks in ({}, {}, {"income": INCOME}):
+        region(tasks, modalities={"ages": AGES})
+        models()
+        assert run(home, benchmark_step()).committed
+        outcomes.append(dict(run(home, CHAMPION_STEP).metadata))
+    assert [one["champion"].rpartition("/")[2] for one in outcomes] == ["1", "1", "3"]
+    first, second, third = (one["reason"] for one in outcomes)
+    assert first == "There was no champion before. The benchmark has no task to compare versions on."
+    assert "no score of the model on a task whose label may not leak: no change" in second
+    assert third == "The champion has no scores to compare with."
+
+
+def test_a_method_that_the_benchmark_leaves_out_changes_nothing_and_says_how_to_add_it(
+    home: Path, models: Callable[[], Any]
+) -> None:
+    models()
+    assert run(home, benchmark_step(), methods=["mora", "line"]).committed
+    left_out = dict(run(home, CHAMPION_STEP).metadata)
+    assert not left_out["promoted"]
+    assert "did not score 'distilled'" in left_out["reason"]
+    assert '--set "methods=[mora, line, distilled]"' in left_out["reason"]
+    assert run(home, CHAMPION_STEP, method="mora").metadata["promoted"]  # the encoder was distilled from these
+    models()
+    assert run(home, benchmark_step()).committed
+    models()
+    with pytest.raises(UserError, match="scored another distilled encoder"):
+        run(home, CHAMPION_STEP)
 
 
 def test_an_unknown_variant_is_told_which_there_are(home: Path) -> None:
@@ -202,18 +229,26 @@ def test_the_seed_of_an_ablation_reaches_every_training(home: Path, monkeypatch:
     told: list[tuple[int, int]] = []
 
     def watched(
-        inputs: Inputs, variant: Variant, alignment: AlignmentParameters, line: LineParameters, _: object
+        inputs: MethodContext, variant: Variant, alignment: AlignmentParameters, line: LineParameters, _: object
     ) -> Trained:
         told.append((alignment.seed, line.seed))
         return Trained(np.asarray(inputs.coordinates, dtype=np.float32), 0.0)
 
-    monkeypatch.setattr("mora_pipeline.evaluation.ablation.variants.train_variant", watched)
+    monkeypatch.setattr("mora_pipeline.evaluation.ablation.run.train_variant", watched)
     assert run(home, ablations_step(), training_seed=3).committed
     assert set(told) == {(3, 3)}
 
 
 def test_ablations_that_nothing_could_be_judged_on_are_not_published() -> None:
-    row = {"family": "base", "variant": "base", "task": "a", "split": "random", "seed": 1, "model": "ridge", "n": 9}
+    row = {
+        "family": "base",
+        "variant": "base",
+        "task": "a",
+        "split": "random",
+        "seed": 1,
+        "model": "linear_probe",
+        "n": 9,
+    }
     scored, skipped = (pa.Table.from_pylist([{**row, "r2": r2}], schema=schemas.ABLATIONS) for r2 in (0.5, None))
     assert every_variant_scored(scored).passed
     assert not every_variant_scored(skipped).passed
@@ -228,14 +263,23 @@ def test_a_region_without_tasks_is_not_ablated(home: Path, region: Callable[...,
 
 def test_tables_of_different_runs_are_not_shown_as_one(home: Path) -> None:
     lake, config = Lake(home / "lake"), Registry(home).load("test_city")
-    row = {"method": "m", "task": "t", "split": "random", "seed": 1, "model": "ridge", "n": 1, "r2": 0.1, "rmse": 1.0}
+    row = {
+        "method": "m",
+        "task": "t",
+        "split": "random",
+        "seed": 1,
+        "model": "linear_probe",
+        "n": 1,
+        "r2": 0.1,
+        "rmse": 1.0,
+    }
     tables = {"benchmark": pa.Table.from_pylist([row], schema=schemas.BENCHMARK)}
     tables |= {"intervals": schemas.INTERVALS.empty_table(), "predictions": schemas.PREDICTIONS.empty_table()}
     for run, names in (("one", tables), ("two", ["predictions"])):
         for name in names:
             draft = lake.begin(name, "test_city")
             draft.write(tables[name])
-            draft.commit({"parameters": {}, "mlflow_run": run})
+            draft.commit({"parameters": {}, "tasks": {}, "facts": {}, "mlflow_run": run})
         if run == "one":
             assert from_lake(lake, config).scores.num_rows == 1
     with pytest.raises(UserError, match=r"`predictions` .* and `benchmark` .* are of different runs"):

@@ -11,10 +11,11 @@ import torch
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE, base_graph, relative_effects, share_of_cells, variants
-from mora_pipeline.evaluation.ablation.graphs import at_least, neighbour_edges, same_edges, top_share
+from mora_pipeline.evaluation.ablation.graphs import at_least, same_edges, top_share
 from mora_pipeline.evaluation.ablation.parameters import FAMILIES, AblationParameters
-from mora_pipeline.evaluation.ablation.variants import Variant, train_variant
-from mora_pipeline.evaluation.methods import Inputs, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
+from mora_pipeline.evaluation.methods.training import Variant, neighbour_edges, train_variant
 from mora_pipeline.lake import Lake
 from mora_pipeline.presets.paper import line, trainer
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
@@ -38,7 +39,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
-def test_the_base_is_what_the_trainer_gives_for_the_published_inputs(inputs: Inputs, trained: list[Any]) -> None:
+def test_the_base_is_what_the_trainer_gives_for_the_published_inputs(inputs: MethodContext, trained: list[Any]) -> None:
     from mora_pipeline.presets.paper.graph import load_adjacency
 
     found = train_variant(inputs, Variant(BASE, BASE), SHORT).vectors
@@ -49,7 +50,7 @@ def test_the_base_is_what_the_trainer_gives_for_the_published_inputs(inputs: Inp
     assert np.array_equal(found, expected)
 
 
-def test_a_variant_is_trained_once_for_the_same_data_and_settings(inputs: Inputs, trained: list[Any]) -> None:
+def test_a_variant_is_trained_once_for_the_same_data_and_settings(inputs: MethodContext, trained: list[Any]) -> None:
     first = train_variant(inputs, Variant("a", "x"), SHORT).vectors
     assert np.array_equal(train_variant(inputs, Variant("b", "y"), SHORT).vectors, first)
     assert len(trained) == 1
@@ -57,7 +58,7 @@ def test_a_variant_is_trained_once_for_the_same_data_and_settings(inputs: Inputs
     assert len(trained) == 2
 
 
-def test_each_change_reaches_the_trainer(inputs: Inputs, trained: list[Any]) -> None:
+def test_each_change_reaches_the_trainer(inputs: MethodContext, trained: list[Any]) -> None:
     near = neighbour_edges(inputs.coordinates)
     changed = [
         Variant("graph", "x", graph=near, line=near),
@@ -84,7 +85,7 @@ def test_each_change_reaches_the_trainer(inputs: Inputs, trained: list[Any]) -> 
     assert np.array_equal(both["start"], own)
 
 
-def test_vectors_are_kept_for_the_device_that_trains(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vectors_are_kept_for_the_device_that_trains(inputs: MethodContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` is another device elsewhere: a home that moves between machines mixes no vectors."""
     asked: list[str] = []
 
@@ -92,14 +93,14 @@ def test_vectors_are_kept_for_the_device_that_trains(inputs: Inputs, monkeypatch
         asked.append(device or given[-1])
         return np.zeros((len(inputs.cells), 128), np.float32)
 
-    monkeypatch.setattr("mora_pipeline.evaluation.ablation.variants.kept_or_trained", watched)
+    monkeypatch.setattr("mora_pipeline.evaluation.methods.training.cached_or_train", watched)
     train_variant(inputs, Variant("a", "x", line=inputs.edges), AlignmentParameters(device="cpu"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     train_variant(inputs, Variant("a", "x", line=inputs.edges))
     assert asked == ["cpu", "cpu", "cuda", "cuda"]  # LINE, alignment, LINE, alignment
 
 
-def test_every_family_has_variants_and_each_differs_from_the_base(inputs: Inputs) -> None:
+def test_every_family_has_variants_and_each_differs_from_the_base(inputs: MethodContext) -> None:
     found = variants(inputs, AblationParameters())
     names = [variant.name for variant in found]
     assert names[0] == BASE
@@ -119,7 +120,7 @@ def test_every_family_has_variants_and_each_differs_from_the_base(inputs: Inputs
 
 
 def test_a_region_with_mobility_alone_has_the_variants_that_mean_something_there(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext]
 ) -> None:
     config = region({})
     families = {variant.family for variant in variants(make_inputs(config, write_lake(config)), AblationParameters())}
@@ -136,7 +137,7 @@ def test_a_region_with_mobility_alone_has_the_variants_that_mean_something_there
     ],
 )
 def test_the_ladder_of_samples_leaves_out_the_published_one_alone(
-    inputs: Inputs, published: dict[str, Any], words: str, there: set[str], gone: set[str]
+    inputs: MethodContext, published: dict[str, Any], words: str, there: set[str], gone: set[str]
 ) -> None:
     publish_graph(inputs, published)
     found = variants(inputs, AblationParameters(families=["sampling", "graph"]))
@@ -147,7 +148,7 @@ def test_the_ladder_of_samples_leaves_out_the_published_one_alone(
     assert base_graph(inputs) == words
 
 
-def test_the_rewired_graph_is_sampled_as_the_published_one_is(inputs: Inputs) -> None:
+def test_the_rewired_graph_is_sampled_as_the_published_one_is(inputs: MethodContext) -> None:
     publish_graph(inputs, {"strategy": "top_share", "share": 0.3})
     (rewired,) = [one for one in variants(inputs, AblationParameters(families=["graph"])) if "rewired" in one.name]
     assert rewired.line is not None
@@ -155,7 +156,7 @@ def test_the_rewired_graph_is_sampled_as_the_published_one_is(inputs: Inputs) ->
     assert same_edges(rewired.graph, top_share(rewired.line, 0.3))
 
 
-def publish_graph(inputs: Inputs, told: dict[str, Any]) -> None:
+def publish_graph(inputs: MethodContext, told: dict[str, Any]) -> None:
     """Sample the region's flows as told, in the order of destinations, and publish them with that record."""
     share = 1.0 if told["strategy"] == "none" else told.get("share")
     kept = top_share(inputs.edges, share) if share else at_least(inputs.edges, told["minimum_flow"])
@@ -166,7 +167,7 @@ def publish_graph(inputs: Inputs, told: dict[str, Any]) -> None:
     draft.commit(told)
 
 
-def test_every_dimension_trains_line_anew_and_so_does_the_methods_own(inputs: Inputs) -> None:
+def test_every_dimension_trains_line_anew_and_so_does_the_methods_own(inputs: MethodContext) -> None:
     """The published LINE vectors may have had other settings: 128 dimensions trained anew are the fair twin."""
     found = variants(inputs, AblationParameters(families=["dimension"], dimensions=[64, 128, 32]))[1:]
     assert [(one.name, one.dimension) for one in found] == [
@@ -175,7 +176,7 @@ def test_every_dimension_trains_line_anew_and_so_does_the_methods_own(inputs: In
     assert all(one.line is inputs.edges for one in found)
 
 
-def test_further_seeds_train_the_base_with_and_without_line(inputs: Inputs) -> None:
+def test_further_seeds_train_the_base_with_and_without_line(inputs: MethodContext) -> None:
     told = AblationParameters(families=["seed"], training_seed=2, training_seeds=[1, 2, 5])
     found = {one.name: one for one in variants(inputs, told)[1:]}
     assert {name: one.seed for name, one in found.items()} == {
@@ -185,12 +186,12 @@ def test_further_seeds_train_the_base_with_and_without_line(inputs: Inputs) -> N
 
 
 def test_the_neighbour_graph_is_a_method_too(
-    inputs: Inputs, trained: list[Any], monkeypatch: pytest.MonkeyPatch
+    inputs: MethodContext, trained: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         line, "train_line", lambda *_: torch.randn(len(inputs.cells), 128, generator=torch.manual_seed(0)).numpy()
     )
-    found = make_methods(["neighbours"], {}, inputs)["neighbours"].vectors
+    found = make_methods(["mora_neighbour_graph"], {}, inputs)["mora_neighbour_graph"].vectors
     assert found.shape == (len(inputs.cells), 128)
     assert trained[0]["edges"] == len(neighbour_edges(inputs.coordinates).flow)
 

@@ -132,8 +132,9 @@ def test_a_kind_from_outside_goes_through_a_whole_region(
     scores = results["benchmark"].versions[-1]
     assert scores.dataset == "benchmark"
     assert set(scores.table()["method"].to_pylist()) == {"mora", "distilled", "raw:visits", "coordinates"}
-    assert set(scores.details["refused"]) == {"copied"}
-    assert "with the input column number of visits is 1.000" in scores.details["refused"]["copied"]
+    refused = results["benchmark"].metadata["refused"]
+    assert set(refused) == {"copied"}
+    assert "with the input column number of visits is 1.000" in refused["copied"]
     step = next(step for step in all_steps() if step.name == "embeddings")
     inductive = run_step(step, "tiny", session, step.settings(preset="inductive"))
     assert [version.dataset for version in inductive.versions] == ["encoder", "embeddings"]

@@ -73,13 +73,21 @@ def test_collapsed_vectors_are_found() -> None:
      ({"split": "from_other", "r2": 0.3}, False)],
 )  # fmt: skip
 def test_methods_of_a_benchmark_are_asked_the_same(of_raw: dict[str, Any], passes: bool) -> None:
-    trial = {"task": "income", "split": "blocked", "seed": 42, "model": "ridge", "n": 9, "r2": 0.4, "rmse": 1.0}
+    trial = {"task": "income", "split": "blocked", "seed": 42, "model": "linear_probe", "n": 9, "r2": 0.4, "rmse": 1.0}
     rows = [{**trial, "method": "mora"}, {**trial, "r2": 0.3, "method": "raw", **of_raw}]
     assert every_method_scored(pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)).passed is passes
 
 
 def test_a_method_that_cannot_be_transferred_is_no_failure() -> None:
-    trial = {"task": "income", "split": "from_other", "seed": 42, "model": "ridge", "n": 9, "r2": 0.4, "rmse": 1.0}
+    trial = {
+        "task": "income",
+        "split": "from_other",
+        "seed": 42,
+        "model": "linear_probe",
+        "n": 9,
+        "r2": 0.4,
+        "rmse": 1.0,
+    }
     here = {**trial, "split": "blocked"}
     rows = [{**here, "method": "mora"}, {**here, "method": "raw"}, {**trial, "method": "raw"}]
     assert every_method_scored(pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)).passed

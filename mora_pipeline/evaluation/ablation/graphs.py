@@ -1,21 +1,17 @@
-"""Graphs in place of the published one: other samples of the flows, neighbours, chance.
+"""Graphs in place of the region's own: other samples of the flows, and chance.
 
-On arrays, for regions that training can hold; what a region publishes is sampled by Spark.
+On arrays, for regions that training can hold; a region's own graph is sampled by Spark.
 """
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from mora_pipeline.contract.ranking import largest, starts_of
 from mora_pipeline.contract.sampling import checked_share, kept_by_degree
 from mora_pipeline.contract.schemas import Edges
-from mora_pipeline.presets.inductive.relations import neighbours
 
-AROUND = 6  # cells in the ring around a cell of the whole grid
 REPAIRS = 100  # passes over the moves from a cell to itself and the repeated pairs that chance makes
 
 
@@ -42,29 +38,6 @@ def median_flow(edges: Edges) -> float:
 def same_edges(one: Edges, other: Edges) -> bool:
     """Whether two graphs hold the same flows, in whatever order."""
     return all(np.array_equal(*pair) for pair in zip(_ordered(one), _ordered(other), strict=True))
-
-
-def pieces(edges: Edges, num_cells: int) -> tuple[int, float]:
-    """How many pieces the flows leave unconnected (a cell without flows is one), and the largest's share of cells."""
-    shape = (num_cells, num_cells)
-    joined = sparse.csr_matrix((np.ones(len(edges.flow)), (edges.origin, edges.destination)), shape=shape)
-    count, piece_of_cell = connected_components(joined, directed=False)
-    return int(count), float(np.bincount(piece_of_cell).max(initial=0)) / max(num_cells, 1)
-
-
-def neighbour_edges(coordinates: npt.NDArray[np.float64], count: int = AROUND) -> Edges:
-    """Every cell and the cells nearest to it, in both directions, each pair with a flow of 1.
-
-    Where the grid is whole, the six nearest are the ring around a cell (the paper's neighbour graph). Cells that lie
-    apart, as those of counties or of a city's regions do, hardly have a ring, and their nearest cells stand in for it.
-
-    Args:
-        coordinates: latitude and longitude of the cells' centres, degrees, [N, 2].
-        count: nearest cells of each.
-    """
-    nearest = neighbours(coordinates[:, 0], coordinates[:, 1], count)
-    joined = (nearest + nearest.T).tocoo()
-    return Edges(joined.row, joined.col, np.ones(joined.nnz))
 
 
 def rewired(edges: Edges, seed: int) -> Edges:

@@ -1,4 +1,4 @@
-"""What ablations may be told: a pydantic model without torch, so that Dagster's configuration can reuse it."""
+"""The settings of ablations: a pydantic model without torch, so that Dagster's configuration can reuse it."""
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -11,7 +11,7 @@ FAMILIES = (
 
 
 class AblationParameters(BaseModel):
-    """Which variants are trained, and how they are judged."""
+    """Which variants are trained, and how they are scored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,7 +26,7 @@ class AblationParameters(BaseModel):
     layers: list[int] = Field(default=[0, 1, 3, 4], description="Propagation steps beside 2.")
     shares: list[float] = Field(
         default=[0.01, 0.03, 0.3, 1.0],
-        description="Shares of each origin's strongest flows beside 0.1; the one of the published graph is the base.",
+        description="Shares of each origin's strongest flows beside 0.1; the one of the region's graph is the base.",
     )
     temperatures: list[float] = Field(
         default=[0.1, 0.3, 1.0], description="Temperatures of all modalities, instead of their own."
@@ -39,7 +39,7 @@ class AblationParameters(BaseModel):
     training_seeds: list[int] = Field(
         default=[1, 2], description="Further seeds that the base is trained with (seed): how far chance moves it."
     )
-    protocols: list[str] = Field(default=["random", "blocked"], min_length=1, description="How variants are judged.")
+    protocols: list[str] = Field(default=["random", "blocked"], min_length=1, description="How variants are scored.")
 
     @field_validator("families")
     @classmethod
@@ -52,14 +52,14 @@ class AblationParameters(BaseModel):
     @classmethod
     def _known_protocols(cls, protocols: list[str]) -> list[str]:
         if "transfer" in protocols:
-            raise ValueError("variants are not judged by transfer: their vectors mean something in their region alone")
+            raise ValueError("variants are not scored by transfer: their vectors mean something in their region alone")
         return known_protocols(protocols)
 
     @field_validator("shares", "cell_shares")
     @classmethod
     def _are_shares(cls, shares: list[float]) -> list[float]:
         if wrong := [share for share in shares if not 0 < share <= 1]:
-            raise ValueError(f"{wrong[0]:g} is no share: write numbers above 0 and at most 1")
+            raise ValueError(f"{wrong[0]:g} is not a share: write numbers above 0 and at most 1")
         return shares
 
     @field_validator("dimensions", "temperatures")
@@ -85,5 +85,5 @@ class AblationParameters(BaseModel):
         return LineParameters(seed=self.training_seed)
 
     def benchmark(self) -> BenchmarkParameters:
-        """How all variants are judged."""
+        """How all variants are scored."""
         return BenchmarkParameters(protocols=self.protocols, seeds=self.seeds)

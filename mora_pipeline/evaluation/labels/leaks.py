@@ -27,30 +27,35 @@ def refuse_leaks(tasks: Sequence[Task], inputs: Mapping[str, InputColumns], boun
 
     Each column is brought to the task's level as vectors are (the cell's own, or a group's mean). The label is refused
     if its correlation with one column, in size, reaches the bound: of the values, or of their ranks, which no monotone
-    transform of a column escapes. Labels made from several columns together are not found.
+    transform of a column escapes. Labels made from several columns together are not detected.
 
     Args:
         tasks: those that allow leaks are left as they are.
         inputs: by modality.
         bound: in (0, 1].
     """
-    return [task if task.leaks_allowed else _judged(task, inputs, bound) for task in tasks]
+    return [task if task.leaks_allowed else _checked(task, inputs, bound) for task in tasks]
 
 
-def _judged(task: Task, inputs: Mapping[str, InputColumns], bound: float) -> Task:
+def _checked(task: Task, inputs: Mapping[str, InputColumns], bound: float) -> Task:
     for modality, columns in inputs.items():
         whole = np.asarray(task.membership @ columns.present.astype(np.float64)) > 1 - 1e-9
         target = task.target[whole]
         if len(target) < FEWEST_ROWS or np.ptp(target) == 0:
             continue
         values = np.asarray(task.membership @ columns.values.astype(np.float64))[whole]
-        for what, found in (
+        for what, by_column in (
             ("correlation", correlations(values, target)),
             ("rank correlation", correlations(rankdata(values, axis=0), rankdata(target))),
         ):
-            worst = int(np.argmax(np.abs(found)))
-            if abs(found[worst]) >= bound:
-                return replace(task, refused=_message(task.name, modality, columns.names[worst], what, found[worst]))
+            worst = int(np.argmax(np.abs(by_column)))
+            if abs(by_column[worst]) >= bound:
+                reason = (
+                    f"the label leaks: its {what} with the input column {columns.names[worst]} of {modality} is "
+                    f"{by_column[worst]:.3f}. Remove the column, or write tasks.{task.name}.leaks: allowed in "
+                    "region.yaml"
+                )
+                return replace(task, refused=reason)
     return task
 
 
@@ -66,10 +71,3 @@ def correlations(values: Floats, target: Floats) -> Floats:
     flat = lengths <= 1e-9 * np.abs(values).max(axis=0, initial=0) * np.sqrt(len(values))
     products = label @ centred
     return np.divide(products, lengths * np.linalg.norm(label), out=np.zeros_like(products), where=~flat)
-
-
-def _message(task: str, modality: str, column: str, what: str, found: float) -> str:
-    return (
-        f"the label leaks: its {what} with the input column {column} of {modality} is {found:.3f}. Remove the column, "
-        f"or write tasks.{task}.leaks: allowed in region.yaml"
-    )

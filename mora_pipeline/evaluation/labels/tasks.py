@@ -1,4 +1,4 @@
-"""What embeddings are judged on: labels of cells, of groups of cells and of points, as region.yaml declares them."""
+"""What embeddings are tested on: labels of cells, of groups of cells and of points, as region.yaml declares them."""
 
 import logging
 from collections.abc import Mapping
@@ -37,7 +37,8 @@ class Task:
         dropped: rows of the label file that became no label.
         reasons: the same by reason.
         leaks_allowed: whether the label may be nearly an input column.
-        refused: why no model may be judged on it; None if one may.
+        refused: why no model may be tested on it; None if one may.
+        models: models in place of the protocols' own, by name: for labels that are classes, say.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Task:
     reasons: Mapping[str, int] = field(default_factory=dict)
     leaks_allowed: bool = False
     refused: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_tasks(config: RegionConfig, cells: pa.Table) -> list[Task]:
@@ -95,7 +97,7 @@ class _Loader:
             if len(target) and target.min() <= -1:
                 raise UserError(
                     f"{self.config.file.name}: tasks.{name}.transform is log1p, but {declared.column} holds "
-                    f"{target.min():g}. Write transform: none, or mend the labels."
+                    f"{target.min():g}. Write transform: none, or fix the labels."
                 )
             target = np.log1p(target)
         middle = middles(membership, self.sphere)

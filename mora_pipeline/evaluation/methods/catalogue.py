@@ -6,45 +6,43 @@ import numpy as np
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, harmonics, sines
+from mora_pipeline.evaluation.methods.coordinates import constant, coordinates, harmonics, space2vec_grid
 from mora_pipeline.evaluation.methods.files import own_vectors
 from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd
 from mora_pipeline.evaluation.methods.geoclip import geoclip
 from mora_pipeline.evaluation.methods.hex2vec import hex2vec
-from mora_pipeline.evaluation.methods.inductive import inductive
-from mora_pipeline.evaluation.methods.interface import Inputs, Method, MethodVectors
-from mora_pipeline.evaluation.methods.neighbours import neighbours
+from mora_pipeline.evaluation.methods.inductive import encoder_inputs, inductive
+from mora_pipeline.evaluation.methods.interface import Method, MethodContext, MethodVectors
 from mora_pipeline.evaluation.methods.node2vec import node2vec
 from mora_pipeline.evaluation.methods.raw import pca, raw
-from mora_pipeline.evaluation.methods.states import states
+from mora_pipeline.evaluation.methods.training import mora_neighbour_graph
 
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
-OURS = ("mora", "inductive", "distilled")  # all others are baselines, and so are files and other datasets
 
 
 def _dataset(name: str, dataset: str) -> Method:
-    return lambda inputs, _: {name: inputs.dataset(dataset)}
+    return lambda context, _: {name: context.dataset(dataset)}
 
 
-def _named_dataset(inputs: Inputs, name: str) -> dict[str, MethodVectors]:
+def _named_dataset(context: MethodContext, name: str) -> dict[str, MethodVectors]:
     """Any dataset of the lake with the columns cell and vector."""
     if not name:
         raise UserError("benchmark: methods names dataset: without a name. Write dataset:embeddings, for example.")
-    return {f"dataset:{name}": inputs.dataset(name)}
+    return {f"dataset:{name}": context.dataset(name)}
 
 
 METHODS: Mapping[str, Method] = {
     **{name: _dataset(name, dataset) for name, dataset in LAKE.items()},
     "dataset": _named_dataset,
     "inductive": inductive,
-    "states": states,
+    "encoder_inputs": encoder_inputs,
     "raw": raw,
     "pca": pca,
     "flows": flow_statistics,
     "flow_svd": flow_svd,
-    "neighbours": neighbours,
+    "mora_neighbour_graph": mora_neighbour_graph,
     "coordinates": coordinates,
-    "sines": sines,
+    "space2vec_grid": space2vec_grid,
     "harmonics": harmonics,
     "constant": constant,
     "node2vec": node2vec,
@@ -53,7 +51,7 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def make_methods(names: Sequence[str], files: Mapping[str, str], inputs: Inputs) -> dict[str, MethodVectors]:
+def make_methods(names: Sequence[str], files: Mapping[str, str], context: MethodContext) -> dict[str, MethodVectors]:
     """Vectors of all methods asked for, by the name to show, in that order; then those of files.
 
     A method that the region has no data for (`raw` without modalities) gives nothing.
@@ -61,35 +59,29 @@ def make_methods(names: Sequence[str], files: Mapping[str, str], inputs: Inputs)
     Raises:
         UserError: if there is no such method, or a file has the name of another method.
     """
-    found: dict[str, MethodVectors] = {}
+    methods: dict[str, MethodVectors] = {}
     for asked in names:
         name, _, argument = asked.partition(":")
         if name not in METHODS or (argument and name not in ("raw", "dataset")):
             near = did_you_mean(name, METHODS)
             raise UserError(f"benchmark: there is no method '{asked}'; there are {', '.join(METHODS)}.{near}")
-        found.update(METHODS[name](inputs, argument))
+        methods.update(METHODS[name](context, argument))
     for name, path in files.items():
-        if name in found or name in METHODS:
+        if name in methods or name in METHODS:
             raise UserError(f"benchmark: files calls {path} '{name}', which is a method's name. Choose another.")
-        found[name] = own_vectors(inputs, path)
-    return found
-
-
-def is_ours(method: str) -> bool:
-    """Whether a method is what the benchmark is about, rather than a baseline."""
-    datasets = {f"dataset:{LAKE[name]}" for name in OURS if name in LAKE}
-    return method in OURS or method in datasets
+        methods[name] = own_vectors(context, path)
+    return methods
 
 
 def shared_methods(
-    here: Mapping[str, MethodVectors], files: Mapping[str, str], there: Inputs
+    here: Mapping[str, MethodVectors], files: Mapping[str, str], there: MethodContext
 ) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, str]]:
     """The methods whose numbers mean the same in both regions, and why others do not transfer.
 
     Args:
         here: vectors in this region, by the name shown.
         files: the user's own vectors, by the name shown.
-        there: the other region's inputs; only methods that can be shared are made from them.
+        there: the other region's context; only methods that can be shared are made from them.
 
     Returns:
         Vectors by name, here and there; reasons by name.
@@ -102,12 +94,12 @@ def shared_methods(
             continue
         own_file = {name: files[name]} if name in files else {}
         try:
-            found = make_methods([] if own_file else [name], own_file, there).get(name)
+            other = make_methods([] if own_file else [name], own_file, there).get(name)
         except UserError as error:
             reasons[name] = str(error)
             continue
-        if found is None or found.space != own.space:
+        if other is None or other.space != own.space:
             reasons[name] = "its numbers mean something else there"
         else:
-            shared[name] = own.vectors, found.vectors
+            shared[name] = own.vectors, other.vectors
     return shared, reasons

@@ -1,27 +1,30 @@
-"""What a coordinate alone tells: nothing (a constant), itself, sines at several scales, spherical harmonics."""
+"""What a coordinate alone is worth: nothing (a constant), itself, sines at several scales, spherical harmonics."""
 
 import numpy as np
 import numpy.typing as npt
 
-from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 
 SCALES = 13  # 360° / 2^k for k = 0 … 12: the finest wave is about 10 km long
 SMALLEST_COMPONENT = 1e-6  # of the strongest's variance: below it, a region's harmonics are rounding
 
 
-def constant(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+def constant(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """One number for all cells: what the mean of the fitted labels is worth."""
-    return {"constant": MethodVectors(np.zeros((len(inputs.cells), 1)), "constant")}
+    return {"constant": MethodVectors(np.zeros((len(context.cells), 1)), "constant")}
 
 
-def coordinates(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+def coordinates(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """Latitude and longitude, degrees."""
-    return {"coordinates": MethodVectors(inputs.coordinates, "coordinates")}
+    return {"coordinates": MethodVectors(context.coordinates, "coordinates")}
 
 
-def sines(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
-    """Sine and cosine of latitude and longitude at `SCALES` wavelengths (as in Space2Vec's grid)."""
-    return {"sines": MethodVectors(sine_features(inputs.coordinates), "sines")}
+def space2vec_grid(context: MethodContext, _: str) -> dict[str, MethodVectors]:
+    """Sine and cosine of latitude and longitude at `SCALES` wavelengths.
+
+    Source: Space2Vec's grid (Mai et al., ICLR 2020).
+    """
+    return {"space2vec_grid": MethodVectors(sine_features(context.coordinates), "space2vec_grid")}
 
 
 def sine_features(coordinates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -31,11 +34,11 @@ def sine_features(coordinates: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
     return waves.reshape(len(coordinates), -1)
 
 
-def harmonics(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+def harmonics(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """Spherical harmonics of 32 degrees, as principal components: within a region they are almost collinear."""
     from mora_pipeline.distillation.harmonics import DEGREE
     from mora_pipeline.distillation.projection import HarmonicProjection
 
-    latitude, longitude = inputs.coordinates.T
+    latitude, longitude = context.coordinates.T
     projection = HarmonicProjection.fit(latitude, longitude, DEGREE, SMALLEST_COMPONENT)
     return {"harmonics": MethodVectors(projection.apply(latitude, longitude))}

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 
 
-def own_vectors(inputs: Inputs, path: str) -> MethodVectors:
+def own_vectors(context: MethodContext, path: str) -> MethodVectors:
     """Vectors of a file, for the region's cells; cells that it lacks have zeros.
 
     Args:
@@ -24,26 +24,26 @@ def own_vectors(inputs: Inputs, path: str) -> MethodVectors:
         UserError: if it cannot be read, lacks a column or a value, names a cell twice, or none of the region's.
     """
     file = Path(path).expanduser()
-    told = f"benchmark: files names {file}"
+    named = f"benchmark: files names {file}"
     try:
         table = pq.read_table(file, columns=["cell", "vector"], partitioning=None)
         cells, vectors = _cells(table["cell"]), _matrix(table["vector"])
     except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
         raise UserError(
-            f"{told}, which has no columns cell and vector that can be read ({str(error).splitlines()[0]}). "
+            f"{named}, which has no columns cell and vector that can be read ({str(error).splitlines()[0]}). "
             "It must be Parquet with cell (H3, int64 or hex text) and vector (lists of numbers, equally long), and no "
             "value may be missing."
         ) from error
     if not np.isfinite(vectors).all():
-        raise UserError(f"{told}, which holds numbers that are not finite. Remove or mend these rows.")
-    inside = np.isin(cells, inputs.cells)
+        raise UserError(f"{named}, which holds numbers that are not finite. Remove or fix these rows.")
+    inside = np.isin(cells, context.cells)
     if not inside.any():
-        raise UserError(f"{told}, which holds none of the cells of '{inputs.reader.region}'. Check its resolution.")
+        raise UserError(f"{named}, which holds none of the cells of '{context.reader.region}'. Check its resolution.")
     order = np.argsort(cells[inside], kind="stable")
     own = CellVectors(cells[inside][order], vectors[inside][order])
     if (np.diff(own.cells) == 0).any():
-        raise UserError(f"{told}, which has several rows for a cell. Keep one row a cell.")
-    return MethodVectors(inputs.on_cells(own), f"file {file.resolve()}")
+        raise UserError(f"{named}, which has several rows for a cell. Keep one row a cell.")
+    return MethodVectors(own.on(context.cells)[0], f"file {file.resolve()}")
 
 
 def _cells(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
@@ -70,5 +70,5 @@ def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
     if len(lengths) > 1 or not lengths[0]:
         raise ValueError(f"vector has {', '.join(map(str, sorted(lengths)[:3]))} numbers")
-    with np.errstate(over="ignore"):  # beyond float32 they are not finite, which is told
+    with np.errstate(over="ignore"):  # beyond float32 they are not finite, which is reported
         return numbers.to_numpy().astype(np.float32).reshape(len(column), -1)

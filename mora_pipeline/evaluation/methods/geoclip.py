@@ -3,12 +3,12 @@
 import numpy as np
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 
 _CHUNK = 8192
 
 
-def geoclip(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+def geoclip(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """512 numbers of each cell's centre, from the weights in the wheel `geoclip`.
 
     Raises:
@@ -24,7 +24,7 @@ def geoclip(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
     import torch
 
     encoder = LocationEncoder().eval()
-    points = torch.from_numpy(inputs.coordinates.astype(np.float32))
+    points = torch.from_numpy(context.coordinates.astype(np.float32))
     with torch.no_grad():
         vectors = torch.cat([encoder(chunk) for chunk in points.split(_CHUNK)])
     return {"geoclip": MethodVectors(vectors.numpy(), "geoclip")}

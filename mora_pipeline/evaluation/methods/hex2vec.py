@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import h3.api.basic_int as h3
 import numpy as np
@@ -11,14 +10,15 @@ import numpy.typing as npt
 
 from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.ablation.vectors_cache import kept_or_trained
-from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+from mora_pipeline.evaluation.cache import cached_or_train
+from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 
 LAYERS, EPOCHS, BATCH = (150, 75, 50), 3, 32  # srai's defaults, as are the step and what counts as far away
 SEED = 0
+FORMAT = 1  # of cached vectors: another number trains again
 
 
-def hex2vec(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+def hex2vec(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """50 numbers of each cell from the categories of all text modalities; without such a modality nothing.
 
     Raises:
@@ -32,32 +32,32 @@ def hex2vec(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
             f"benchmark: methods names hex2vec, which cannot be imported ({error}). Install it: "
             "pip install 'mora-pipeline[hex2vec]', or remove it from methods."
         ) from error
-    names = [name for name, modality in inputs.reader.config.modalities.items() if modality.kind == "text"]
+    names = [name for name, modality in context.reader.config.modalities.items() if modality.kind == "text"]
     if not names:
         return {}
-    cells, counts = inputs.cells, category_counts(inputs, names)
-    told = {"hex2vec": Path(__file__).read_text(encoding="utf-8"), "srai": version}
-    vectors = kept_or_trained(
-        inputs.cache, {"cells": cells, "counts": counts}, told, lambda: trained_on_counts(cells, counts), "cpu"
+    cells, counts = context.cells, category_counts(context, names)
+    settings = {"hex2vec": FORMAT, "srai": version}
+    vectors = cached_or_train(
+        context.cache, {"cells": cells, "counts": counts}, settings, lambda: trained_on_counts(cells, counts), "cpu"
     )
     return {"hex2vec": MethodVectors(vectors)}
 
 
-def category_counts(inputs: Inputs, names: Sequence[str]) -> npt.NDArray[np.float32]:
+def category_counts(context: MethodContext, names: Sequence[str]) -> npt.NDArray[np.float32]:
     """How many of each category of text modalities a cell has, float32 [N, categories of all]."""
     parts = []
     for name in names:
-        texts = np.sort(inputs.reader.read(f"texts/{name}").table()["text_id"].to_numpy())
-        table = inputs.reader.read(f"text_cells/{name}").table()
-        counts = np.zeros((len(inputs.cells), len(texts)), dtype=np.float32)
-        rows = rows_of(inputs.cells, table["cell"].to_numpy(), f"text_cells/{name}")
+        texts = np.sort(context.reader.read(f"texts/{name}").table()["text_id"].to_numpy())
+        table = context.reader.read(f"text_cells/{name}").table()
+        counts = np.zeros((len(context.cells), len(texts)), dtype=np.float32)
+        rows = rows_of(context.cells, table["cell"].to_numpy(), f"text_cells/{name}")
         counts[rows, np.searchsorted(texts, table["text_id"].to_numpy())] = table["count"].to_numpy()
         parts.append(counts)
     return np.concatenate(parts, axis=1)
 
 
 def trained_on_counts(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """srai's model, trained to tell a cell's neighbours from cells far away by what they have, float32 [N, 50].
+    """srai's model, trained to distinguish a cell's neighbours from cells far away by what they have, float32 [N, 50].
 
     Raises:
         UserError: if no two cells are adjacent.
@@ -71,7 +71,7 @@ def trained_on_counts(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.float
     pairs = NeighbourDataset(pd.DataFrame(counts, index=cells.tolist()), _Near(cells))
     if not len(pairs):
         raise UserError("benchmark: hex2vec learns from adjacent cells, and there are none. Remove it from methods.")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it tells of devices and of products
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it prints devices and products
     with _seeded():
         model = Hex2VecModel([counts.shape[1], *LAYERS])
         trainer = lightning.Trainer(

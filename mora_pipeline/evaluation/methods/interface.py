@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mora_pipeline.contract.schemas import CellVectors, Edges
+from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.lake.reading import RegionReader, edge_rows
 
 Floats = npt.NDArray[np.floating]
@@ -29,7 +29,7 @@ class MethodVectors:
     space: str | None = None
 
 
-class Inputs:
+class MethodContext:
     """What a method may look at: the region's cells, flows and features, read when asked for, and never a label."""
 
     def __init__(self, reader: RegionReader, raw_components: int, cache: Path) -> None:
@@ -37,7 +37,7 @@ class Inputs:
         Args:
             reader: of the region; what is read is recorded there.
             raw_components: width that a wide modality is reduced to; 0 keeps it.
-            cache: folder for what takes long to train.
+            cache: folder for vectors that take long to train.
         """
         self.reader, self.raw_components, self.cache = reader, raw_components, cache
 
@@ -66,16 +66,12 @@ class Inputs:
         return self.reader.features(modality).on(self.cells)
 
     def dataset(self, name: str) -> MethodVectors:
-        """Vectors of the lake; their space is the inductive encoder that made them, if the record tells one."""
+        """Vectors of the lake; their space is the inductive encoder that made them, if the record names one."""
         vectors = self.reader.vectors(name, self.cells)
-        details = self.reader.inputs[name].details
+        details = self.reader.lineage[name].details
         encoder = details.get("encoder_version")
         return MethodVectors(vectors, f"encoder of {details['encoder_region']} {encoder}" if encoder else None)
 
-    def on_cells(self, found: CellVectors) -> Floats:
-        """Vectors in the order of `cells`, zeros where there is none."""
-        return found.on(self.cells)[0]
 
-
-Method = Callable[[Inputs, str], Mapping[str, MethodVectors]]
-"""Gives vectors by the name to show; the text is what stands after the colon of the method's name, or empty."""
+Method = Callable[[MethodContext, str], Mapping[str, MethodVectors]]
+"""Gives vectors by the name to show; the text is what follows the colon of the method's name, or empty."""

@@ -1,12 +1,11 @@
 """node2vec (Grover & Leskovec, KDD 2016) on the sampled mobility graph: random walks, read by gensim's skip-gram.
 
-All settings are the published program's. At its p = q = 1 the next step of a walk depends on the last cell alone, so
+All settings are the authors' program's. At its p = q = 1 the next step of a walk depends on the last cell alone, so
 that walking is a draw among the flows of a cell; the skip-gram is gensim's, as in the packages pecanpy and node2vec,
 which need numpy 1. Beside pecanpy 2.0.9's vectors of nyc_regions the cosines of all pairs correlate by .97.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,8 @@ from scipy import sparse
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION, Edges
-from mora_pipeline.evaluation.ablation.vectors_cache import kept_or_trained
-from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
+from mora_pipeline.evaluation.cache import cached_or_train
+from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.lake.reading import edge_rows
 
 WALKS = 10  # from every cell
@@ -23,9 +22,10 @@ LENGTH = 80  # cells in a walk
 WINDOW = 10
 EPOCHS = 1
 SEED = 0
+FORMAT = 1  # of cached vectors: another number trains again
 
 
-def node2vec(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+def node2vec(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """128 numbers of each cell in the graph; zeros where a cell has no flow.
 
     Raises:
@@ -38,10 +38,10 @@ def node2vec(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
             f"benchmark: methods names node2vec, whose skip-gram cannot be imported ({error}). Install it: "
             "pip install 'mora-pipeline[node2vec]', or remove it from methods."
         ) from error
-    graph, num_cells = edge_rows(inputs.reader.read("graph"), inputs.cells), len(inputs.cells)
+    graph, num_cells = edge_rows(context.reader.read("graph"), context.cells), len(context.cells)
     arrays = {"origin": graph.origin, "destination": graph.destination, "flow": graph.flow}
-    told = {"node2vec": Path(__file__).read_text(encoding="utf-8"), "gensim": version, "cells": num_cells}
-    vectors = kept_or_trained(inputs.cache, arrays, told, lambda: skip_gram(Walks(graph, num_cells)), "cpu")
+    settings = {"node2vec": FORMAT, "gensim": version, "cells": num_cells}
+    vectors = cached_or_train(context.cache, arrays, settings, lambda: skip_gram(Walks(graph, num_cells)), "cpu")
     return {"node2vec": MethodVectors(vectors)}
 
 

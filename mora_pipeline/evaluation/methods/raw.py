@@ -1,4 +1,4 @@
-"""The modalities' frozen vectors as the encoders made them: together, alone, and as principal components."""
+"""The modalities' frozen vectors, as encoded: together, alone, and as principal components."""
 
 from collections.abc import Sequence
 
@@ -9,30 +9,30 @@ from sklearn.preprocessing import StandardScaler
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import DIMENSION
-from mora_pipeline.evaluation.methods.interface import Inputs, MethodVectors
-from mora_pipeline.evaluation.methods.principal import principal_axes
+from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.modalities import kind_of
 
 Vectors = npt.NDArray[np.float32]
 Features = tuple[Vectors, npt.NDArray[np.bool_]]
+SMALLEST_SHARE = 1e-10  # of the strongest variance: below it, a component of float32 vectors is rounding
 
 
-def raw(inputs: Inputs, which: str) -> dict[str, MethodVectors]:
+def raw(context: MethodContext, which: str) -> dict[str, MethodVectors]:
     """All modalities side by side; `raw:<modality>` one of them, `raw:each` each of them. None: nothing."""
-    names = list(inputs.reader.config.modalities)
+    names = list(context.reader.config.modalities)
     if not which:
-        return {"raw": _together(inputs, names)} if names else {}
+        return {"raw": _together(context, names)} if names else {}
     if which != "each" and which not in names:
         raise UserError(f"benchmark: methods names raw:{which}, but the modalities are {', '.join(names) or 'none'}.")
-    return {f"raw:{name}": _together(inputs, [name]) for name in (names if which == "each" else [which])}
+    return {f"raw:{name}": _together(context, [name]) for name in (names if which == "each" else [which])}
 
 
-def pca(inputs: Inputs, _: str) -> dict[str, MethodVectors]:
+def pca(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """All modalities side by side as the encoders made them, standardised, as their 128 principal components."""
-    names = list(inputs.reader.config.modalities)
+    names = list(context.reader.config.modalities)
     if not names:
         return {}
-    return {"pca": MethodVectors(standard_components([inputs.features(name) for name in names]))}
+    return {"pca": MethodVectors(standard_components([context.features(name) for name in names]))}
 
 
 def standard_components(modalities: Sequence[Features], most: int = DIMENSION) -> Vectors:
@@ -49,22 +49,22 @@ def standard_components(modalities: Sequence[Features], most: int = DIMENSION) -
     return principal_axes(StandardScaler().fit_transform(features), most)  # a column that does not vary becomes 0
 
 
-def _together(inputs: Inputs, names: Sequence[str]) -> MethodVectors:
-    features = [inputs.features(name) for name in names]
-    told = [  # a modality that some cells lack has a flag of presence beside it, which shifts the columns after it
-        (name, _meaning(inputs, name), vectors.shape[1], bool(present.all()))
+def _together(context: MethodContext, names: Sequence[str]) -> MethodVectors:
+    features = [context.features(name) for name in names]
+    columns = [  # a modality that some cells lack has a flag of presence beside it, which shifts the columns after it
+        (name, _meaning(context, name), vectors.shape[1], bool(present.all()))
         for name, (vectors, present) in zip(names, features, strict=True)
     ]
     # Components of one region's features mean nothing in another's.
-    reduced = any(inputs.raw_components and vectors.shape[1] > inputs.raw_components for vectors, _ in features)
-    vectors = raw_features(features, inputs.raw_components)
-    return MethodVectors(vectors, None if reduced else f"raw {told}")
+    reduced = any(context.raw_components and vectors.shape[1] > context.raw_components for vectors, _ in features)
+    vectors = raw_features(features, context.raw_components)
+    return MethodVectors(vectors, None if reduced else f"raw {columns}")
 
 
-def _meaning(inputs: Inputs, name: str) -> object:
-    """What the numbers of a modality stand for: the columns they are of, or else the encoder that made them."""
-    modality = inputs.reader.config.modalities[name]
-    return kind_of(modality.kind).input_columns(inputs.reader, name) or (modality.kind, modality.backbone)
+def _meaning(context: MethodContext, name: str) -> object:
+    """What the numbers of a modality mean: the columns they are of, or else the encoder that made them."""
+    modality = context.reader.config.modalities[name]
+    return kind_of(modality.kind).input_columns(context.reader, name) or (modality.kind, modality.backbone)
 
 
 def raw_features(modalities: Sequence[Features], components: int = DIMENSION) -> Vectors:
@@ -105,3 +105,21 @@ def _reduced(vectors: Vectors, present: npt.NDArray[np.bool_], components: int) 
     reduced = np.zeros((len(vectors), model.n_components), dtype=np.float32)
     reduced[present] = model.fit_transform(vectors[present].astype(np.float64))
     return reduced
+
+
+def principal_axes(vectors: npt.NDArray[np.floating], most: int = DIMENSION) -> npt.NDArray[np.float32]:
+    """Vectors turned to their own principal components; nothing is drawn.
+
+    Args:
+        vectors: [N, d].
+        most: how many components stay.
+
+    Returns:
+        float32 [N, at most `most`], the strongest first, with mean 0; fewer where the vectors have fewer directions,
+        and one column of zeros where they are all alike. Signs are arbitrary.
+    """
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(centred.T @ centred)
+    real = int((variances > SMALLEST_SHARE * variances[-1]).sum()) if variances[-1] > 0 else 0
+    kept = max(1, min(most, real))
+    return np.asarray(centred @ directions[:, ::-1][:, :kept], dtype=np.float32)

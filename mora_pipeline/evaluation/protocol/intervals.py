@@ -16,22 +16,22 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.labels.files import Rows
-from mora_pipeline.evaluation.methods.catalogue import is_ours
+from mora_pipeline.evaluation.protocol.metrics import R2, Metric
+from mora_pipeline.evaluation.protocol.parameters import MORA, OURS
 from mora_pipeline.evaluation.protocol.run import Record
 from mora_pipeline.evaluation.protocol.trials import BY, Trial, units_of
 from mora_pipeline.region import MEAN
 
 LEVEL = 95.0  # per cent
-MORA = "mora"  # the method that all others are compared with
 FEWEST_BLOCKS = 20  # with fewer, cells are resampled: an interval from a handful of blocks means little
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, str]  # split, model
 
 
-def interval_table(records: Sequence[Record], resamples: int, seed: int = 0) -> pa.Table:
+def interval_table(records: Sequence[Record], resamples: int, seed: int = 0, metric: Metric = R2) -> pa.Table:
     """Scores with intervals, the difference of our methods to the best baseline, and of `mora` to every other method.
 
-    The best baseline of a task is the one with the highest R² over all seeds, chosen on the tested rows themselves:
+    The best baseline of a task is the one with the best score over all seeds, chosen on the tested rows themselves:
     that favours the baseline. ``task`` is "mean" for the mean over the tasks that every method has a score for, less
     those whose label is allowed to leak; where some of them are resampled by cells and others by blocks, these two
     kinds are drawn independently.
@@ -39,38 +39,40 @@ def interval_table(records: Sequence[Record], resamples: int, seed: int = 0) -> 
     Args:
         records: of one benchmark.
         resamples: number of bootstrap resamples.
+        metric: what is scored; a difference is positive where the first is better.
 
     Returns:
-        `schemas.INTERVALS`.
+        `schemas.INTERVALS`; the column of the score has the metric's name.
     """
     drawn = Resamples([record.trial for record in records], resamples, seed)
     leaking = {record.trial.task.name for record in records if record.trial.task.leaks_allowed}
     rows: list[dict[str, Any]] = []
-    for (split, model), by_task in _replicates(records, drawn).items():
+    for (split, model), by_task in _replicates(records, drawn, metric).items():
         by_cells = {task: (task, split) in drawn.in_few_blocks for task in by_task}
-        counted = {task: found for task, found in by_task.items() if task not in leaking}
+        counted = {task: scores for task, scores in by_task.items() if task not in leaking} if metric.comparable else {}
         every = max(map(len, counted.values()), default=0)
-        if common := {task: found for task, found in counted.items() if len(found) == every}:
+        if common := {task: scores for task, scores in counted.items() if len(scores) == every}:
             by_task[MEAN] = _mean(list(common.values()))
             by_cells[MEAN] = any(by_cells[task] for task in common)
-        for task, found in by_task.items():
-            told = {"task": task, "split": split, "model": model, "by_cells": by_cells[task]}
-            rows += [{**told, **row} for row in _rows(found)]
-    return pa.Table.from_pylist(rows, schema=schemas.INTERVALS)
+        for task, scores in by_task.items():
+            key = {"task": task, "split": split, "model": model, "by_cells": by_cells[task]}
+            rows += [{**key, **row} for row in _rows(scores, metric)]
+    fields = [field.with_name(metric.name) if field.name == R2.name else field for field in schemas.INTERVALS]
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
 
 
-def _rows(found: Mapping[str, Floats]) -> list[dict[str, Any]]:
-    """Rows of one task from each method's R² as measured (first) and resampled (the rest)."""
-    baselines = {name: values[0] for name, values in found.items() if not is_ours(name)}
-    best = max(baselines, key=baselines.__getitem__, default=None)
+def _rows(scores: Mapping[str, Floats], metric: Metric) -> list[dict[str, Any]]:
+    """Rows of one task from each method's score as measured (first) and resampled (the rest)."""
+    merit = {name: metric.gain(values[0], 0.0) for name, values in scores.items() if name not in OURS}
+    best = max(merit, key=merit.__getitem__, default=None)
     rows = []
-    for name, values in found.items():
+    for name, values in scores.items():
         low, high = interval(values[1:])
-        row: dict[str, Any] = {"method": name, "r2": values[0], "low": low, "high": high}
-        if best is not None and is_ours(name):
-            row |= {"baseline": best, **_difference("difference", values - found[best])}
-        if MORA in found and name != MORA:
-            row |= _difference("mora_ahead", found[MORA] - values)
+        row: dict[str, Any] = {"method": name, metric.name: values[0], "low": low, "high": high}
+        if best is not None and name in OURS:
+            row |= {"baseline": best, **_difference("difference", metric.gain(values, scores[best]))}
+        if MORA in scores and name != MORA:
+            row |= _difference("mora_ahead", metric.gain(scores[MORA], values))
         rows.append(row)
     return rows
 
@@ -87,45 +89,30 @@ def interval(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _mean(found: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
-    return {name: np.mean([each[name] for each in found], axis=0) for name in found[0]}
+def _mean(scores: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    return {name: np.mean([each[name] for each in scores], axis=0) for name in scores[0]}
 
 
-def _replicates(records: Sequence[Record], drawn: "Resamples") -> dict[Key, dict[str, dict[str, Floats]]]:
-    """R² of each method by split and model, then task: as measured, then of each resample, averaged over seeds."""
-    found: dict[Key, dict[str, dict[str, list[Floats]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for record, values in scored(records, drawn):
+def _replicates(
+    records: Sequence[Record], drawn: "Resamples", metric: Metric
+) -> dict[Key, dict[str, dict[str, Floats]]]:
+    """Each method's score by split and model, then task: as measured, then of each resample, averaged over seeds."""
+    grouped: dict[Key, dict[str, dict[str, list[Floats]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for record, values in scored(records, drawn, metric):
         trial = record.trial
-        found[trial.split, trial.model][trial.task.name][record.method].append(values)
+        grouped[trial.split, trial.model][trial.task.name][record.method].append(values)
     return {
         key: {task: {name: np.mean(each, axis=0) for name, each in methods.items()} for task, methods in tasks.items()}
-        for key, tasks in found.items()
+        for key, tasks in grouped.items()
     }
 
 
-def scored(records: Sequence[Record], drawn: "Resamples") -> Iterator[tuple[Record, Floats]]:
-    """The records that have an R², each with its R² as measured (first) and resampled, float64 [1 + resamples]."""
+def scored(records: Sequence[Record], drawn: "Resamples", metric: Metric = R2) -> Iterator[tuple[Record, Floats]]:
+    """The records that have a score, each with it as measured (first) and resampled, float64 [1 + resamples]."""
     for record in records:
         trial = record.trial
-        if not trial.skipped and np.ptp(trial.truth) > 0:  # else R² is not defined, as in the table of scores
-            yield record, resampled_r2(trial.truth, record.predicted, *drawn.of(trial))
-
-
-def resampled_r2(truth: Floats, predicted: npt.NDArray[np.floating], units: Rows, weights: Floats) -> Floats:
-    """R² of tested rows under each row of weights, float64 [1 + resamples]; NaN where a resample's truth is constant.
-
-    Args:
-        truth, predicted: [n].
-        units: int64 [n], the unit of each row.
-        weights: [1 + resamples, units], how often each unit counts.
-    """
-    centred, error = truth - truth.mean(), truth - predicted  # centred, so that the sums below do not cancel
-    parts = (np.ones(len(truth)), centred, centred**2, error**2)
-    sums = np.stack([np.bincount(units, part, weights.shape[1]) for part in parts], axis=1)
-    count, total, squares, errors = (weights @ sums).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        spread = squares - total**2 / count
-        return np.where(spread > 1e-12 * squares, 1 - errors / spread, np.nan)
+        if not trial.skipped and metric.score(trial.truth, record.predicted) is not None:  # as in the table of scores
+            yield record, metric.resampled(trial.truth, record.predicted, *drawn.of(trial))
 
 
 class Resamples:

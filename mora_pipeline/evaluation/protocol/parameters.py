@@ -1,4 +1,4 @@
-"""What the benchmark may be told: a pydantic model without torch, so that Dagster's configuration can reuse it."""
+"""The benchmark's settings: a pydantic model without torch, so that Dagster's configuration can reuse it."""
 
 import re
 from typing import Self
@@ -6,23 +6,26 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 PROTOCOLS = {
-    "paper": "the published one: LightGBM on a random split, ridge in pooled folds for few groups",
-    "random": "short boosting (LightGBM with fewer, larger steps) on the same split, over all seeds",
-    "blocked": "short boosting on folds that keep every H3 parent whole",
-    "grouped": "short boosting on folds that keep the groups whole that region.yaml names under blocks",
+    "paper": "MoRA's: LightGBM on a random split, ridge in pooled folds for few groups",
+    "random": "fast LightGBM (fewer, larger steps) on the same split, over all seeds",
+    "blocked": "fast LightGBM on folds that keep every H3 parent whole",
+    "grouped": "fast LightGBM on folds that keep the groups whole that region.yaml names under blocks",
     "linear": "ridge on standardised vectors, its penalty chosen on the fit rows; random, blocked and grouped splits",
     "few_shot": "the linear probe fitted on few labels, tested on the rows that `random` tests",
-    "published": "ridge on the vectors as they are, unshuffled folds, clipped at 0: region papers",
+    "region_papers": "ridge on the vectors as they are, unshuffled folds, clipped at 0, as region papers do",
     "transfer": "fitted on all labels of another region, tested on all of this one; methods that share a space",
 }
+MORA = "mora"  # the method that all others are compared with
+# What the benchmark is about; all other methods are baselines, and so are files and other datasets.
+OURS = (MORA, "inductive", "distilled", "dataset:embeddings", "dataset:distilled_encoder")
 DEFAULT_METHODS = ("mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates")
 DEFAULT_PROTOCOLS = ("paper", "random", "blocked", "linear")
 DEFAULT_SEEDS = (42, 43, 44)
 FULL_METHODS = (
-    "mora", "inductive", "distilled", "line", "neighbours", "states", "raw", "raw:each", "pca", "flows", "flow_svd",
-    "sines", "harmonics", "coordinates", "constant",
+    "mora", "inductive", "distilled", "line", "mora_neighbour_graph", "encoder_inputs", "raw", "raw:each", "pca",
+    "flows", "flow_svd", "space2vec_grid", "harmonics", "coordinates", "constant",
 )  # fmt: skip
-FULL_PROTOCOLS = ("paper", "random", "blocked", "grouped", "linear", "few_shot", "published")
+FULL_PROTOCOLS = ("paper", "random", "blocked", "grouped", "linear", "few_shot", "region_papers")
 FULL_SEEDS = (42, 43, 44, 45, 46)
 
 
@@ -38,7 +41,7 @@ def known_protocols(protocols: list[str]) -> list[str]:
 
 
 class BenchmarkParameters(BaseModel):
-    """Methods, protocols and regressors; the regressors' defaults are MoRA's released evaluation (method.md)."""
+    """Methods, protocols and models; the models' defaults are MoRA's released evaluation (method.md)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,10 +54,10 @@ class BenchmarkParameters(BaseModel):
     protocols: list[str] = Field(  # Dagster's configuration knows no list of literals
         default=list(DEFAULT_PROTOCOLS),
         min_length=1,
-        description=f"How it is judged: {', '.join(PROTOCOLS)}. Published scores in region.yaml add `published`.",
+        description=f"Of {', '.join(PROTOCOLS)}. Scores under `published` in region.yaml add `region_papers`.",
     )
     seeds: list[int] = Field(default=list(DEFAULT_SEEDS), min_length=1, description="Seeds of the splits.")
-    paper_seeds: list[int] = Field(default=[42], min_length=1, description="Seeds of `paper`; the published one is 42.")
+    paper_seeds: list[int] = Field(default=[42], min_length=1, description="Seeds of `paper`; MoRA's is 42.")
     transfer_from: list[str] = Field(default=[], description="Regions that `transfer` fits on.")
     few_shot_labels: list[int] = Field(default=[10, 50, 200], description="Labels that `few_shot` fits on.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of the rows that the random split tests on.")
@@ -62,9 +65,9 @@ class BenchmarkParameters(BaseModel):
     learning_rate: float = Field(0.05, gt=0, description="LightGBM's learning rate in `paper`.")
     trees: int = Field(1000, ge=1, description="LightGBM's number of trees in `paper`.")
     bins: int = Field(255, ge=2, description="LightGBM's bins of a feature in `paper`.")
-    short_learning_rate: float = Field(0.1, gt=0, description="Learning rate of short boosting.")
-    short_trees: int = Field(200, ge=1, description="Trees of short boosting.")
-    short_bins: int = Field(63, ge=2, description="Bins of a feature in short boosting.")
+    fast_learning_rate: float = Field(0.1, gt=0, description="Learning rate of fast LightGBM.")
+    fast_trees: int = Field(200, ge=1, description="Trees of fast LightGBM.")
+    fast_bins: int = Field(63, ge=2, description="Bins of a feature in fast LightGBM.")
     maximum_depth: int = Field(7, ge=1, description="LightGBM's largest depth of a tree.")
     cell_leaves: int = Field(63, ge=2, description="Leaves of a tree, in tasks of cells and points.")
     cell_minimum_child: int = Field(30, ge=1, description="Rows a leaf holds at least, in tasks of cells and points.")
@@ -74,8 +77,8 @@ class BenchmarkParameters(BaseModel):
     ridge_below_groups: int = Field(
         200, ge=0, description="Tasks of fewer groups are fitted by ridge in pooled folds, as the paper's cities are."
     )
-    ridge_alpha: float = Field(1.0, ge=0, description="Penalty of that ridge, and of `published`.")
-    published_folds: int = Field(10, ge=2, description="Folds of `published`, in the order of the places.")
+    ridge_alpha: float = Field(1.0, ge=0, description="Penalty of that ridge, and of `region_papers`.")
+    region_papers_folds: int = Field(10, ge=2, description="Folds of `region_papers`, in the order of the places.")
     minimum_rows: int = Field(20, ge=4, description="Tasks with fewer labelled rows are skipped, with a reason.")
     leak_bound: float = Field(
         0.98, gt=0, le=1, description="Correlation with an input column from which a label is refused as leaked."

@@ -1,30 +1,38 @@
-"""The benchmark: every method's vectors on every task, by the protocols asked for.
+"""Every method's vectors on every task: fits several at a time, and what was predicted.
 
-Published (MoRA, released evaluation): LightGBM on a random 80/20 split; ridge in pooled folds for small groups.
+MoRA's released evaluation: LightGBM on a random 80/20 split; ridge in pooled folds for few groups.
 Ours beside it: folds of whole blocks with pooled out-of-fold predictions, a linear probe, few labels; `trials` has all.
 """
 
-import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from importlib.metadata import version
+from itertools import chain
 
 import numpy as np
-import pyarrow as pa
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from mora_pipeline.contract import schemas
+from mora_pipeline.contract.digests import digest
+from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.labels.tasks import Task
-from mora_pipeline.evaluation.protocol.fitting import Fitter, Predictions, num_threads
+from mora_pipeline.evaluation.protocol.models import BOOSTED, MODELS, Floats
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.regressors import Floats
-from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
 from mora_pipeline.evaluation.protocol.trials import Trial, make_trials
 
+FORMAT = 1  # of cached predictions: another number fits everything again
+# What changes a fit, beside what reaches it as data: seeds, shares and folds as rows, PCA as vectors.
+FIT_SETTINGS = (
+    "learning_rate", "trees", "bins", "fast_learning_rate", "fast_trees", "fast_bins", "maximum_depth",
+    "cell_leaves", "cell_minimum_child", "group_leaves", "group_minimum_child", "ridge_alpha",
+)  # fmt: skip
+LIBRARIES = ("lightgbm", "scikit-learn")  # whose versions may change a fit
+Predictions = npt.NDArray[np.float32]
 Progress = Callable[[int, int, str], None]
-logger = logging.getLogger(__name__)
+Pending = list[Future[npt.NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
@@ -35,44 +43,22 @@ class Record:
     trial: Trial
     predicted: Predictions
 
-    def row(self) -> dict[str, Any]:
-        """The record's row of `schemas.BENCHMARK`."""
-        trial = self.trial
-        row = {"method": self.method, "task": trial.task.name, "split": trial.split, "seed": trial.seed}
-        row["model"] = trial.model
-        if trial.skipped:
-            return {**row, "n": len(trial.task.target), "r2": None, "rmse": None}
-        truth = trial.truth
-        scores = {"r2": r_squared(truth, self.predicted), "rmse": root_mean_square_error(truth, self.predicted)}
-        return {**row, "n": len(truth), **scores}
-
-
-def r_squared(truth: Floats, predicted: Floats) -> float | None:
-    """1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean being that of the tested rows; None where the truth is constant."""
-    spread = float(np.sum((truth - truth.mean()) ** 2))
-    return None if spread == 0 else 1 - float(np.sum((truth - predicted) ** 2)) / spread
-
-
-def root_mean_square_error(truth: Floats, predicted: Floats) -> float:
-    """√ mean (y − ŷ)², in the task's unit."""
-    return float(np.sqrt(np.mean((truth - predicted) ** 2)))
-
 
 def run_benchmark(
     methods: Mapping[str, Floats],
     tasks: Sequence[Task],
     parameters: BenchmarkParameters | None = None,
     progress: Progress | None = None,
-    kept: KeptArrays | None = None,
+    cache: ArrayCache | None = None,
 ) -> list[Record]:
-    """Judge every method on every task, by all protocols within the region.
+    """Fit and test every method on every task, by all protocols within the region.
 
     Args:
         methods: vectors by name, [N, d] in the row order of `cells`.
         tasks: from `load_tasks`, with the same N.
-        parameters: protocols and regressors; default: the published ones and their blocked twins.
+        parameters: protocols and models; default: MoRA's and their blocked twins.
         progress: called with fits done, fits in all and what was fitted.
-        kept: predictions of earlier runs, which are taken as they are; this run's are added trial by trial.
+        cache: predictions of earlier runs; this run's are added trial by trial.
 
     Returns:
         A record a method, task and trial, in the order given.
@@ -81,7 +67,7 @@ def run_benchmark(
         ValueError: if a method's vectors do not fit the tasks, or are not finite.
     """
     parameters = parameters or BenchmarkParameters()
-    return run_trials(methods, [make_trials(task, parameters) for task in tasks], parameters, progress, kept)
+    return run_trials(methods, [make_trials(task, parameters) for task in tasks], parameters, progress, cache)
 
 
 def run_trials(
@@ -89,9 +75,9 @@ def run_trials(
     trials: Sequence[Sequence[Trial]],
     parameters: BenchmarkParameters,
     progress: Progress | None = None,
-    kept: KeptArrays | None = None,
+    cache: ArrayCache | None = None,
 ) -> list[Record]:
-    """Judge every method in given trials; see `run_benchmark`.
+    """Fit and test every method in given trials; see `run_benchmark`.
 
     Args:
         trials: by task.
@@ -101,44 +87,123 @@ def run_trials(
         _check_vectors(name, vectors, [each[0].task for each in trials])
     total, done = len(methods) * sum(len(trial.folds) for each in trials for trial in each), 0
     records: list[Record] = []
+
+    def count(method: str, fits: int, what: str) -> None:
+        nonlocal done
+        done += fits
+        if progress and fits:
+            progress(done, total, f"{method}: {what}")
+
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(num_threads(parameters)) as pool:
-        fitter = Fitter(parameters, pool, kept)
+        fitter = _Fitter(parameters, pool, cache)
         for name, vectors in methods.items():
-
-            def tell(fits: int, what: str, name: str = name) -> None:
-                nonlocal done
-                done += fits
-                if progress and fits:
-                    progress(done, total, f"{name}: {what}")
-
             for each in trials:
-                predicted = fitter.predict(vectors, each[0].task, each, tell)
+                predicted = fitter.predict(vectors, each[0].task, each, partial(count, name))
                 records += [Record(name, trial, own) for trial, own in zip(each, predicted, strict=True)]
     return records
 
 
-def scores_table(records: Sequence[Record]) -> pa.Table:
-    """`schemas.BENCHMARK`, a row a record.
+class _Fitter:
+    """Fits trials in a pool of threads, one thread a fit: threads within a fit wait for one another."""
 
-    ``n`` is the number of rows that were predicted. A trial that could not be done has null scores and ``n`` = its
-    labelled rows; the schema's metadata holds the reasons (see `skipped_trials`).
+    def __init__(self, parameters: BenchmarkParameters, pool: ThreadPoolExecutor, cache: ArrayCache | None) -> None:
+        self.parameters, self.pool, self.cache = parameters, pool, cache
+
+    def predict(
+        self, vectors: Floats, task: Task, trials: Sequence[Trial], count: Callable[[int, str], None]
+    ) -> list[Predictions]:
+        """Predictions of each trial of a task: cached ones, else of all its folds.
+
+        Args:
+            vectors: [N, d].
+            count: called with the number of fits done and what they were.
+        """
+        features = features_of(task, vectors)
+        keys = self._keys(features, task, trials)
+        known = [self._cached(key, trial) for key, trial in zip(keys, trials, strict=True)]
+        missing = [trial for trial, have in zip(trials, known, strict=True) if have is None]
+        submitted = self._submit(features, task, missing)
+        pending = iter(submitted)
+        try:
+            return [
+                self._collected(trial, key, pending, count) if have is None else _counted(have, trial, count)
+                for trial, key, have in zip(trials, keys, known, strict=True)
+            ]
+        except BaseException:  # a run that is stopped waits for the fits in progress, not for those that have not begun
+            for fit in chain.from_iterable(submitted):
+                fit.cancel()
+            raise
+
+    def _collected(
+        self, trial: Trial, key: str, pending: Iterator[Pending], count: Callable[[int, str], None]
+    ) -> Predictions:
+        parts = []
+        for fit in next(pending):
+            parts.append(fit.result())
+            count(1, trial.task.name)
+        predictions = np.concatenate(parts).astype(np.float32)
+        if self.cache:
+            self.cache.put(key, predictions)
+        return predictions
+
+    def _keys(self, features: Floats, task: Task, trials: Sequence[Trial]) -> list[str]:
+        if not self.cache:
+            return [""] * len(trials)
+        data = digest({}, {"features": features}) + digest({}, {"labels": task.target})
+        return [fit_key(data, trial, self.parameters) for trial in trials]
+
+    def _cached(self, key: str, trial: Trial) -> Predictions | None:
+        if trial.skipped:
+            return np.empty(0, np.float32)
+        array = self.cache.get(key) if self.cache else None
+        return array if array is not None and len(array) == len(trial.tested) else None
+
+    def _submit(self, features: Floats, task: Task, trials: Sequence[Trial]) -> list[Pending]:
+        """Start all fits; LightGBM's bins of the features are made once."""
+        if not trials:
+            return []
+        num_fits = sum(len(trial.folds) for trial in trials if trial.model in BOOSTED)
+        threads = max(1, num_threads(self.parameters) // max(num_fits, 1))
+        models = {
+            model: MODELS[model](features, task.target, task.level, self.parameters, threads)
+            for model in {trial.model for trial in trials}
+        }
+        return [[self.pool.submit(models[trial.model], *fold) for fold in trial.folds] for trial in trials]
+
+
+def _counted(predictions: Predictions, trial: Trial, count: Callable[[int, str], None]) -> Predictions:
+    count(len(trial.folds), f"{trial.task.name}, cached")
+    return predictions
+
+
+def fit_key(data: str, trial: Trial, parameters: BenchmarkParameters) -> str:
+    """A name for all that a trial's predictions depend on: data, folds, model, settings and libraries.
+
+    Args:
+        data: digest of the features and the labels.
     """
-    table = pa.Table.from_pylist([record.row() for record in records], schema=schemas.BENCHMARK)
-    skipped = {
-        (trial.task.name, trial.split, trial.model, trial.skipped): None
-        for trial in (record.trial for record in records)
-        if trial.skipped
+    facts = {
+        "format": FORMAT,
+        "data": data,
+        "folds": digest({}, {str(number): rows for number, rows in enumerate(chain.from_iterable(trial.folds))}),
+        "level": trial.task.level,
+        "model": trial.model,
+        "settings": parameters.model_dump(mode="json", include=set(FIT_SETTINGS)),
+        "libraries": {name: version(name) for name in LIBRARIES},
     }
-    listed = [dict(zip(("task", "split", "model", "reason"), item, strict=True)) for item in skipped]
-    for item in listed:
-        logger.warning("Task %(task)s, %(split)s split, %(model)s: skipped, %(reason)s", item)
-    return table.replace_schema_metadata({"skipped": json.dumps(listed)})
+    return digest(facts, {})
 
 
-def skipped_trials(benchmark: pa.Table) -> list[dict[str, str]]:
-    """Trials of a benchmark that could not be done: task, split, model, reason."""
-    metadata = benchmark.schema.metadata or {}
-    return list(json.loads(metadata.get(b"skipped", b"[]")))
+def features_of(task: Task, vectors: Floats) -> Floats:
+    """What a task's labels are predicted from, [n, d]: the vector of the cell, or the mean of a group's cells."""
+    return np.asarray(task.membership.astype(vectors.dtype) @ vectors)
+
+
+def num_threads(parameters: BenchmarkParameters) -> int:
+    """Fits at a time."""
+    if parameters.threads:
+        return parameters.threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_vectors(name: str, vectors: Floats, tasks: Sequence[Task]) -> None:

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mora_pipeline.evaluation.labels.tasks import Task
-from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.regressors import (
+from mora_pipeline.evaluation.protocol.models import (
     BOOSTED,
-    BOOSTING,
+    CLIPPED_RIDGE,
     LIGHTGBM,
+    LIGHTGBM_FAST,
+    LINEAR_PROBE,
     POOLED_RIDGE,
-    PROBE,
-    PUBLISHED_RIDGE,
 )
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.splits import (
     Fold,
     Rows,
@@ -27,7 +27,7 @@ from mora_pipeline.evaluation.protocol.splits import (
     random_split,
 )
 
-RANDOM, BLOCKED, PUBLISHED = "random", "blocked", "published"
+RANDOM, BLOCKED, REGION_PAPERS = "random", "blocked", "region_papers"
 FEW_SHOT, BY, FROM = "few_shot_", "by_", "from_"  # followed by labels, a grouping of region.yaml, a region
 
 
@@ -36,8 +36,8 @@ class Trial:
     """One row of the benchmark less its method.
 
     Attributes:
-        split: `random`, `blocked`, `by_<grouping>`, `few_shot_<labels>`, `published` or `from_<region>`.
-        model: a name of `regressors`.
+        split: `random`, `blocked`, `by_<grouping>`, `few_shot_<labels>`, `region_papers` or `from_<region>`.
+        model: a name of `MODELS`.
         folds: rows to fit and rows to test.
         skipped: why it cannot be done.
     """
@@ -51,12 +51,12 @@ class Trial:
 
     @property
     def tested(self) -> Rows:
-        """Rows of the task in the order in which their predictions stand."""
+        """Rows of the task in the order of their predictions, int64 [n]."""
         return np.concatenate([np.empty(0, np.int64), *(test for _, test in self.folds)]).astype(np.int64)
 
     @property
     def truth(self) -> npt.NDArray[np.float64]:
-        """The labels of those rows, in the same order."""
+        """The labels of those rows, float64 [n], in the same order."""
         return self.task.target[self.tested]
 
 
@@ -68,19 +68,19 @@ def make_trials(task: Task, parameters: BenchmarkParameters) -> list[Trial]:
         model = _boosted(task, LIGHTGBM, parameters)
         trials += [_trial(task, RANDOM, seed, model, parameters) for seed in parameters.paper_seeds]
     for split, protocol in _splits(task, asked):
-        models = [_boosted(task, BOOSTING, parameters)] if protocol in asked else []
-        models += [PROBE] if "linear" in asked else []
+        models = [_boosted(task, LIGHTGBM_FAST, parameters)] if protocol in asked else []
+        models += [LINEAR_PROBE] if "linear" in asked else []
         done = {(trial.split, trial.seed, trial.model) for trial in trials}  # ridge on few groups is in `paper` already
         pairs = [(seed, model) for seed in parameters.seeds for model in models if (split, seed, model) not in done]
         trials += [_trial(task, split, seed, model, parameters) for seed, model in pairs]
     if "few_shot" in asked:
         trials += [
-            _trial(task, f"{FEW_SHOT}{labels}", seed, PROBE, parameters)
+            _trial(task, f"{FEW_SHOT}{labels}", seed, LINEAR_PROBE, parameters)
             for labels in parameters.few_shot_labels
             for seed in parameters.seeds
         ]
-    if "published" in asked:  # nothing is drawn: one seed is all
-        trials.append(_trial(task, PUBLISHED, parameters.seeds[0], PUBLISHED_RIDGE, parameters))
+    if REGION_PAPERS in asked:  # nothing is drawn: one seed is all
+        trials.append(_trial(task, REGION_PAPERS, parameters.seeds[0], CLIPPED_RIDGE, parameters))
     return trials
 
 
@@ -101,12 +101,13 @@ def _splits(task: Task, asked: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def _trial(task: Task, split: str, seed: int, model: str, parameters: BenchmarkParameters) -> Trial:
+    own = task.models.get(model, model)
     if reason := _unusable(task, split, parameters):
-        return Trial(task, split, seed, model, [], reason)
+        return Trial(task, split, seed, own, [], reason)
     folds = _folds(task, split, seed, model, parameters)
     if reason := no_tree(task.level, model, min(len(train) for train, _ in folds), parameters):
-        return Trial(task, split, seed, model, [], reason)
-    return Trial(task, split, seed, model, folds)
+        return Trial(task, split, seed, own, [], reason)
+    return Trial(task, split, seed, own, folds)
 
 
 def no_tree(level: str, model: str, fitted: int, parameters: BenchmarkParameters) -> str | None:
@@ -119,8 +120,8 @@ def no_tree(level: str, model: str, fitted: int, parameters: BenchmarkParameters
 
 def _folds(task: Task, split: str, seed: int, model: str, parameters: BenchmarkParameters) -> list[Fold]:
     num_rows = len(task.target)
-    if split == PUBLISHED:
-        return ordered_folds(task.order, parameters.published_folds)
+    if split == REGION_PAPERS:
+        return ordered_folds(task.order, parameters.region_papers_folds)
     if split.startswith(FEW_SHOT):
         return few_shot_split(num_rows, int(split.removeprefix(FEW_SHOT)), parameters.test_share, seed)
     if split != RANDOM:
@@ -136,7 +137,7 @@ def units_of(task: Task, split: str) -> Rows:
 
 
 def _unusable(task: Task, split: str, parameters: BenchmarkParameters) -> str | None:
-    """Why no model can be judged on a task; None if one can."""
+    """Why no model can be tested on a task; None if one can."""
     if task.refused:
         return task.refused
     if len(task.target) < parameters.minimum_rows:
@@ -144,10 +145,10 @@ def _unusable(task: Task, split: str, parameters: BenchmarkParameters) -> str | 
         return f"{len(task.target)} labelled rows, at least {parameters.minimum_rows} needed (dropped: {lost})"
     if np.ptp(task.target) == 0:
         return f"every label is {task.target[0]:g}"
-    if split == PUBLISHED and task.target.min() < 0:
+    if split == REGION_PAPERS and task.target.min() < 0:
         return f"labels go down to {task.target.min():g}, and this protocol clips predictions at 0"
     if (split == BLOCKED or split.startswith(BY)) and len(np.unique(units_of(task, split))) < 2:
-        return "all rows lie in one block"
+        return "all rows are in one block"
     if split.startswith(FEW_SHOT):
         labels = int(split.removeprefix(FEW_SHOT))
         left = len(task.target) - math.ceil(parameters.test_share * len(task.target))

@@ -6,30 +6,33 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.protocol.intervals import MORA
+from mora_pipeline.evaluation.protocol.metrics import R2
+from mora_pipeline.evaluation.protocol.parameters import MORA
 from mora_pipeline.evaluation.report.summary import TOO_NARROW, UNDECIDED, interval_rows, rank, signed
-from mora_pipeline.evaluation.report.tables import MODELS, split_title
+from mora_pipeline.evaluation.report.tables import model_title, split_title
 from mora_pipeline.region import MEAN
 
 CLAIMS = "Do the paper's claims hold here?"
 BEATEN = {"raw": "the raw inputs", "line": "LINE", "coordinates": "coordinates"}  # by the embeddings, says the paper
 DISTILLED = "distilled"
-MOST = 0.5  # of the embeddings' R²: the paper says no figure, so "most" is more than half
+KEPT_SHARE = 0.5  # of the embeddings' R²: the paper says no figure, so "most" is more than half
 HOLDS, FAILS = "holds", "does not hold"
 Means = Mapping[str, Mapping[Hashable, Any]]  # rows of `schemas.INTERVALS` by method, of one split and model
 Range = tuple[float, float, float]  # a figure and its interval; both ends are the figure where there is no interval
 
 
 def claim_sentences(intervals: pa.Table, details: Mapping[str, Any], leaks: Collection[str] = ()) -> list[str]:
-    """What the scores say about each claim that they can judge, and whether the flows fall into pieces.
+    """What the scores say about each claim that they can decide, and whether the flows fall into pieces.
 
     Args:
         intervals: `schemas.INTERVALS`.
         details: of the report; the embeddings' ``preset`` and the ``flows`` count.
         leaks: tasks whose label may leak; they count for nothing.
     """
-    found = [*_claims(interval_rows(intervals, leaks), details.get("preset")), *_pieces(details.get("flows", {}))]
-    return [sentence for sentence in found if sentence]
+    claims = (
+        _claims(interval_rows(intervals, leaks), details.get("preset")) if R2.name in intervals.column_names else []
+    )
+    return [sentence for sentence in [*claims, *_pieces(details.get("flows", {}))] if sentence]
 
 
 def _claims(frame: pd.DataFrame, preset: str | None) -> list[str]:
@@ -38,14 +41,16 @@ def _claims(frame: pd.DataFrame, preset: str | None) -> list[str]:
     if not len(own):
         return []
     if preset != "paper":
-        made = f"are of the preset {preset}" if preset else "do not say which preset made them"
-        return [f"The embeddings {made}, and the paper's claims are about the preset paper: they are not judged."]
+        return [
+            f"The embeddings are of the preset {preset or 'unknown'}. The paper's claims are about the preset paper: "
+            "they are not decided here."
+        ]
     split, model = min(zip(own["split"], own["model"], strict=True), key=lambda each: rank(*each))
-    judged = means[(means["split"] == split) & (means["model"] == model)]
-    here = {row["method"]: row for row in judged.to_dict("records")}
+    rows = means[(means["split"] == split) & (means["model"] == model)]
+    here = {row["method"]: row for row in rows.to_dict("records")}
     return [
         f"Figures are means of R² over the tasks that all methods have a score for; {split_title(split)}, "
-        f"{MODELS[model]}. The paper judges on a random split.",
+        f"{model_title(model)}. The paper tests on a random split.",
         *(_beaten(here, other, words) for other, words in BEATEN.items() if other in here),
         _distilled(here) if DISTILLED in here else "",
     ]
@@ -67,19 +72,18 @@ def _distilled(here: Means) -> str:
     ahead = _ahead(here, DISTILLED)
     kept, high, low = (1 - value / own for value in ahead)
     return (
-        f"The distilled encoder keeps most of it (more than {100 * MOST:g} %): {_verdict(low - MOST, high - MOST)}. "
+        f"The distilled encoder keeps most of it (more than {100 * KEPT_SHARE:g} %): "
+        f"{_verdict(low - KEPT_SHARE, high - KEPT_SHARE)}. "
         f"{here[DISTILLED]['r2']:.3f} against {own:.3f}, which is {100 * kept:.0f} % "
         f"({_sure(ahead, f'{100 * low:.0f} %', f'{100 * high:.0f} %', here)})."
     )
 
 
 def _ahead(here: Means, other: str) -> Range:
-    """How far `mora` is above another method: the paired difference, wherever the intervals hold it."""
+    """How far `mora` is above another method: the paired difference, where it has an interval."""
     ours, theirs = here[MORA], here[other]
     if pd.notna(theirs["mora_ahead_low"]):
         return theirs["mora_ahead"], theirs["mora_ahead_low"], theirs["mora_ahead_high"]
-    if ours["baseline"] == other and pd.notna(ours["difference_low"]):
-        return ours["difference"], ours["difference_low"], ours["difference_high"]
     difference = ours["r2"] - theirs["r2"]
     return difference, difference, difference
 

@@ -1,20 +1,29 @@
-"""What a report is made from: tables of the lake, and what is to be known about them."""
+"""What a report shows: tables of the lake, and facts about them."""
 
-from collections.abc import Mapping
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.evaluation.benchmark import BenchmarkResult
+from mora_pipeline.evaluation.methods.flows import pieces
+from mora_pipeline.evaluation.methods.interface import MethodContext
+from mora_pipeline.evaluation.protocol.metrics import METRICS, Metric
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.report.task_part import Facts, leaking, task_facts
+from mora_pipeline.evaluation.report.tables import Facts, leaking, task_facts
 from mora_pipeline.lake import Lake, Version
-from mora_pipeline.region import MEAN, RegionConfig, ReportedScores
+from mora_pipeline.region import RegionConfig, ReportedScores
+
+LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "scipy", "torch")
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,12 @@ class ReportData:
         scores, intervals, predictions: `schemas.BENCHMARK`, `schemas.INTERVALS`, `schemas.PREDICTIONS`.
         parameters: of the benchmark.
         tasks: what is known of each, from `task_facts`.
-        published: scores of others, from region.yaml.
-        ablations: `schemas.ABLATIONS`; no rows if none were made.
-        ablation_facts: their version, what they were made from and their settings.
+        reported_scores: of papers, from region.yaml.
+        ablations: `schemas.ABLATIONS`; no rows if there are none.
+        ablation_facts: their version, inputs and settings.
         details: what else the reader should know, by label: numbers, texts, or mappings of these.
         pictures: PNG by caption.
+        metrics: of the scores; the intervals are of the first.
     """
 
     region: str
@@ -39,11 +49,12 @@ class ReportData:
     predictions: pa.Table = field(default_factory=schemas.PREDICTIONS.empty_table)
     tasks: Facts = field(default_factory=dict)
     parameters: BenchmarkParameters = field(default_factory=BenchmarkParameters)
-    published: ReportedScores | None = None
+    reported_scores: ReportedScores | None = None
     ablations: pa.Table = field(default_factory=schemas.ABLATIONS.empty_table)
     ablation_facts: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    metrics: Sequence[Metric] = METRICS
 
     @property
     def leaks(self) -> frozenset[str]:
@@ -52,12 +63,81 @@ class ReportData:
 
     @property
     def ablation_kinds(self) -> Mapping[str, str]:
-        """Kind of each modality when the ablations were made."""
+        """Kind of each modality when the ablations ran."""
         return self.ablation_facts.get("modalities", {})
 
 
-def published_scores(lake: Lake, config: RegionConfig) -> tuple[Version, Version, BenchmarkParameters]:
-    """`benchmark` and `intervals` of a region as published, of one run, and what that run was told.
+def report_data(
+    context: MethodContext, result: BenchmarkResult, facts: Mapping[str, Any], embeddings: Version
+) -> ReportData:
+    """What the report of a benchmark shows, with the region's ablations.
+
+    Args:
+        facts: from `benchmark_facts`.
+        embeddings: those that were scored; drawn as a map.
+    """
+    config = context.reader.config
+    return ReportData(
+        region=config.region,
+        scores=result.scores,
+        intervals=result.intervals,
+        predictions=result.predictions,
+        tasks=task_facts(config, result.tasks),
+        parameters=result.parameters,
+        reported_scores=config.published,
+        details=facts,
+        pictures=map_of(embeddings),
+        **ablations_of(context.reader.lake, config.region),
+    )
+
+
+def benchmark_facts(
+    context: MethodContext, result: BenchmarkResult, sources: Mapping[str, MethodContext], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a reader must know to repeat the benchmark, by label: data, versions, code and libraries.
+
+    Args:
+        sources: the regions that `transfer` fitted on, by name.
+        labels: digest of each task's labels, from before they were read.
+    """
+    lineage, config = context.reader.lineage, context.reader.config
+    encoder, (count, largest) = lineage.get("distilled_encoder"), pieces(context.edges, len(context.cells))
+    versions = {name: version.version for name, version in lineage.items()}
+    for region, source in sources.items():
+        versions |= {f"{region}/{name}": version.version for name, version in source.reader.lineage.items()}
+    return {
+        "preset": lineage["embeddings"].details.get("preset"),
+        "resolution": config.resolution,
+        "cells": len(context.cells),
+        "flows": {"unconnected pieces": count, "share of cells in the largest": largest},
+        "modalities": {name: item.kind for name, item in config.modalities.items()} or "none",
+        "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
+        "versions": versions,
+        "labels, first 16 digits of SHA-256": dict(labels),
+        **({"not transferred from": result.not_transferred} if result.not_transferred else {}),
+        **provenance(),
+    }
+
+
+def from_lake(lake: Lake, config: RegionConfig) -> ReportData:
+    """The benchmark of a region, with the ablations if there are any.
+
+    Raises:
+        UserError: as `tables_from_lake` does.
+    """
+    tables, benchmark = tables_from_lake(lake, config), lake.read("benchmark", config.region)
+    embeddings = lake.read("embeddings", config.region)
+    return replace(
+        tables,
+        predictions=_of_the_same_run(lake, "predictions", benchmark).table(),
+        # No map of other embeddings than those that were tested.
+        pictures=map_of(embeddings) if benchmark.inputs.get("embeddings") == embeddings.version else {},
+        **ablations_of(lake, config.region),
+    )
+
+
+def tables_from_lake(lake: Lake, config: RegionConfig) -> ReportData:
+    """The benchmark of a region without predictions, pictures and ablations: what the terminal shows.
 
     Raises:
         UserError: if there is no benchmark, it is of an earlier form, or it holds no trial.
@@ -67,99 +147,54 @@ def published_scores(lake: Lake, config: RegionConfig) -> tuple[Version, Version
     if not benchmark.rows and not config.tasks:
         raise UserError(f"region.yaml of '{region}' has no tasks, so there is no benchmark: add some under 'tasks'.")
     if not benchmark.rows:
-        told = benchmark.details.get("parameters", {})
+        settings = benchmark.details.get("parameters", {})
         raise UserError(
             f"region.yaml of '{region}' has tasks, but `benchmark` holds no trial: they were added later, or its "
-            f"protocols ({', '.join(told.get('protocols', []))}) or methods ({', '.join(told.get('methods', []))}) "
-            f"have nothing to judge here. Judge again, with others if need be: mora benchmark {region} --run"
+            f"protocols ({', '.join(settings.get('protocols', []))}) or methods "
+            f"({', '.join(settings.get('methods', []))}) have nothing to test here. Run it again, with others if need "
+            f"be: mora benchmark {region} --run"
         )
     try:
         parameters = BenchmarkParameters.model_validate(benchmark.details["parameters"])
+        tasks, details = benchmark.details["tasks"], benchmark.details["facts"]
     except (KeyError, ValidationError) as error:
         raise UserError(
             f"`benchmark` of '{region}' is from another version of the benchmark. Make it again: "
             f"mora benchmark {region} --run"
         ) from error
-    return benchmark, _of_the_same_run(lake, "intervals", benchmark), parameters
-
-
-def from_lake(lake: Lake, config: RegionConfig) -> ReportData:
-    """The published benchmark of a region, with the ablations if there are any.
-
-    Raises:
-        UserError: as `published_scores` does.
-    """
-    tables, benchmark = tables_from_lake(lake, config), lake.read("benchmark", config.region)
-    embeddings = _judged_embeddings(lake, benchmark)
-    return replace(
-        tables,
-        predictions=_of_the_same_run(lake, "predictions", benchmark).table(),
-        pictures=map_of(embeddings) if embeddings else {},
-        **ablations_of(lake, config.region),
-    )
-
-
-def tables_from_lake(lake: Lake, config: RegionConfig) -> ReportData:
-    """The published benchmark of a region without predictions, pictures and ablations: what the terminal shows.
-
-    A benchmark of before, which did not tell preset and tasks, is completed from the embeddings and region.yaml.
-
-    Raises:
-        UserError: as `published_scores` does.
-    """
-    benchmark, intervals, parameters = published_scores(lake, config)
-    scores, embeddings = benchmark.table(), _judged_embeddings(lake, benchmark)
-    judged = set(scores["task"].to_pylist())
-    declared = {name: task for name, task in task_facts(config).items() if name in judged}
-    tasks = benchmark.details.get("tasks", declared)
     return ReportData(
-        region=config.region,
-        scores=scores,
-        intervals=_completed(intervals.table(), leaking(tasks)),
+        region=region,
+        scores=benchmark.table(),
+        intervals=_of_the_same_run(lake, "intervals", benchmark).table(),
         tasks=tasks,
         parameters=parameters,
-        published=config.published,
-        details={"preset": embeddings and embeddings.details.get("preset"), **benchmark.details.get("facts", {})},
+        reported_scores=config.published,
+        details=details,
     )
-
-
-def _judged_embeddings(lake: Lake, benchmark: Version) -> Version | None:
-    """The embeddings that were judged; None if others were published since."""
-    embeddings = lake.read("embeddings", benchmark.region)
-    return embeddings if benchmark.inputs.get("embeddings") == embeddings.version else None
-
-
-def _completed(intervals: pa.Table, leaks: frozenset[str]) -> pa.Table:
-    """`schemas.INTERVALS` of a table that may lack its later columns; a mean of then held labels that may leak."""
-    missing = [column for column in schemas.INTERVALS if column.name not in intervals.column_names]
-    for column in missing:
-        intervals = intervals.append_column(column, pa.nulls(len(intervals), column.type))
-    return intervals.filter(pc.field("task") != MEAN) if missing and leaks else intervals
 
 
 def _of_the_same_run(lake: Lake, dataset: str, benchmark: Version) -> Version:
-    """What was published beside a benchmark.
+    """What was committed beside a benchmark.
 
     Raises:
         UserError: if one of the two was restored or made again without the other.
     """
-    found = lake.read(dataset, benchmark.region)
-    if found.details.get("mlflow_run") != benchmark.details.get("mlflow_run"):
+    other = lake.read(dataset, benchmark.region)
+    if other.details.get("mlflow_run") != benchmark.details.get("mlflow_run"):
         raise UserError(
-            f"`{dataset}` ({found.version}) and `benchmark` ({benchmark.version}) of '{benchmark.region}' are of "
-            f"different runs. Restore one of them, or judge again: mora benchmark {benchmark.region} --run"
+            f"`{dataset}` ({other.version}) and `benchmark` ({benchmark.version}) of '{benchmark.region}' are of "
+            f"different runs. Restore one of them, or run it again: mora benchmark {benchmark.region} --run"
         )
-    return found
+    return other
 
 
 def ablations_of(lake: Lake, region: str) -> dict[str, Any]:
-    """`ablations` and `ablation_facts` of a `ReportData`: the region's as published; nothing if none were made."""
+    """`ablations` and `ablation_facts` of a `ReportData`: the region's; empty if there are none."""
     if not lake.has("ablations", region):
         return {}
-    found = lake.read("ablations", region)
-    settings, kinds = found.details.get("parameters", {}), found.details.get("modalities", {})
-    facts = {"version": found.version, "versions": found.inputs, "modalities": kinds, **settings}
-    return {"ablations": found.table(), "ablation_facts": facts}
+    ablations = lake.read("ablations", region)
+    facts = {"version": ablations.version, "versions": ablations.inputs, "modalities": ablations.details["modalities"]}
+    return {"ablations": ablations.table(), "ablation_facts": {**facts, **ablations.details["parameters"]}}
 
 
 def map_of(embeddings: Version) -> dict[str, bytes]:
@@ -168,3 +203,36 @@ def map_of(embeddings: Version) -> dict[str, bytes]:
 
     table = embeddings.table(["cell", "vector"])
     return {"similar colours mean similar vectors": region_map_png(table, CellVectors.from_table(table).vectors)}
+
+
+def provenance() -> dict[str, Any]:
+    """Version, commit (of a checkout; with a star where it was changed) and libraries, by label."""
+    return {
+        "mora-pipeline": _version("mora-pipeline"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / ".git").exists():
+        return "not a checkout"
+    try:
+        name, changed = (
+            subprocess.run(
+                ["git", "-C", str(checkout), *command], capture_output=True, text=True, check=True, timeout=30
+            )
+            for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return name.stdout.strip() + ("*" if changed.stdout.strip() else "")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from mora_pipeline.evaluation.protocol.run import skipped_trials
+from mora_pipeline.evaluation.protocol.scores import skipped_trials
 from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.summary import caveats, comparisons
@@ -13,13 +13,14 @@ from mora_pipeline.evaluation.report.tables import ScoreTable, score_tables
 
 
 def markdown_report(data: ReportData) -> str:
-    """What the benchmark says in sentences, then methods × tasks, R², a table for each split and model."""
-    tables = score_tables(data.scores, data.published, data.leaks)
+    """What the benchmark says in sentences, then methods × tasks, a table for each split and model."""
+    metric = data.metrics[0]
+    tables = score_tables(data.scores, data.reported_scores, data.leaks, metric)
     if not tables:
-        return "No task was judged: region.yaml declares none, or no method was given.\n"
-    found = comparisons(data.intervals, data.leaks)
+        return "No task was scored: region.yaml declares none, or no method was given.\n"
+    compared = comparisons(data.intervals, data.leaks, metric)
     claims = claim_sentences(data.intervals, data.details, data.leaks)
-    parts = [_bullets([item.sentence() for item in found]), *caveats(found)]
+    parts = [_bullets([item.sentence() for item in compared]), *caveats(compared)]
     parts += [f"**{CLAIMS}**", _bullets(claims)] if claims else []
     parts += [f"**{escaped(table.title)}**\n\n{_markdown(table)}" for table in tables]
     parts += map(_lines_escaped, notes(data.scores, tables))
@@ -27,13 +28,13 @@ def markdown_report(data: ReportData) -> str:
 
 
 def notes(benchmark: pa.Table, tables: list[ScoreTable]) -> list[str]:
-    """What marks in the tables mean, and what could not be judged."""
-    found = list(dict.fromkeys(table.note for table in tables if table.note))
+    """What marks in the tables mean, and what could not be scored."""
+    shown = list(dict.fromkeys(table.note for table in tables if table.note))
     skipped = skipped_trials(benchmark)
     if skipped:
         lines = ["- {task}, {split}, {model}: {reason}".format(**item) for item in skipped]
-        found.append("Not judged:\n" + "\n".join(lines))
-    return found
+        shown.append("Not scored:\n" + "\n".join(lines))
+    return shown
 
 
 def _markdown(table: ScoreTable) -> str:

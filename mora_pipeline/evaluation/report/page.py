@@ -1,134 +1,157 @@
-"""The frame of the report's page: one file, nothing fetched, readable at 360 pixels and printed."""
+"""The report as one page: what the benchmark says first, then every table, the pictures and how it was made.
+
+One file, nothing fetched, readable at 360 pixels and printed; `templates/report.html` has its form.
+"""
 
 import base64
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-from mora_pipeline.evaluation.report.tables import ScoreTable
+import jinja2
+import pandas as pd
+from markupsafe import Markup, escape
+
+from mora_pipeline.contract.files import replace_file
+from mora_pipeline.evaluation.protocol.models import LINEAR_PROBE
+from mora_pipeline.evaluation.protocol.scores import sections, skipped_trials
+from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, RANDOM
+from mora_pipeline.evaluation.report.ablations import ablation_note, ablation_parts
+from mora_pipeline.evaluation.report.charts import Drawing, forest, predicted_against_true, residual_map
+from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
+from mora_pipeline.evaluation.report.data import ReportData
+from mora_pipeline.evaluation.report.markdown import escaped, markdown_report, notes, plain_markdown
+from mora_pipeline.evaluation.report.summary import SINGLY, caveats, comparisons, summary_table
+from mora_pipeline.evaluation.report.tables import (
+    MISSING,
+    leak_marked,
+    model_title,
+    score_tables,
+    split_title,
+    task_notes,
+    task_table,
+)
+from mora_pipeline.evaluation.report.words import flat_facts, protocol_words
 
 
-def page(title: str, sections: Sequence[str]) -> str:
-    """The whole page of sections of HTML."""
-    return _TEMPLATE.format(title=html.escape(title), body="\n".join(sections))
+def write_report(folder: Path, data: ReportData) -> Path:
+    """Write report.html, which needs no other file and no network, and report.md.
+
+    Returns:
+        The path of report.html.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    protocol = "\n".join(f"- {sentence}" for sentence in protocol_words(data.parameters))
+    lines = [f"- {escaped(label)}: {escaped(value)}" for label, value in _facts(data).items()]
+    parts = [
+        f"# {data.region}",
+        markdown_report(data),
+        *(["## Tasks", plain_markdown(*task_table(data.tasks, data.scores))] if data.tasks else []),
+        *task_notes(data.tasks),
+        f"## Protocol\n\n{protocol}",
+        "## Details\n\n" + "\n".join(lines),
+    ]
+    replace_file(folder / "report.md", "\n\n".join(parts) + "\n")
+    replace_file(folder / "report.html", report_html(data))
+    return folder / "report.html"
 
 
-def section(title: str, *parts: str) -> str:
-    """A heading and what stands below it; empty without parts."""
-    return f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>" if any(parts) else ""
+def report_html(data: ReportData) -> str:
+    """The page, self-contained."""
+    metric, *others = data.metrics
+    tables = score_tables(data.scores, data.reported_scores, data.leaks, metric)
+    compared = comparisons(data.intervals, data.leaks, metric)
+    main = [item for item in compared if (item.split, item.model) == (compared[0].split, compared[0].model)]
+    drawn = [item for item in compared if item.model != LINEAR_PROBE] or compared
+    return _template().render(
+        region=data.region,
+        metric=metric,
+        missing=MISSING,
+        summary=[item.sentence() for item in main],
+        summary_table=summary_table(compared),
+        caveats=caveats(compared),
+        claims_title=CLAIMS,
+        claims=claim_sentences(data.intervals, data.details, data.leaks),
+        forests={f"{item.method}: {item.title}": forest(item) for item in drawn},
+        singly=SINGLY if any(item.by_cells for item in drawn) else "",
+        task_table=task_table(data.tasks, data.scores),
+        task_notes=task_notes(data.tasks),
+        heat_maps=list(_heat_maps(data)),
+        tables=tables,
+        notes=notes(data.scores, tables),
+        more_tables={
+            f"{other.title}, in the unit of each label as transformed; the "
+            f"{'highest' if other.higher_is_better else 'lowest'} is bold": score_tables(
+                data.scores, None, data.leaks, other
+            )
+            for other in others
+        },
+        ablation_note=ablation_note(data.ablations),
+        ablations=ablation_parts(data.ablations, data.ablation_kinds),
+        pairs=_drawings(data, predicted_against_true, []),
+        maps=_drawings(data, residual_map, ["cell"]),
+        pictures={
+            caption: f"data:image/png;base64,{base64.b64encode(png).decode()}" for caption, png in data.pictures.items()
+        },
+        protocol=protocol_words(data.parameters),
+        facts=_facts(data),
+    )
 
 
-def paragraph(text: str) -> str:
-    """A paragraph; line breaks stay."""
-    return f"<p>{'<br>'.join(html.escape(line) for line in text.splitlines())}</p>"
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["breakable"] = _breakable
+    return environment.get_template("report.html")
 
 
-def breakable(name: str) -> str:
+def _breakable(name: str) -> Markup:
     """A name that a narrow column may break after an underscore."""
-    return html.escape(name).replace("_", "_<wbr>")
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
-def listed(sentences: Sequence[str]) -> str:
-    """Sentences as a list."""
-    return f"<ul>{''.join(f'<li>{html.escape(sentence)}</li>' for sentence in sentences)}</ul>" if sentences else ""
+def _heat_maps(data: ReportData) -> Iterator[dict[str, Any]]:
+    """Task by method at a glance, for each split that is not few-shot or transfer; the first model of each."""
+    seen, name = set(), data.metrics[0].name
+    for split, model, rows in sections(data.scores.to_pandas()):
+        if split not in (RANDOM, BLOCKED) and not split.startswith(BY):
+            continue
+        if split not in seen and rows[name].notna().any():
+            methods, tasks = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["task"]))
+            mean = rows.groupby(["task", "method"])[name].mean().unstack().reindex(index=tasks, columns=methods)
+            body = [
+                (leak_marked(task, data.leaks), [None if pd.isna(value) else value for value in mean.loc[task]])
+                for task in tasks
+            ]
+            yield {"title": f"{split_title(split)}, {model_title(model)}", "methods": methods, "rows": body}
+        seen.add(split)
 
 
-def score_table(table: ScoreTable) -> str:
-    """A table of scores under its title; the best of a column is bold."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.head)
-    rows = []
-    for row, best in zip(table.body, table.best, strict=True):
-        scores = [f"<td{' class=best' if at in best else ''}>{text}</td>" for at, text in enumerate(row[1:])]
-        rows.append(f"<tr><th>{html.escape(row[0])}</th>{''.join(scores)}</tr>")
-    inner = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<h3>{html.escape(table.title)}</h3><div class="wide">{inner}</div>'
+def _drawings(data: ReportData, draw: Any, columns: list[str]) -> dict[str, Drawing]:
+    """A chart of the predictions of the first method, which the benchmark is about, by caption."""
+    frame = data.predictions.to_pandas()
+    own = frame[frame["method"] == frame["method"].iloc[0]] if len(frame) else frame
+    return {
+        f"{task} ({method}, {split_title(split)})": draw(
+            *(rows[name].to_numpy() for name in [*columns, "truth", "predicted"])
+        )
+        for (task, method, split), rows in own.groupby(["task", "method", "split"], sort=False)
+    }
 
 
-def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of texts; nothing without rows."""
-    if not rows:
-        return ""
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "".join(
-        f"<tr><th>{html.escape(row[0])}</th>{''.join(f'<td>{html.escape(text)}</td>' for text in row[1:])}</tr>"
-        for row in rows
+def _facts(data: ReportData) -> dict[str, str]:
+    return flat_facts(
+        {
+            "seeds": data.parameters.seeds,
+            "not scored": len(skipped_trials(data.scores)),
+            **data.details,
+            **({"ablations": data.ablation_facts} if data.ablation_facts else {}),
+        }
     )
-    return f'<div class="wide"><table class="words"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def folded(title: str, *parts: str) -> str:
-    """What is shown only when its title is pressed; empty without parts."""
-    return f"<details><summary>{html.escape(title)}</summary>{''.join(parts)}</details>" if any(parts) else ""
-
-
-def facts_table(facts: Mapping[str, str]) -> str:
-    """Texts by label."""
-    rows = "".join(
-        f"<tr><th>{html.escape(label)}</th><td>{html.escape(value)}</td></tr>" for label, value in facts.items()
-    )
-    return f'<div class="wide"><table class="facts">{rows}</table></div>' if rows else ""
-
-
-def figure(caption: str, drawing: str) -> str:
-    """A drawing under its caption."""
-    return f"<figure><h3>{html.escape(caption)}</h3>{drawing}</figure>"
-
-
-def figures(drawings: Mapping[str, str]) -> str:
-    """Drawings by caption, side by side where there is room."""
-    return f'<div class="figures">{"".join(figure(*item) for item in drawings.items())}</div>' if drawings else ""
-
-
-def picture(caption: str, png: bytes) -> str:
-    """A PNG inside the page."""
-    source = base64.b64encode(png).decode()
-    text = html.escape(caption, quote=True)
-    return f'<figure><img src="data:image/png;base64,{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
-
-
-_TEMPLATE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}: MoRA benchmark</title>
-<style>
-:root {{ color-scheme: light; }}
-* {{ box-sizing: border-box; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 70rem; color: #1a1a1a;
-  background: #fff; overflow-wrap: anywhere; -webkit-print-color-adjust: exact; print-color-adjust: exact; }}
-h1 {{ margin: 0 0 1rem; }}
-h2 {{ font-size: 1.25rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid #ccc; }}
-h3 {{ font-size: 1rem; margin: 1.2rem 0 .4rem; }}
-li {{ margin: .3rem 0; }}
-ul {{ padding-left: 1.2rem; }}
-.wide {{ overflow-x: auto; }}
-summary {{ cursor: pointer; margin: 1rem 0 .4rem; }}
-table {{ border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }}
-th, td {{ padding: .3rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #ddd; }}
-tr > th:first-child {{ text-align: left; position: sticky; left: 0; background: #fff; }}
-thead th {{ border-bottom: 2px solid #888; }}
-td.best {{ font-weight: 700; }}
-.words td, .words th {{ text-align: left; }}
-.heat td {{ text-align: center; border: 1px solid #fff; }}
-.facts td, .facts th {{ text-align: left; white-space: normal; font-weight: 400; vertical-align: top; }}
-.facts td {{ overflow-wrap: anywhere; }}
-.figures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem 2rem; }}
-figure {{ margin: 0; max-width: 44rem; break-inside: avoid; }}
-.chart {{ width: 100%; max-width: 34rem; height: auto; display: block; }}
-.chart text {{ font: 11px system-ui, sans-serif; fill: #333; }}
-img {{ max-width: 100%; height: auto; }}
-figcaption {{ color: #555; font-size: .85rem; }}
-@media (max-width: 30rem) {{ th, td {{ padding: .25rem .4rem; }} table {{ font-size: .8rem; }}
-  tr > th:first-child {{ min-width: 6.5rem; max-width: 8rem; white-space: normal; overflow-wrap: break-word; }} }}
-@media print {{ body {{ padding: 0; font-size: 12px; max-width: none; }} .wide {{ overflow: visible; }}
-  table {{ font-size: .6rem; width: 100%; }} th, td {{ padding: .1rem .2rem; white-space: normal; }}
-  th {{ overflow-wrap: anywhere; }}
-  tr > th:first-child {{ position: static; overflow-wrap: normal; }} h2, h3 {{ break-after: avoid; }}
-  tr {{ break-inside: avoid; }} }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""

@@ -1,31 +1,39 @@
-"""A benchmark as tables of texts, methods × tasks: what the Markdown and the page both show."""
+"""A benchmark as tables of texts, of scores and of tasks: what the Markdown and the page both show."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.evaluation.protocol.regressors import BOOSTING, LIGHTGBM, POOLED_RIDGE, PROBE, PUBLISHED_RIDGE
-from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, PUBLISHED, RANDOM
-from mora_pipeline.region import ReportedScores
+from mora_pipeline.evaluation.labels.tasks import Task
+from mora_pipeline.evaluation.protocol.metrics import R2, Metric
+from mora_pipeline.evaluation.protocol.models import CLIPPED_RIDGE, LIGHTGBM, LIGHTGBM_FAST, LINEAR_PROBE, POOLED_RIDGE
+from mora_pipeline.evaluation.protocol.scores import sections
+from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, RANDOM, REGION_PAPERS
+from mora_pipeline.region import RegionConfig, ReportedScores
 
 MISSING = "–"
-MODELS = {
-    LIGHTGBM: "LightGBM as published",
-    BOOSTING: "short boosting",
-    PROBE: "linear probe",
-    PUBLISHED_RIDGE: "ridge, clipped at 0",
+TITLES = {
+    LIGHTGBM: "LightGBM with MoRA's settings",
+    LIGHTGBM_FAST: "fast LightGBM",
+    LINEAR_PROBE: "linear probe",
+    CLIPPED_RIDGE: "ridge, clipped at 0",
     POOLED_RIDGE: "ridge",
 }
-R2, RMSE = "r2", "rmse"  # columns of `schemas.BENCHMARK`
 LEAKING = "‡ the label may leak from the inputs (leaks: allowed in region.yaml): in no mean and no comparison."
-_POOLED = "* few groups: ridge in pooled folds in place of LightGBM, as published for cities."
+_POOLED = "* few groups: ridge in pooled folds in place of LightGBM, as MoRA does for cities."
+
+DECLARED = ("level", "path", "column", "transform", "aggregate", "weight")  # of a task in region.yaml
+Facts = Mapping[str, Mapping[str, Any]]  # by task, then by label
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """One table of the report: methods × tasks, R² with the mean last.
+    """One table of the report: methods × tasks, with the mean last if the metric has one.
 
     Attributes:
         head: column names; the first is the method's.
@@ -41,12 +49,17 @@ class ScoreTable:
     note: str = ""
 
 
+def model_title(model: str) -> str:
+    """A model in words."""
+    return TITLES.get(model, model)
+
+
 def split_title(split: str) -> str:
     """A split in words."""
     named = {
         RANDOM: "random split",
         BLOCKED: "blocked folds (H3 parents)",
-        PUBLISHED: "protocol of the published table",
+        REGION_PAPERS: "protocol of region papers",
     }
     if split.startswith(FEW_SHOT):
         return f"{split.removeprefix(FEW_SHOT)} labels"
@@ -56,27 +69,27 @@ def split_title(split: str) -> str:
 
 
 def score_tables(
-    benchmark: pa.Table, published: ReportedScores | None = None, leaks: Collection[str] = (), measure: str = R2
+    benchmark: pa.Table, reported: ReportedScores | None = None, leaks: Collection[str] = (), metric: Metric = R2
 ) -> list[ScoreTable]:
-    """The tables of a benchmark, the published protocol first; none of a trial that no task has a score of.
+    """The tables of a benchmark, MoRA's protocol first; none of a trial that no task has a score of.
 
     Several seeds: mean ± deviation.
 
     Args:
         benchmark: `schemas.BENCHMARK`.
-        published: scores of others (R²), which stand below ours in the table of their protocol.
+        reported: scores of others (R²), which are below ours in the table of their protocol.
         leaks: tasks whose label may leak; no mean holds them.
-        measure: `R2`, or `RMSE`, which has no mean: tasks differ in unit.
+        metric: whose scores are shown.
     """
-    frame = benchmark.select(["method", "task", "split", "model", "seed", measure]).to_pandas()
-    frame = frame.rename(columns={measure: "score"}).astype({"score": "float64"})
+    frame = benchmark.select(["method", "task", "split", "model", "seed", metric.name]).to_pandas()
+    frame = frame.rename(columns={metric.name: "score"}).astype({"score": "float64"})
     tables = []
     for split, model, rows in sections(frame):
         if rows["score"].isna().all():
             continue
-        others = published if split == PUBLISHED and measure == R2 else None
-        title = f"{'R²' if measure == R2 else 'RMSE'}, {split_title(split)}, {MODELS[model]}"
-        tables.append(_score_table(title, rows, others, leaks, measure))
+        others = reported if split == REGION_PAPERS and metric is R2 else None
+        title = f"{metric.title}, {split_title(split)}, {model_title(model)}"
+        tables.append(_score_table(title, rows, others, leaks, metric))
     return tables
 
 
@@ -85,47 +98,25 @@ def leak_marked(task: str, leaks: Collection[str]) -> str:
     return f"{task} ‡" if task in leaks else task
 
 
-def compact(value: float) -> str:
-    """A number in few characters: 1,420 or 0.318."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def sections(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Rows that belong into one table: a split and a model, with the ridge that few groups get in its place."""
-    splits = list(dict.fromkeys(frame["split"]))
-    shown = set()
-    for model in (LIGHTGBM, BOOSTING, POOLED_RIDGE, PUBLISHED_RIDGE, PROBE):
-        for split in splits:
-            own = frame[(frame["split"] == split) & (frame["model"] == model)]
-            if not len(own) or (model == POOLED_RIDGE and split in shown):
-                continue
-            if model in (LIGHTGBM, BOOSTING):
-                few = frame[(frame["split"] == split) & (frame["model"] == POOLED_RIDGE)]
-                own = pd.concat([own, few[few["seed"].isin(own["seed"])]]).sort_index()
-                shown.add(split)
-            yield split, model, own
-
-
 def _score_table(
-    title: str, rows: pd.DataFrame, published: ReportedScores | None, leaks: Collection[str], measure: str
+    title: str, rows: pd.DataFrame, reported: ReportedScores | None, leaks: Collection[str], metric: Metric
 ) -> ScoreTable:
     methods, tasks = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["task"]))
     cells = rows.groupby(["method", "task"])["score"]
     mean = cells.mean().unstack().reindex(index=methods, columns=tasks)
     spread = cells.std().unstack().reindex(index=methods, columns=tasks)
-    if published:
-        others = pd.DataFrame.from_dict(published.scores, orient="index").reindex(columns=tasks).astype("float64")
+    if reported:
+        others = pd.DataFrame.from_dict(reported.scores, orient="index").reindex(columns=tasks).astype("float64")
         mean = pd.concat([mean, others.set_axis([f"{name} †" for name in others.index])])
         spread = spread.reindex(mean.index)
         methods = list(mean.index)
-    write = "{:.3f}".format if measure == R2 else compact
-    if measure == R2:  # NaN if no task has a score of every method
+    if metric.comparable:  # NaN if no task has a score of every method
         mean["mean"] = mean[[task for task in tasks if task not in leaks]].dropna(axis=1).mean(axis=1)
-    shown = mean.map(lambda score: MISSING if pd.isna(score) else write(score))
+    shown = mean.map(lambda score: MISSING if pd.isna(score) else metric.text(score))
     for task in tasks:
         varied = spread[task].notna()
-        shown.loc[varied, task] += spread.loc[varied, task].map(lambda value: f" ± {write(value)}")
-    merit = mean.round(3) if measure == R2 else -mean
+        shown.loc[varied, task] += spread.loc[varied, task].map(lambda value: f" ± {metric.text(value)}")
+    merit = metric.gain(mean.round(3) if metric.comparable else mean, 0)
     best = [
         {at for at, column in enumerate(mean) if len(methods) > 1 and merit[column][method] == merit[column].max()}
         for method in methods
@@ -133,6 +124,59 @@ def _score_table(
     ridge = set(rows.loc[rows["model"] == POOLED_RIDGE, "task"])
     names = [leak_marked(task, leaks) + "*" * (task in ridge) for task in tasks]
     notes = {_POOLED: bool(ridge), LEAKING: not set(tasks).isdisjoint(leaks)}
-    told = [text for text, applies in notes.items() if applies] + ([f"† {published.source}"] if published else [])
+    shown_notes = [text for text, applies in notes.items() if applies] + ([f"† {reported.source}"] if reported else [])
     body = [[method, *shown.loc[method]] for method in methods]
-    return ScoreTable(title, ["method", *names, *mean.columns[len(tasks) :]], body, best, " ".join(told))
+    return ScoreTable(title, ["method", *names, *mean.columns[len(tasks) :]], body, best, " ".join(shown_notes))
+
+
+def task_facts(config: RegionConfig, tasks: Sequence[Task] = ()) -> Facts:
+    """What a reader should know of each task, ready for JSON.
+
+    Args:
+        tasks: as read; without them, only what region.yaml says is known.
+    """
+    facts = {
+        name: {key: getattr(task, key, None) for key in DECLARED} | {"leaks_allowed": task.leaks == "allowed"}
+        for name, task in config.tasks.items()
+    }
+    for task in tasks:
+        counts = {"labels": len(task.target), "blocks": len(np.unique(task.blocks)), "dropped": dict(task.reasons)}
+        facts[task.name].update(counts)
+    return facts
+
+
+def leaking(facts: Facts) -> frozenset[str]:
+    """The tasks whose label is allowed to leak from the inputs."""
+    return frozenset(name for name, task in facts.items() if task["leaks_allowed"])
+
+
+def task_table(facts: Facts, scores: pa.Table) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of texts.
+
+    Args:
+        facts: from `task_facts`.
+        scores: `schemas.BENCHMARK`, which counts labels where the facts do not.
+    """
+    head = ["task", "level", "label", "transform", "aggregate", "labels", "dropped", "blocks", "may leak"]
+    tested = {row["task"]: row["n_max"] for row in scores.group_by(["task"]).aggregate([("n", "max")]).to_pylist()}
+    return head, [[name, *_row(task, tested.get(name))] for name, task in facts.items()]
+
+
+def task_notes(facts: Facts) -> list[str]:
+    """What the marks in the table mean."""
+    return [LEAKING] if leaking(facts) else []
+
+
+def _row(task: Mapping[str, Any], tested: int | None) -> list[str]:
+    labels, dropped = task.get("labels", tested), task.get("dropped")
+    aggregate = task["aggregate"] or MISSING
+    return [
+        task["level"],
+        f"{task['column']} of {PurePath(task['path']).name}",
+        task["transform"],
+        f"{aggregate}, weighted by {task['weight']}" if task["weight"] else aggregate,
+        MISSING if labels is None else f"{labels:,}",
+        MISSING if dropped is None else ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()) or "none",
+        f"{task['blocks']:,}" if "blocks" in task else MISSING,
+        "yes ‡" if task["leaks_allowed"] else "no",
+    ]

@@ -10,19 +10,19 @@ from mora_pipeline.evaluation.report.tables import MISSING
 
 
 def protocol_words(parameters: BenchmarkParameters) -> list[str]:
-    """Sentences on how the benchmark judged."""
+    """Sentences on how the benchmark tests and scores."""
     seeds = ", ".join(map(str, parameters.seeds))
     return [
         *(f"{name.replace('_', ' ')}: {PROTOCOLS[name]}." for name in parameters.protocols),
-        f"LightGBM as published has {parameters.trees} trees with a step of {parameters.learning_rate:g}; short "
-        f"boosting has {parameters.short_trees} with {parameters.short_learning_rate:g} and {parameters.short_bins} "
+        f"LightGBM with MoRA's settings has {parameters.trees} trees with a step of {parameters.learning_rate:g}; fast "
+        f"LightGBM has {parameters.fast_trees} with {parameters.fast_learning_rate:g} and {parameters.fast_bins} "
         "bins. Nothing is chosen on tested rows, and no fit stops early.",
         f"The random split tests on {100 * parameters.test_share:g} % of the labels. Ridge has a penalty of "
         f"{parameters.ridge_alpha:g}; few groups are fewer than {parameters.ridge_below_groups}.",
         f"Blocked folds: no H3 parent, {BLOCK_LEVELS} levels up (about {7**BLOCK_LEVELS} cells), has labels on both "
         f"sides; {parameters.folds} folds, scored on their pooled predictions. Labels next door are fitted at the "
         "borders of blocks alone. Folds of whole groups are random folds for a task whose labels are those groups.",
-        f"Seeds {seeds}; of the published protocol {', '.join(map(str, parameters.paper_seeds))}. Scores are means "
+        f"Seeds {seeds}; of MoRA's protocol {', '.join(map(str, parameters.paper_seeds))}. Scores are means "
         "over seeds, ± the standard deviation.",
         f"Intervals hold {LEVEL:g} % of {parameters.resamples} bootstrap resamples of whole H3 parents or groups (of "
         f"cells where a task is tested in fewer than {FEWEST_BLOCKS}), the same for all methods. The best baseline is "
@@ -31,7 +31,7 @@ def protocol_words(parameters: BenchmarkParameters) -> list[str]:
         "refused unless region.yaml allows it.",
         "Bold is the best of a column. The mean of a table is over the tasks that every method has a score for, ridge "
         "on few groups included and labels that may leak left out; the summary and the intervals take each model's "
-        f"tasks by themselves. {MISSING} is a task that could not be judged.",
+        f"tasks by themselves. {MISSING} is a task that could not be scored.",
     ]
 
 

@@ -49,7 +49,7 @@ class InductivePreset(Preset[InductiveParameters]):
         from mora_pipeline.presets.inductive.region import embed_with
 
         version = encoder_version(region.lake, encoder)
-        region.inputs[f"encoder of {encoder}"] = version
+        region.lineage[f"encoder of {encoder}"] = version
         network = load_encoder(version.path)
         table, encoded = embed_with(region, network)
         warnings = []

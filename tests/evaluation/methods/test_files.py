@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.methods import Inputs, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
 
 LISTS = (pa.list_(pa.float32()), pa.list_(pa.float64(), 2), pa.large_list(pa.float32()), pa.list_(pa.int32()))
 CELLS = (pa.int64(), pa.uint64(), pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()))
@@ -30,7 +31,9 @@ def as_cells(values: list[int | None], kind: pa.DataType) -> pa.Array:
 
 @pytest.mark.parametrize("kind", CELLS, ids=str)
 @pytest.mark.parametrize("lists", LISTS, ids=str)
-def test_every_usual_type_is_read_alike(inputs: Inputs, tmp_path: Path, kind: pa.DataType, lists: pa.DataType) -> None:
+def test_every_usual_type_is_read_alike(
+    inputs: MethodContext, tmp_path: Path, kind: pa.DataType, lists: pa.DataType
+) -> None:
     files = written(tmp_path, as_cells(inputs.cells[[4, 2]].tolist(), kind), pa.array([[1, 2], [3, 4]], lists))
     found = make_methods(["constant"], files, inputs)["mine"].vectors
     assert found[[2, 4]].tolist() == [[3, 4], [1, 2]]
@@ -40,7 +43,7 @@ def test_every_usual_type_is_read_alike(inputs: Inputs, tmp_path: Path, kind: pa
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(CELLS), lists=st.sampled_from(LISTS))
 def test_a_value_that_is_missing_anywhere_is_refused(
-    inputs: Inputs, tmp_path: Path, data: st.DataObject, kind: pa.DataType, lists: pa.DataType
+    inputs: MethodContext, tmp_path: Path, data: st.DataObject, kind: pa.DataType, lists: pa.DataType
 ) -> None:
     count = data.draw(st.integers(1, 5))
     cells: list[Any] = inputs.cells[:count].tolist()
@@ -78,7 +81,7 @@ def test_a_value_that_is_missing_anywhere_is_refused(
     ],
 )
 def test_what_is_no_cell_or_no_vector_is_refused(
-    inputs: Inputs, tmp_path: Path, column: pa.Array, vectors: pa.Array, message: str
+    inputs: MethodContext, tmp_path: Path, column: pa.Array, vectors: pa.Array, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         make_methods(["constant"], written(tmp_path, column, vectors), inputs)

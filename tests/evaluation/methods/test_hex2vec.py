@@ -10,8 +10,9 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.methods import Inputs, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
 from mora_pipeline.evaluation.methods.hex2vec import _Near, category_counts, trained_on_counts
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 from tests.evaluation.methods.processes import printed_in_two_processes
@@ -21,8 +22,8 @@ COLUMNS = {"latitude": "lat", "longitude": "lon", "category": "category", "count
 
 @pytest.fixture
 def shops(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
-) -> Inputs:
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext]
+) -> MethodContext:
     """A region with three categories: two in the second cell, one in the last."""
     config = region({}, modalities={"poi": {"kind": "text", "path": "poi.csv", "columns": COLUMNS}})
     lake = write_lake(config)
@@ -38,7 +39,7 @@ def shops(
     return inputs
 
 
-def test_without_srai_it_says_how_to_get_it(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_srai_it_says_how_to_get_it(inputs: MethodContext, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("srai", "pytorch_lightning"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, module, None)
@@ -46,7 +47,7 @@ def test_without_srai_it_says_how_to_get_it(inputs: Inputs, monkeypatch: pytest.
                 make_methods(["hex2vec"], {}, inputs)
 
 
-def test_counts_stand_in_the_rows_of_their_cells(shops: Inputs) -> None:
+def test_counts_stand_in_the_rows_of_their_cells(shops: MethodContext) -> None:
     found = category_counts(shops, ["poi"])
     assert found.shape == (len(shops.cells), 3)
     assert found[1].tolist() == [4, 0, 1]
@@ -54,7 +55,7 @@ def test_counts_stand_in_the_rows_of_their_cells(shops: Inputs) -> None:
     assert found.sum() == 7
 
 
-def test_a_region_gets_a_vector_a_cell_and_one_without_texts_none(shops: Inputs, inputs: Inputs) -> None:
+def test_a_region_gets_a_vector_a_cell_and_one_without_texts_none(shops: MethodContext, inputs: MethodContext) -> None:
     pytest.importorskip("srai")
     pytest.importorskip("pytorch_lightning")
     found = make_methods(["hex2vec"], {}, shops)["hex2vec"].vectors

@@ -14,26 +14,21 @@ from scipy import sparse
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
-from mora_pipeline.evaluation.methods import (
-    METHODS,
-    Inputs,
-    MethodVectors,
-    catalogue,
-    make_methods,
-    shared_methods,
-)
-from mora_pipeline.evaluation.methods.catalogue import is_ours
+from mora_pipeline.evaluation.methods import catalogue
+from mora_pipeline.evaluation.methods.catalogue import METHODS, make_methods, shared_methods
 from mora_pipeline.evaluation.methods.coordinates import SCALES, sine_features
 from mora_pipeline.evaluation.methods.flows import log_flow_components, statistics
-from mora_pipeline.evaluation.methods.interface import Method
-from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.evaluation.methods.interface import Method, MethodContext, MethodVectors
+from mora_pipeline.evaluation.protocol.parameters import OURS, BenchmarkParameters
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 
 
-def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: Inputs, cells: pa.Table) -> None:
+def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: MethodContext, cells: pa.Table) -> None:
     """All but those that need a training, another package or an argument."""
-    names = [name for name in METHODS if name not in ("neighbours", "node2vec", "hex2vec", "geoclip", "dataset")]
+    names = [
+        name for name in METHODS if name not in ("mora_neighbour_graph", "node2vec", "hex2vec", "geoclip", "dataset")
+    ]
     found = make_methods([*names, "raw:each", "dataset:line_vectors"], {}, inputs)
     assert {"mora", "raw", "raw:ages", "raw:homes", "dataset:line_vectors", "constant"} <= found.keys()
     for own in found.values():
@@ -43,19 +38,19 @@ def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: Inp
     assert np.array_equal(found["line"].vectors, found["dataset:line_vectors"].vectors)
 
 
-def test_a_mistyped_method_is_named_with_the_nearest(inputs: Inputs) -> None:
+def test_a_mistyped_method_is_named_with_the_nearest(inputs: MethodContext) -> None:
     for wrong, message in (("flow_svt", "Did you mean 'flow_svd'"), ("raw:agse", "the modalities are ages, homes")):
         with pytest.raises(UserError, match=message):
             make_methods([wrong], {}, inputs)
 
 
-def test_geoclip_without_its_wheel_says_how_to_get_it(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_geoclip_without_its_wheel_says_how_to_get_it(inputs: MethodContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "geoclip", None)
     with pytest.raises(UserError, match=r"pip install 'mora-pipeline\[geoclip\]'"):
         make_methods(["geoclip"], {}, inputs)
 
 
-def test_geoclip_is_asked_for_latitude_and_longitude(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_geoclip_is_asked_for_latitude_and_longitude(inputs: MethodContext, monkeypatch: pytest.MonkeyPatch) -> None:
     class LocationEncoder(torch.nn.Module):
         def forward(self, points: torch.Tensor) -> torch.Tensor:
             return points * 2
@@ -67,7 +62,7 @@ def test_geoclip_is_asked_for_latitude_and_longitude(inputs: Inputs, monkeypatch
     assert np.allclose(found, 2 * inputs.coordinates, rtol=1e-6)
 
 
-def test_geoclip_as_its_authors_trained_it_knows_what_lies_near(inputs: Inputs) -> None:
+def test_geoclip_as_its_authors_trained_it_knows_what_lies_near(inputs: MethodContext) -> None:
     pytest.importorskip("geoclip")
     found = make_methods(["geoclip"], {}, inputs)["geoclip"].vectors
     assert found.shape == (len(inputs.cells), 512)
@@ -77,7 +72,7 @@ def test_geoclip_as_its_authors_trained_it_knows_what_lies_near(inputs: Inputs) 
     assert apart[near].mean() < 0.8 * apart[kilometres > 20].mean()
 
 
-def test_sines_have_every_scale_and_tell_where_a_point_is() -> None:
+def test_the_grid_of_sines_has_every_scale_and_knows_where_a_point_is() -> None:
     points = np.array([[10.0, 20.0], [10.0, 20.05], [-10.0, 20.0]])
     found = sine_features(points)
     assert found.shape == (3, 4 * SCALES)
@@ -106,7 +101,7 @@ def test_flow_components_are_the_singular_vectors_of_the_log_flows() -> None:
     assert np.array_equal(log_flow_components(edges, 60), found)
 
 
-def test_own_vectors_are_put_in_the_order_of_the_cells(inputs: Inputs, tmp_path: Path) -> None:
+def test_own_vectors_are_put_in_the_order_of_the_cells(inputs: MethodContext, tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(len(inputs.cells))[:200]
     vectors = np.random.default_rng(1).normal(size=(200, 4)).astype(np.float32)
     table = CellVectors(inputs.cells[order], vectors).to_table()
@@ -121,7 +116,7 @@ def test_own_vectors_are_put_in_the_order_of_the_cells(inputs: Inputs, tmp_path:
     assert np.allclose(found["text"].vectors, expected)
 
 
-def test_a_file_that_cannot_be_used_is_told_in_one_message(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_told_in_one_message(inputs: MethodContext, tmp_path: Path) -> None:
     vectors = np.zeros((2, 3), dtype=np.float32)
     made = {
         "twice": CellVectors(inputs.cells[[0, 0]], vectors),
@@ -144,13 +139,13 @@ def test_a_file_that_cannot_be_used_is_told_in_one_message(inputs: Inputs, tmp_p
 
 
 def test_methods_are_shared_only_where_their_numbers_mean_the_same(
-    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+    inputs: MethodContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = np.zeros((3, 2))
     made: list[str] = []
 
     def maker(name: str, space: str | None) -> Method:
-        def make(_: Inputs, __: str) -> dict[str, MethodVectors]:
+        def make(_: MethodContext, __: str) -> dict[str, MethodVectors]:
             made.append(name)
             return {name: MethodVectors(one + 1, space)}
 
@@ -170,7 +165,7 @@ def test_methods_are_shared_only_where_their_numbers_mean_the_same(
 
 
 def test_raw_features_with_a_flag_of_presence_are_no_others(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext]
 ) -> None:
     """Two modalities of which one region lacks the first in some cells, another the second: as many columns."""
     ages = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
@@ -188,9 +183,9 @@ def test_raw_features_with_a_flag_of_presence_are_no_others(
 
 
 def test_ours_are_the_embeddings_by_whatever_name_and_no_other_vectors() -> None:
-    ours = ("mora", "inductive", "distilled", "dataset:embeddings", "dataset:distilled_encoder")
-    assert all(map(is_ours, ours))
-    assert not any(map(is_ours, ("mora_v2", "distilled.old", "line", "dataset:line_vectors", "dataset:other", "raw")))
+    datasets = {f"dataset:{catalogue.LAKE[name]}" for name in OURS if name in catalogue.LAKE}
+    assert set(OURS) == {"mora", "inductive", "distilled"} | datasets
+    assert {name.partition(":")[0] for name in OURS} <= METHODS.keys()
 
 
 def test_a_name_that_cannot_name_a_metric_is_refused() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import Edges
-from mora_pipeline.evaluation.methods import Inputs, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.methods.node2vec import LENGTH, WALKS, Walks, skip_gram
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
@@ -24,7 +25,7 @@ def two_towns(size: int = 30) -> Edges:
     return Edges(pairs[0], pairs[1], random.integers(1, 20, pairs.shape[1]).astype(float))
 
 
-def test_without_gensim_it_says_how_to_get_it(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gensim_it_says_how_to_get_it(inputs: MethodContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gensim", None)
     with pytest.raises(UserError, match=r"pip install 'mora-pipeline\[node2vec\]', or remove it"):
         make_methods(["node2vec"], {}, inputs)
@@ -80,7 +81,7 @@ def test_another_process_gives_the_same_vectors() -> None:
 
 
 def test_the_region_is_walked_along_its_sampled_graph(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext]
 ) -> None:
     pytest.importorskip("gensim")
     config = region({})

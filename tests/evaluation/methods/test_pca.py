@@ -7,7 +7,8 @@ import pytest
 from sklearn.decomposition import PCA
 
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.evaluation.methods import Inputs, make_methods
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.methods.raw import standard_components
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
@@ -41,7 +42,7 @@ def test_it_is_scikit_learns_pca_of_the_standardised_columns(num_cells: int) -> 
 
 
 def test_the_width_that_raw_is_cut_to_changes_nothing(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs]
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext]
 ) -> None:
     config = region({}, modalities={"poi": TEXTS})
     lake = write_lake(config)

@@ -8,7 +8,7 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE
-from mora_pipeline.evaluation.report import ReportData
+from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.region import ReportedScores
 
 METHODS = ("mora", "LINE <raw>")
@@ -20,9 +20,9 @@ def benchmark() -> pa.Table:
     rows = []
     for at, (method, task) in enumerate((m, t) for m in METHODS for t in ("income", "crime|rate")):
         for split in ("random", "blocked"):
-            boosted = "lightgbm" if split == "random" else "short_boosting"
-            for model in (boosted if task == "income" else "pooled_ridge", "ridge"):
-                r2 = 0.9 - 0.1 * at - (0.35 if split == "blocked" else 0) - (0.013 if model == "ridge" else 0)
+            boosted = "lightgbm" if split == "random" else "lightgbm_fast"
+            for model in (boosted if task == "income" else "pooled_ridge", "linear_probe"):
+                r2 = 0.9 - 0.1 * at - (0.35 if split == "blocked" else 0) - (0.013 if model == "linear_probe" else 0)
                 row = {"method": method, "task": task, "split": split, "seed": 42, "model": model, "n": 10, "rmse": 1.0}
                 rows.append({**row, "r2": r2})
     return pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)
@@ -37,7 +37,7 @@ def intervals() -> pa.Table:
         ("crime|rate", -0.3, -0.2, -0.1),
         ("mean", -0.1, 0, 0.1),
     ):
-        base = {"task": task, "split": "blocked", "model": "short_boosting", "low": 0.3, "high": 0.7}
+        base = {"task": task, "split": "blocked", "model": "lightgbm_fast", "low": 0.3, "high": 0.7}
         rows.append({**base, "method": "mora", "r2": 0.5 + middle, "baseline": "LINE <raw>", "difference": middle,
                      "difference_low": low, "difference_high": high})  # fmt: skip
         rows.append({**base, "method": "LINE <raw>", "r2": 0.5})
@@ -46,7 +46,7 @@ def intervals() -> pa.Table:
 
 @pytest.fixture
 def ablations() -> pa.Table:
-    judged = {"split": "blocked", "model": "short_boosting", "n": 10, "rmse": 1.0}
+    judged = {"split": "blocked", "model": "lightgbm_fast", "n": 10, "rmse": 1.0}
     found = (
         (BASE, BASE, 0.5), ("graph", "graph: neighbours", 0.45), ("scaling", "cells: 15 %", 0.3),
         ("scaling", "cells: 50 %", 0.4),
@@ -86,7 +86,7 @@ def data(benchmark: pa.Table, intervals: pa.Table, cells: pa.Table) -> ReportDat
 def whole(data: ReportData, ablations: pa.Table) -> ReportData:
     """A report with everything."""
     row = data.scores.slice(0, 1).to_pylist()[0]
-    more = [{**row, "split": "published", "model": "published_ridge", "method": name, "r2": 0.6} for name in METHODS]
+    more = [{**row, "split": "region_papers", "model": "clipped_ridge", "method": name, "r2": 0.6} for name in METHODS]
     scores = pa.concat_tables([data.scores, pa.Table.from_pylist(more, schema=schemas.BENCHMARK)])
     others = ReportedScores(source="their papers", scores={"HAFusion": {"income": 0.734}})
-    return replace(data, scores=scores, ablations=ablations, published=others)
+    return replace(data, scores=scores, ablations=ablations, reported_scores=others)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mora_pipeline.evaluation.report import ReportData, report_html
+from mora_pipeline.evaluation.report.data import ReportData
+from mora_pipeline.evaluation.report.page import report_html
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

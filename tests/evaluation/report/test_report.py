@@ -13,13 +13,15 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE
-from mora_pipeline.evaluation.report import ReportData, markdown_report, report_html, write_report
-from mora_pipeline.evaluation.report.ablation_part import GRAPH, ablation_figures, ablation_markdown, effects
-from mora_pipeline.evaluation.report.charts import WIDTH
-from mora_pipeline.evaluation.report.residual_map import MOST_HEXAGONS, coarsened, diverging, on_paper
+from mora_pipeline.evaluation.ablation.run import GRAPH
+from mora_pipeline.evaluation.protocol.metrics import RMSE
+from mora_pipeline.evaluation.report.ablations import ablation_markdown, ablation_parts, effects
+from mora_pipeline.evaluation.report.charts import MOST_HEXAGONS, coarsened, enlarged
+from mora_pipeline.evaluation.report.data import ReportData
+from mora_pipeline.evaluation.report.markdown import markdown_report
+from mora_pipeline.evaluation.report.page import report_html, write_report
 from mora_pipeline.evaluation.report.summary import comparisons
-from mora_pipeline.evaluation.report.tables import RMSE, score_tables
-from mora_pipeline.evaluation.report.task_part import task_table
+from mora_pipeline.evaluation.report.tables import score_tables, task_table
 
 TASK = {
     "level": "cell", "path": "data/labels_*.csv", "column": "crimes", "transform": "log1p", "aggregate": "mean",
@@ -48,6 +50,7 @@ class Page(HTMLParser):
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in VOID:
@@ -67,8 +70,8 @@ def test_the_page_holds_every_score_and_fetches_nothing(data: ReportData, tmp_pa
     for score in data.scores["r2"].to_pylist():
         assert f"{score:.3f}" in page.texts
     assert {"22,965", "0.5123", "2026-x", "the map", "LINE <raw>"} <= set(page.texts)
-    assert len(page.links) == 1
-    assert page.links[0].startswith("data:image/png;base64,")
+    assert sum(link.startswith("data:image/png;base64,") for link in page.links) == 1 + 2  # the map, and two charts
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
     assert "http" not in path.read_text()
     markdown = (tmp_path / "report" / "report.md").read_text()
     assert markdown_report(data) in markdown
@@ -98,17 +101,17 @@ def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: Report
     assert "): worse. It is ahead" in found.sentence()
     alone = worse[worse["task"] == "income"]
     (found,) = comparisons(pa.Table.from_pandas(alone, schema=schemas.INTERVALS))
-    assert found.sentence().startswith("Blocked folds (H3 parents), short boosting: mora is ahead of the best baseline")
-    assert any(text.startswith("Short boosting stands in") for text in texts)
+    assert found.sentence().startswith("Blocked folds (H3 parents), fast LightGBM: mora is ahead of the best baseline")
+    assert any(text.startswith("Fast LightGBM replaces") for text in texts)
 
 
 def test_the_summary_is_of_blocked_folds_and_boosting_whichever_task_comes_first(data: ReportData) -> None:
     frame = data.intervals.to_pandas()
-    others = (("blocked", "ridge"), ("random", "lightgbm"), ("blocked", "pooled_ridge"))
+    others = (("blocked", "linear_probe"), ("random", "lightgbm"), ("blocked", "pooled_ridge"))
     odd = pd.concat([*(frame.assign(split=split, model=model) for split, model in others), frame])
     found = comparisons(pa.Table.from_pandas(odd, schema=schemas.INTERVALS, preserve_index=False))
     judged = [(item.split, item.model) for item in found]
-    assert judged == [("blocked", "short_boosting"), ("blocked", "pooled_ridge"), *others[:2]]
+    assert judged == [("blocked", "lightgbm_fast"), ("blocked", "pooled_ridge"), *others[:2]]
 
 
 def test_intervals_of_single_cells_are_marked_and_many_comparisons_told(data: ReportData) -> None:
@@ -134,7 +137,7 @@ def test_every_rmse_is_on_the_page_folded_up_and_the_lowest_is_best(data: Report
     texts = Page(report_html(told).split("<details>")[1].split("</details>")[0]).texts
     assert {f"{value:,.0f}" for value in frame["rmse"]} <= set(texts)
     assert "mean" not in texts  # tasks differ in unit
-    first = score_tables(told.scores, measure=RMSE)[0]
+    first = score_tables(told.scores, metric=RMSE)[0]
     assert first.best == [{0, 1}, set()]
 
 
@@ -151,7 +154,7 @@ def test_a_label_that_may_leak_is_marked_and_in_no_mean(data: ReportData) -> Non
 
 
 def test_a_split_that_nothing_could_be_judged_on_is_no_table_of_dashes(data: ReportData) -> None:
-    none = data.scores.to_pandas().assign(split="few_shot_200", model="ridge", r2=np.nan, rmse=np.nan)
+    none = data.scores.to_pandas().assign(split="few_shot_200", model="linear_probe", r2=np.nan, rmse=np.nan)
     scores = pa.concat_tables([data.scores, pa.Table.from_pandas(none, schema=schemas.BENCHMARK, preserve_index=False)])
     assert [table.title for table in score_tables(scores)] == [table.title for table in score_tables(data.scores)]
 
@@ -179,12 +182,13 @@ def test_every_part_is_drawn(whole: ReportData) -> None:
         "Ablations",
         "Predicted against true",
         "Where it errs",
-        "Scaling curve, blocked folds (H3 parents), short boosting",
+        "Scaling curve, blocked folds (H3 parents), fast LightGBM",
     } <= texts
     assert "−10.0 % (−12.2 %)" in texts
     assert {"HAFusion †", "0.734", "† their papers"} <= texts
     cells = len(np.unique(whole.predictions["cell"].to_numpy()))
-    assert page.seen.count("polygon") == 2 * cells  # both tasks of the first method
+    maps = report_html(whole).split("Where it errs")[1].split("</section>")[0]
+    assert maps.count("stroke: #999999") == 2 * cells  # hexagons of both tasks of the first method
 
 
 def test_residuals_are_means_on_at_most_so_many_hexagons(cells: pa.Table) -> None:
@@ -197,28 +201,30 @@ def test_residuals_are_means_on_at_most_so_many_hexagons(cells: pa.Table) -> Non
     coarse, mean = coarsened(many, np.ones(len(many)))
     assert np.array_equal(coarse, numbers)
     assert (mean == 1).all()
-    assert diverging(np.array([-2.0, 0.0, 2.0])) == ["#2166ac", "#f5f5f5", "#b2182b"]
 
 
-def test_a_map_has_north_up_and_draws_hexagons_that_lie_far_apart_larger(cells: pa.Table) -> None:
+def test_hexagons_that_are_far_apart_are_drawn_larger_where_they_are(cells: pa.Table) -> None:
     shapes = [np.array(h3.cell_to_boundary(cell))[:, ::-1] for cell in cells["cell"].to_pylist()]
-    placed, height, larger = on_paper(shapes)
+    placed, larger = enlarged(shapes)
     assert larger == 1
-    corners = np.concatenate(placed)
-    assert np.allclose([*corners.min(axis=0), *corners.max(axis=0)], [0, 0, WIDTH, height], atol=1e-6)
-    north = np.array([shape[:, 1].mean() for shape in shapes])
-    assert np.corrcoef(north, [shape[:, 1].mean() for shape in placed])[0, 1] < -0.999
-    width, tall = np.ptp(placed[0], axis=0)
-    assert 0.7 < width / tall < 1.4  # a hexagon stays as wide as high, though a degree of longitude is shorter here
-    few, _, larger = on_paper([shapes[0], shapes[60], shapes[-1]])
+    assert all(np.allclose(own, shape) for own, shape in zip(placed, shapes, strict=True))
+    few, larger = enlarged([shapes[0], shapes[60], shapes[-1]])
     assert larger > 1
-    assert np.ptp(few[0], axis=0)[0] > np.ptp(placed[0], axis=0)[0]
+    assert np.allclose(np.ptp(few[0], axis=0), larger * np.ptp(shapes[0], axis=0))
+    assert np.allclose(few[0].mean(axis=0), shapes[0].mean(axis=0))
+
+
+def test_equal_data_make_equal_pages_without_a_date(whole: ReportData) -> None:
+    page = report_html(whole)
+    assert report_html(whole) == page
+    assert "<metadata" not in page
+    assert "<!DOCTYPE svg" not in page
 
 
 def test_the_markdown_table_is_methods_by_tasks_with_the_best_in_bold(benchmark: pa.Table) -> None:
     lines = markdown_of(benchmark).splitlines()
     assert [line for line in lines if line.startswith("**R²")] == [
-        "**R², random split, LightGBM as published**", "**R², blocked folds (H3 parents), short boosting**",
+        "**R², random split, LightGBM with MoRA's settings**", "**R², blocked folds (H3 parents), fast LightGBM**",
         "**R², random split, linear probe**", "**R², blocked folds (H3 parents), linear probe**",
     ]  # fmt: skip
     assert lines[2] == "| method | income | crime\\|rate\\* | mean |"
@@ -251,8 +257,9 @@ def test_ablations_are_a_table_with_the_papers_effects_beside(ablations: pa.Tabl
     assert "no interval knows of other seeds" in text
     named = ablations.replace_schema_metadata({GRAPH: "top 30 %"})
     assert "| base (top 30 %) | 0.500 |" in ablation_markdown(named, {})
-    (table, *_) = ablation_figures(named, {}).values()
-    assert {"base (top 30 %)", "−12.0 to −8.0 %", "holds"} <= set(Page(table).texts)
+    (part,) = ablation_parts(named, {})
+    texts = {text for row in part.rows for text in row}
+    assert {"base (top 30 %)", "−12.0 to −8.0 %", "holds"} <= texts
 
 
 def test_ablations_say_how_far_another_seed_moves_the_base_and_mark_verdicts_within_that(ablations: pa.Table) -> None:
@@ -264,15 +271,10 @@ def test_ablations_say_how_far_another_seed_moves_the_base_and_mark_verdicts_wit
         seeds = [base.assign(family="seed", variant=f"seed: {at}", r2=r2) for at, r2 in enumerate(scores)]
         return ablation_markdown(pa.Table.from_pandas(pd.concat([frame, *seeds]), schema=schemas.ABLATIONS), {})
 
-    told = "Further seeds moved the base's mean R² by up to 4.0 % (blocked folds (H3 parents), short boosting)"
+    told = "Further seeds moved the base's mean R² by up to 4.0 % (blocked folds (H3 parents), fast LightGBM)"
     assert told in with_seeds(0.51, 0.48)
     assert "| −12.2 % | holds |" in with_seeds(0.51, 0.48)
     assert "| −12.2 % | holds ° |" in with_seeds(0.51, 0.44)
-
-
-def test_ablations_made_before_they_had_intervals_are_shown_without(ablations: pa.Table) -> None:
-    old = ablations.drop_columns(["difference", "difference_low", "difference_high"])
-    assert "| graph: neighbours | 0.450 | −10.0 % | – | −12.2 % |  |" in ablation_markdown(old, {})
 
 
 def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ablations: pa.Table) -> None:
@@ -280,8 +282,10 @@ def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ab
     skipped = pa.Table.from_pandas(frame.assign(split="random", r2=None), schema=schemas.ABLATIONS)
     both = pa.concat_tables([skipped, ablations])
     assert ablation_markdown(both, {}) == ablation_markdown(ablations, {})
-    assert ablation_figures(both, {}).keys() == ablation_figures(ablations, {}).keys()
-    assert ablation_figures(skipped, {}) == {}
+    assert [part.drawings.keys() for part in ablation_parts(both, {})] == [
+        part.drawings.keys() for part in ablation_parts(ablations, {})
+    ]
+    assert ablation_parts(skipped, {}) == []
     partly = frame.assign(r2=frame["r2"].where(frame["variant"] != "cells: 50 %"))
     found = effects(pa.Table.from_pandas(partly, schema=schemas.ABLATIONS), {})
     assert list(found["variant"]) == [BASE, "graph: neighbours", "cells: 15 %"]
@@ -289,11 +293,11 @@ def test_a_split_that_nothing_could_be_judged_on_is_left_out_of_the_ablations(ab
 
 def test_ablations_average_no_two_models(ablations: pa.Table) -> None:
     linear = ablations.to_pandas()
-    linear["model"], linear["r2"] = "ridge", linear["r2"] - 0.4
+    linear["model"], linear["r2"] = "linear_probe", linear["r2"] - 0.4
     found = effects(pa.concat_tables([ablations, pa.Table.from_pandas(linear, schema=schemas.ABLATIONS)]), {})
-    base = found[found["variant"] == BASE].set_index("judged")["r2"]
+    base = found[found["variant"] == BASE].set_index("section")["r2"]
     assert base.to_dict() == pytest.approx(
-        {"blocked folds (H3 parents), short boosting": 0.5, "blocked folds (H3 parents), linear probe": 0.1}
+        {"blocked folds (H3 parents), fast LightGBM": 0.5, "blocked folds (H3 parents), linear probe": 0.1}
     )
 
 
@@ -304,7 +308,7 @@ def test_names_are_shown_as_they_are_and_make_no_markup(data: ReportData) -> Non
     odd = replace(data, region="<i>", scores=pa.Table.from_pandas(frame, schema=schemas.BENCHMARK))
     page = Page(report_html(odd))
     assert not {"script", "i", "b"} & set(page.seen)
-    assert {"<i>", "folds of whole <b>, short boosting"} <= set(page.texts)
+    assert {"<i>", "folds of whole <b>, fast LightGBM"} <= set(page.texts)
     line = next(line for line in markdown_of(odd.scores).splitlines() if "script" in line)
     assert line.startswith("| a\\`b \\<script>\\[x](y) |")
 
@@ -315,5 +319,5 @@ def test_a_region_without_tasks_has_a_report_too(tmp_path: Path, data: ReportDat
         for name, schema in (("scores", "BENCHMARK"), ("intervals", "INTERVALS"), ("predictions", "PREDICTIONS"))
     }
     path = write_report(tmp_path, replace(data, **empty))
-    assert "No task was judged" in path.read_text()
-    assert "No task was judged" in markdown_of(schemas.BENCHMARK.empty_table())
+    assert "No task was scored" in path.read_text()
+    assert "No task was scored" in markdown_of(schemas.BENCHMARK.empty_table())

@@ -1,33 +1,45 @@
-"""Ablations in the report: a table of effects, a ladder a family, and the curve of more cells; the paper's beside."""
+"""Ablations in the report: a table of effects, a chart a family, and the curve of more cells; the paper's beside."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE, SEED, relative_effects, share_of_cells
-from mora_pipeline.evaluation.ablation.intervals import task_means
 from mora_pipeline.evaluation.ablation.reported_effects import (
     DERIVED,
     FAILS,
     HOLDS,
     SAME_WITHIN,
-    published_effect,
-    verdict,
+    agreement,
+    reported_effect,
 )
+from mora_pipeline.evaluation.ablation.run import GRAPH, task_means
 from mora_pipeline.evaluation.protocol.intervals import LEVEL
-from mora_pipeline.evaluation.report.charts import bars, curve
-from mora_pipeline.evaluation.report.page import plain_table
-from mora_pipeline.evaluation.report.tables import MISSING, MODELS, sections, split_title
+from mora_pipeline.evaluation.protocol.metrics import R2
+from mora_pipeline.evaluation.protocol.scores import sections
+from mora_pipeline.evaluation.report.tables import MISSING, model_title, split_title
+
+if TYPE_CHECKING:
+    from mora_pipeline.evaluation.report.charts import Drawing
 
 SCALING = "scaling"
-GRAPH = b"base_graph"  # key of the table's metadata: how the base's graph was sampled
 WITHIN_SEEDS = " °"  # after a verdict on a change that is no larger than another seed's
 HEAD = ("variant", "mean R²", "change", f"{LEVEL:g} % interval", "paper", "verdict")
-COLUMNS = ("judged", "family", "variant", "r2", "effect", "low", "high", "published", "verdict")
+COLUMNS = ("section", "family", "variant", "r2", "effect", "low", "high", "reported", "verdict")
+
+
+@dataclass(frozen=True)
+class AblationPart:
+    """One split and model in the page: the table of effects, and charts by caption."""
+
+    title: str
+    rows: list[list[str]]
+    drawings: "dict[str, Drawing]"
+    head: tuple[str, ...] = HEAD
 
 
 def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
@@ -36,31 +48,30 @@ def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
     Splits and variants that no task has a score of are left out.
 
     Args:
-        ablations: `schemas.ABLATIONS`; tables made before it had intervals have none.
+        ablations: `schemas.ABLATIONS`.
         kinds: kind of each modality of the region.
 
     Returns:
-        Columns judged (split and model in words), family, variant, r2, effect, low and high (per cent of the base's
-        R²; NaN where unknown), published and verdict (texts, often empty).
+        Columns section (split and model in words), family, variant, r2, effect, low and high (per cent of the base's
+        R²; NaN where unknown), reported and verdict (texts, often empty).
     """
-    found: list[dict[str, Any]] = []
-    frame = ablations.to_pandas().reindex(columns=schemas.ABLATIONS.names)
-    for split, model, rows in sections(frame):
+    shown: list[dict[str, Any]] = []
+    for split, model, rows in sections(ablations.to_pandas()):
         mean = task_means(rows).mean(axis=1).dropna()
         base = mean.get(BASE, np.nan)
-        told = relative_effects({str(name): float(value) for name, value in mean.items()})
+        effect = relative_effects({str(name): float(value) for name, value in mean.items()})
         family = rows.drop_duplicates("variant").set_index("variant")["family"]
         own = rows[rows["model"] == model].drop_duplicates("variant").set_index("variant")
         ends = own[["difference_low", "difference_high"]].astype("float64") * (100 / base if base > 0 else np.nan)
         for name in family.index[family.index.isin(mean.index)]:
             low, high = ends.loc[name] if name in ends.index else (np.nan, np.nan)
-            published = published_effect(name, kinds, base_graph_of(ablations))
-            found.append(
-                {"judged": f"{split_title(split)}, {MODELS[model]}", "family": family[name], "variant": name,
-                 "r2": mean[name], "effect": told[name], "low": low, "high": high, "published": published,
-                 "verdict": verdict(published, low, high)}
+            reported = reported_effect(name, kinds, base_graph_of(ablations))
+            shown.append(
+                {"section": f"{split_title(split)}, {model_title(model)}", "family": family[name], "variant": name,
+                 "r2": mean[name], "effect": effect[name], "low": low, "high": high, "reported": reported,
+                 "verdict": agreement(reported, low, high)}
             )  # fmt: skip
-    return pd.DataFrame(found, columns=list(COLUMNS))
+    return pd.DataFrame(shown, columns=list(COLUMNS))
 
 
 def base_graph_of(ablations: pa.Table) -> str:
@@ -71,10 +82,10 @@ def base_graph_of(ablations: pa.Table) -> str:
 def ablation_markdown(ablations: pa.Table, kinds: Mapping[str, str]) -> str:
     """A table a split and model: variant, mean R², our change with its interval, the paper's, and the verdict."""
     parts = []
-    for judged, rows in effects(ablations, kinds).groupby("judged", sort=False):
+    for title, rows in effects(ablations, kinds).groupby("section", sort=False):
         lines = [f"| {' | '.join(HEAD)} |", "|---|---:|---:|---:|---:|---|"]
         lines += [f"| {' | '.join(row)} |" for row in _texts(rows, base_graph_of(ablations))]
-        parts.append(f"**Ablations, {judged}**\n\n" + "\n".join(lines))
+        parts.append(f"**Ablations, {title}**\n\n" + "\n".join(lines))
     return "\n\n".join([*parts, ablation_note(ablations)]) + "\n"
 
 
@@ -87,7 +98,7 @@ def _texts(rows: pd.DataFrame, graph: str) -> list[list[str]]:
             _number(row["r2"]),
             _percent(row["effect"]),
             "" if row["variant"] == BASE else _ends(row["low"], row["high"]),
-            row["published"],
+            row["reported"],
             row["verdict"] + WITHIN_SEEDS * (row["verdict"] in (HOLDS, FAILS) and abs(row["effect"]) <= moved),
         ]
         for _, row in rows.iterrows()
@@ -97,29 +108,29 @@ def _texts(rows: pd.DataFrame, graph: str) -> list[list[str]]:
 def ablation_note(ablations: pa.Table) -> str:
     """What the figures show."""
     if not len(ablations):
-        return "None were made for this region yet: mora ablate makes them."
+        return "This region has none yet: mora ablate makes them."
     return (
         "Mean R² over the tasks that all variants have a score for, one change at a time; beside it the change in per "
-        "cent of the base, and what the paper reports for China. The base is the region's graph and LINE vectors as "
-        "published, aligned at the default settings. The neighbour graph, the graph rewired by chance, every dimension "
+        "cent of the base, and what the paper reports for China. The base is the region's own graph and LINE vectors, "
+        "aligned at the default settings. The neighbour graph, the graph rewired by chance, every dimension "
         "and what is marked so train LINE anew, at its default settings. The intervals are of the labelled places: "
         "they are resampled as in the benchmark, the same ones for a variant and the base; the vectors stay. Every "
         f"variant was trained once, and no interval knows of other seeds. {_chance(ablations)} The verdict asks for "
-        "the paper's sign, not its size: it holds if the whole interval lies on the paper's side of 0, does not hold "
-        "if it lies on the other side, and is undecided otherwise. “About the same” holds if the whole interval lies "
-        f"within ±{SAME_WITHIN:g} %, and does not hold if it lies outside. {DERIVED}"
+        "the paper's sign, not its size: it holds if the whole interval is on the paper's side of 0, does not hold "
+        "if it is on the other side, and is undecided otherwise. “About the same” holds if the whole interval is "
+        f"within ±{SAME_WITHIN:g} %, and does not hold if it is outside. {DERIVED}"
     )
 
 
 def _chance(ablations: pa.Table) -> str:
     """How far other seeds of the training moved the base."""
-    found = effects(ablations, {})
-    moved = {str(judged): _moved(rows) for judged, rows in found.groupby("judged", sort=False)}
-    told = ", ".join(f"{most:.1f} % ({judged})" for judged, most in moved.items() if not np.isnan(most))
-    if not told:
+    by_section = effects(ablations, {}).groupby("section", sort=False)
+    moved = {str(title): _moved(rows) for title, rows in by_section}
+    most = ", ".join(f"{value:.1f} % ({title})" for title, value in moved.items() if not np.isnan(value))
+    if not most:
         return "How far another seed moves the mean R² was not measured: the family seed does."
     return (
-        f"Further seeds moved the base's mean R² by up to {told}: a change that is no larger may be chance, whatever "
+        f"Further seeds moved the base's mean R² by up to {most}: a change that is no larger may be chance, whatever "
         f"its interval;{WITHIN_SEEDS} marks such a verdict."
     )
 
@@ -129,23 +140,27 @@ def _moved(rows: pd.DataFrame) -> float:
     return float(rows.loc[rows["family"] == SEED, "effect"].abs().max())
 
 
-def ablation_figures(ablations: pa.Table, kinds: Mapping[str, str]) -> dict[str, str]:
-    """SVG, and a table of each split and model, by caption."""
-    found: dict[str, str] = {}
-    for judged, rows in effects(ablations, kinds).groupby("judged", sort=False):
-        found[f"Effects, {judged}"] = plain_table(HEAD, _texts(rows, base_graph_of(ablations)))
+def ablation_parts(ablations: pa.Table, kinds: Mapping[str, str]) -> list[AblationPart]:
+    """The table and the charts of each split and model."""
+    from mora_pipeline.evaluation.report.charts import bars, curve
+
+    parts = []
+    for title, rows in effects(ablations, kinds).groupby("section", sort=False):
+        drawings: dict[str, Drawing] = {}
         base = rows[rows["family"] == BASE]
         for family, own in rows[rows["family"] != BASE].groupby("family", sort=False):
             shown = pd.concat([base, own])
             values = dict(zip(shown["variant"], shown["r2"], strict=True))
-            labels = {_less_family(row["variant"]): _label(row) for _, row in own.iterrows()} | _base(base)
+            labels = {_less_family(row["variant"]): _label(row) for _, row in own.iterrows()}
+            labels |= {row["variant"]: _number(row["r2"]) for _, row in base.iterrows()}
             lengths = {_less_family(name): value for name, value in values.items()}
-            found[f"{str(family).capitalize()}, {judged}"] = bars(lengths, BASE, labels)
+            drawings[f"{str(family).capitalize()}, {title}"] = bars(lengths, BASE, labels, R2.title)
             if family == SCALING:
                 shares = share_of_cells(list(values))
                 points = [(share, values[name]) for name, share in shares.items() if name in values]
-                found[f"Scaling curve, {judged}"] = curve(points, "Mean R² by share of cells trained on")
-    return found
+                drawings[f"Scaling curve, {title}"] = curve(points, "Mean R² by share of cells trained on")
+        parts.append(AblationPart(f"Effects, {title}", _texts(rows, base_graph_of(ablations)), drawings))
+    return parts
 
 
 def _less_family(variant: str) -> str:
@@ -153,13 +168,9 @@ def _less_family(variant: str) -> str:
     return variant.rpartition(": ")[2]
 
 
-def _base(base: pd.DataFrame) -> dict[str, str]:
-    return {row["variant"]: _number(row["r2"]) for _, row in base.iterrows()}
-
-
 def _label(row: pd.Series) -> str:
-    published = f" ({row['published']})" if row["published"] else ""
-    return f"{_percent(row['effect'])}{published}"
+    reported = f" ({row['reported']})" if row["reported"] else ""
+    return f"{_percent(row['effect'])}{reported}"
 
 
 def _percent(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Kept vectors are found again for the same training, and for no other."""
+"""Cached vectors are used again for the same training, and for no other."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mora_pipeline.evaluation.ablation.vectors_cache import kept_or_trained
+from mora_pipeline.evaluation.cache import cached_or_train
 
 SAME: dict[str, Any] = {"arrays": {"flow": np.arange(3.0)}, "settings": {"epochs": 2}, "device": "cpu"}
 
@@ -29,7 +29,7 @@ def test_vectors_are_trained_once_for_each_input_setting_and_device(
         done.append(len(done))
         return np.full((2, 2), len(done), np.float32)
 
-    first = kept_or_trained(tmp_path, train=train, **SAME)
-    second = kept_or_trained(tmp_path, train=train, **{**SAME, **changed})
+    first = cached_or_train(tmp_path, train=train, **SAME)
+    second = cached_or_train(tmp_path, train=train, **{**SAME, **changed})
     assert len(done) == trainings
     assert np.array_equal(first, second) == (trainings == 1)

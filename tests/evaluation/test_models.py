@@ -7,13 +7,13 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.regressors import (
+from mora_pipeline.evaluation.protocol.models import (
     PROBE_ALPHAS,
     clipped_ridge,
     lightgbm_regressor,
     linear_probe,
 )
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.splits import random_split
 
 
@@ -39,16 +39,16 @@ def test_lightgbm_is_the_published_one(level: str, leaves: int, child: int) -> N
     assert abs(np.mean((ours - target[test]) ** 2) / np.mean((theirs - target[test]) ** 2) - 1) < 0.03
 
 
-@pytest.mark.parametrize(("short", "trees", "step"), [(False, 50, 0.05), (True, 200, 0.1)])
-def test_lightgbm_on_equal_bins_is_exactly_that_of_the_library(short: bool, trees: int, step: float) -> None:
-    """Published with fewer trees, and short boosting with its own trees and steps."""
+@pytest.mark.parametrize(("fast", "trees", "step"), [(False, 50, 0.05), (True, 200, 0.1)])
+def test_lightgbm_on_equal_bins_is_exactly_that_of_the_library(fast: bool, trees: int, step: float) -> None:
+    """MoRA's settings with fewer trees, and fast LightGBM with its own trees and steps."""
     features, target = _data(400, 3)
     features = np.sign(features) + np.round(np.tanh(features), 0)
     ((train, test),) = random_split(400, 0.2, 42)
     plain = LGBMRegressor(
         learning_rate=step, max_depth=7, n_estimators=trees, num_leaves=63, min_child_samples=30, n_jobs=1, verbosity=-1
     ).fit(features[train], target[train])
-    ours = lightgbm_regressor(features, target, "cell", BenchmarkParameters(trees=50), short=short)(train, test)
+    ours = lightgbm_regressor(features, target, "cell", BenchmarkParameters(trees=50), fast=fast)(train, test)
     assert np.allclose(ours, np.asarray(plain.predict(features[test])), atol=1e-6)
 
 

@@ -4,21 +4,21 @@ import math
 
 import pytest
 
-from mora_pipeline.evaluation.ablation.reported_effects import published_effect, verdict
+from mora_pipeline.evaluation.ablation.reported_effects import agreement, reported_effect
 
 LOSS, SAME = "−12.2 %", "about the same"
 
 
 def test_the_papers_effects_stand_beside_modalities_of_their_kind_alone() -> None:
     kinds = {"poi": "text", "satellite": "image", "ages": "table"}
-    assert published_effect("anchor: ages", kinds) == "−14.4 % ‡"
-    assert published_effect("anchor: poi", kinds) == ""
-    assert [published_effect(f"without {name}", kinds) for name in kinds] == ["−1.8 % ‡", "−2.2 % ‡", "−4.0 % ‡"]
+    assert reported_effect("anchor: ages", kinds) == "−14.4 % ‡"
+    assert reported_effect("anchor: poi", kinds) == ""
+    assert [reported_effect(f"without {name}", kinds) for name in kinds] == ["−1.8 % ‡", "−2.2 % ‡", "−4.0 % ‡"]
     two_tables = {**kinds, "vehicles": "table"}  # neither is the paper's
-    assert published_effect("without ages", two_tables) == published_effect("anchor: vehicles", two_tables) == ""
-    assert published_effect("without gone", {}) == ""
-    assert published_effect("graph: neighbours", kinds) == "−12.2 %"
-    assert published_effect("layers: 3", kinds) == ""
+    assert reported_effect("without ages", two_tables) == reported_effect("anchor: vehicles", two_tables) == ""
+    assert reported_effect("without gone", {}) == ""
+    assert reported_effect("graph: neighbours", kinds) == "−12.2 %"
+    assert reported_effect("layers: 3", kinds) == ""
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_the_papers_effects_stand_beside_modalities_of_their_kind_alone() -> Non
     ],
 )
 def test_what_the_paper_says_of_sampling_depends_on_the_bases_graph(variant: str, graph: str, expected: str) -> None:
-    assert published_effect(variant, {}, graph) == expected
+    assert reported_effect(variant, {}, graph) == expected
 
 
 @pytest.mark.parametrize(
-    ("published", "low", "high", "expected"),
+    ("reported", "low", "high", "expected"),
     [
         (LOSS, -3.0, -0.1, "holds"),
         (LOSS, -3.0, 0.1, "undecided"),
@@ -55,5 +55,5 @@ def test_what_the_paper_says_of_sampling_depends_on_the_bases_graph(variant: str
         (LOSS, math.nan, math.nan, ""),
     ],
 )
-def test_a_verdict_is_where_the_whole_interval_lies(published: str, low: float, high: float, expected: str) -> None:
-    assert verdict(published, low, high) == expected
+def test_a_verdict_is_where_the_whole_interval_lies(reported: str, low: float, high: float, expected: str) -> None:
+    assert agreement(reported, low, high) == expected

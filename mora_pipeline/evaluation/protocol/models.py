@@ -1,10 +1,11 @@
-"""The models that judge vectors: LightGBM as published, ridge for small groups, and a linear probe.
+"""The models that predict labels from vectors: LightGBM as MoRA released it, ridge for few groups, and a linear probe.
 
 Each is a function of the rows to fit and the rows to test that returns predictions, so that what is common to all
-folds (LightGBM's bins) is done once.
+folds (LightGBM's bins) is done once. `MODELS` has them by name; another model is one more entry.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import lightgbm
 import numpy as np
@@ -15,15 +16,15 @@ from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.splits import Rows
 
 Floats = npt.NDArray[np.floating]
-Regressor = Callable[[Rows, Rows], npt.NDArray[np.float64]]
+Predictor = Callable[[Rows, Rows], npt.NDArray[np.float64]]
 LEAST_VARIATION = 0.05  # of a feature on the fit rows, as a share of its standard deviation on all rows
 PROBE_ALPHAS = 10.0 ** np.arange(-2, 6)  # penalties that the linear probe chooses from
-LIGHTGBM = "lightgbm"  # as published
-BOOSTING = "short_boosting"  # the same with fewer, larger steps: about a tenth of the time
-BOOSTED = (LIGHTGBM, BOOSTING)
-POOLED_RIDGE = "pooled_ridge"  # the published protocol's ridge for small groups
-PUBLISHED_RIDGE = "published_ridge"  # what papers on regions of a city report: clipped at 0
-PROBE = "ridge"
+LIGHTGBM = "lightgbm"  # MoRA's settings
+LIGHTGBM_FAST = "lightgbm_fast"  # the same with fewer, larger steps: about a tenth of the time
+BOOSTED = (LIGHTGBM, LIGHTGBM_FAST)
+POOLED_RIDGE = "pooled_ridge"  # MoRA's ridge for few groups
+CLIPPED_RIDGE = "clipped_ridge"  # of papers on regions of a city: clipped at 0
+LINEAR_PROBE = "linear_probe"
 
 
 def lightgbm_regressor(
@@ -32,9 +33,9 @@ def lightgbm_regressor(
     level: str,
     parameters: BenchmarkParameters,
     threads: int = 1,
-    short: bool = False,
-) -> Regressor:
-    """LightGBM with the published parameters; the features are binned once for all folds.
+    fast: bool = False,
+) -> Predictor:
+    """LightGBM with MoRA's released parameters; the features are binned once for all folds.
 
     Bins see the features of all rows, never a label. One thread a fit: several fits at a time use the cores better,
     and threads of one fit wait for each other on a busy machine.
@@ -43,17 +44,20 @@ def lightgbm_regressor(
         features: [n, d].
         target: float64 [n].
         level: `cell`, `point` or `group`; groups have smaller trees.
-        short: fewer trees, larger steps, fewer bins.
+        threads: of one fit.
+        fast: fewer trees, larger steps, fewer bins.
+
+    Source: MoRA's released evaluation (method.md); `fast` is ours.
     """
     grouped = level == "group"
-    trees = parameters.short_trees if short else parameters.trees
+    trees = parameters.fast_trees if fast else parameters.trees
     settings = {
         "objective": "regression",
-        "learning_rate": parameters.short_learning_rate if short else parameters.learning_rate,
+        "learning_rate": parameters.fast_learning_rate if fast else parameters.learning_rate,
         "max_depth": parameters.maximum_depth,
         "num_leaves": parameters.group_leaves if grouped else parameters.cell_leaves,
         "min_child_samples": parameters.group_minimum_child if grouped else parameters.cell_minimum_child,
-        "max_bin": parameters.short_bins if short else parameters.bins,
+        "max_bin": parameters.fast_bins if fast else parameters.bins,
         "deterministic": True,
         "force_col_wise": True,
         "feature_pre_filter": False,  # it would drop features by all rows, not by the fit rows
@@ -70,8 +74,14 @@ def lightgbm_regressor(
     return predict
 
 
-def ridge_regressor(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Regressor:
-    """Ridge on the vectors as they are: what the published protocol does with cities."""
+def ridge_regressor(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Predictor:
+    """Ridge on the vectors as they are: what MoRA's protocol does with cities.
+
+    Args:
+        features: [n, d].
+        target: float64 [n].
+        alpha: the penalty.
+    """
     features = features.astype(np.float64)
 
     def predict(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
@@ -81,31 +91,13 @@ def ridge_regressor(features: Floats, target: npt.NDArray[np.float64], alpha: fl
     return predict
 
 
-def clipped_ridge(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Regressor:
-    """Ridge on the vectors as they are, predictions clipped at 0 (MVURE, MGFN, HREP, HAFusion: counts)."""
-    plain = ridge_regressor(features, target, alpha)
-    return lambda train, test: np.maximum(plain(train, test), 0)
+def clipped_ridge(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Predictor:
+    """`ridge_regressor` with predictions clipped at 0, as MVURE, MGFN, HREP and HAFusion predict counts."""
+    predict = ridge_regressor(features, target, alpha)
+    return lambda train, test: np.maximum(predict(train, test), 0)
 
 
-def make_regressor(
-    model: str,
-    features: Floats,
-    target: npt.NDArray[np.float64],
-    level: str,
-    parameters: BenchmarkParameters,
-    threads: int = 1,
-) -> Regressor:
-    """The model of a name, on the features and labels of one task."""
-    if model in BOOSTED:
-        return lightgbm_regressor(features, target, level, parameters, threads, short=model == BOOSTING)
-    if model == POOLED_RIDGE:
-        return ridge_regressor(features, target, parameters.ridge_alpha)
-    if model == PUBLISHED_RIDGE:
-        return clipped_ridge(features, target, parameters.ridge_alpha)
-    return linear_probe(features, target)
-
-
-def linear_probe(features: Floats, target: npt.NDArray[np.float64]) -> Regressor:
+def linear_probe(features: Floats, target: npt.NDArray[np.float64]) -> Predictor:
     """Ridge on standardised features; the penalty of each fold has the smallest leave-one-out error on its fit rows.
 
     In the eigenvectors V of XᵀX = V diag(λ) Vᵀ, with Z = X V: the fit is ŷ = ȳ + Z (Zᵀy / (λ + α)), the leverage of a
@@ -113,6 +105,10 @@ def linear_probe(features: Floats, target: npt.NDArray[np.float64]) -> Regressor
     penalties, where scikit-learn's RidgeCV takes a singular value decomposition of X. A feature that hardly varies on
     the fit rows, beside how it varies on all, counts as constant: singular vectors of flows live on one county each,
     and a county that is left out would be hundreds of standard deviations away.
+
+    Args:
+        features: [n, d].
+        target: float64 [n].
     """
     features = features.astype(np.float64)
     least = LEAST_VARIATION * features.std(axis=0)
@@ -133,3 +129,14 @@ def linear_probe(features: Floats, target: npt.NDArray[np.float64]) -> Regressor
         return np.asarray((features[test] - centre) / scale @ (vectors @ weights[:, best]) + mean)
 
     return predict
+
+
+Factory = Callable[[Floats, npt.NDArray[np.float64], str, BenchmarkParameters, int], Predictor]
+"""Makes a predictor from features [n, d], labels [n], the task's level, the parameters, and the threads of one fit."""
+MODELS: dict[str, Factory] = {
+    LIGHTGBM: lightgbm_regressor,
+    LIGHTGBM_FAST: partial(lightgbm_regressor, fast=True),
+    POOLED_RIDGE: lambda features, target, _, parameters, __: ridge_regressor(features, target, parameters.ridge_alpha),
+    CLIPPED_RIDGE: lambda features, target, _, parameters, __: clipped_ridge(features, target, parameters.ridge_alpha),
+    LINEAR_PROBE: lambda features, target, *_: linear_probe(features, target),
+}

@@ -8,12 +8,13 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.ablation.families import BASE
-from mora_pipeline.evaluation.ablation.intervals import replicates, with_differences
+from mora_pipeline.evaluation.ablation.run import replicates, with_differences
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.intervals import Resamples, interval_table
 from mora_pipeline.evaluation.protocol.run import Record
+from mora_pipeline.evaluation.protocol.scores import score_row
 from mora_pipeline.evaluation.protocol.trials import Trial
-from mora_pipeline.evaluation.report.ablation_part import effects
+from mora_pipeline.evaluation.report.ablations import effects
 
 Make = Callable[..., Task]
 RESAMPLES = 200
@@ -37,10 +38,12 @@ def predicted(trials: list[Trial], noise: float, seed: int) -> list[Record]:
     ]
 
 
-def judged(by_variant: dict[str, list[Record]]) -> pa.Table:
+def scored(by_variant: dict[str, list[Record]]) -> pa.Table:
     """`schemas.ABLATIONS` of the records of each variant, with differences."""
     rows = [
-        {"family": "x", "variant": name, **record.row()} for name, records in by_variant.items() for record in records
+        {"family": "x", "variant": name, **score_row(record)}
+        for name, records in by_variant.items()
+        for record in records
     ]
     for row in rows:
         del row["method"]
@@ -50,7 +53,7 @@ def judged(by_variant: dict[str, list[Record]]) -> pa.Table:
 
 
 def test_it_is_the_interval_that_the_benchmark_gives_a_method_against_a_baseline(make_task: Make) -> None:
-    trials = trials_of(make_task, {"a": "short_boosting", "b": "short_boosting"})
+    trials = trials_of(make_task, {"a": "lightgbm_fast", "b": "lightgbm_fast"})
     base, better = predicted(trials, 0.6, 1), predicted(trials, 0.5, 2)
     benchmark = [Record("raw", one.trial, one.predicted) for one in base] + better
     (expected,) = [
@@ -58,7 +61,7 @@ def test_it_is_the_interval_that_the_benchmark_gives_a_method_against_a_baseline
         for row in interval_table(benchmark, RESAMPLES).to_pylist()
         if (row["method"], row["task"]) == ("mora", "mean")
     ]
-    table = judged({BASE: base, BETTER: better})
+    table = scored({BASE: base, BETTER: better})
     assert table.schema.equals(schemas.ABLATIONS)
     rows = table.to_pylist()
     for name in ("difference", "difference_low", "difference_high"):
@@ -69,10 +72,10 @@ def test_it_is_the_interval_that_the_benchmark_gives_a_method_against_a_baseline
 
 def test_the_same_vectors_differ_by_nothing_on_any_resample(make_task: Make) -> None:
     """Not so if the base and the variant were resampled each for itself."""
-    base = predicted(trials_of(make_task, {"a": "short_boosting"}), 0.6, 1)
+    base = predicted(trials_of(make_task, {"a": "lightgbm_fast"}), 0.6, 1)
     (found,) = {
         (row["difference"], row["difference_low"], row["difference_high"])
-        for row in judged({BASE: base, "same": base}).to_pylist()
+        for row in scored({BASE: base, "same": base}).to_pylist()
         if row["variant"] == "same"
     }
     assert found == (0, 0, 0)
@@ -80,7 +83,7 @@ def test_the_same_vectors_differ_by_nothing_on_any_resample(make_task: Make) -> 
 
 def test_it_is_of_the_very_change_that_stands_beside_it(make_task: Make) -> None:
     """Few groups' ridge is part of the mean, and so are only the tasks that all variants have a score for."""
-    trials = trials_of(make_task, {"a": "short_boosting", "few": "pooled_ridge", "lost": "short_boosting"})
+    trials = trials_of(make_task, {"a": "lightgbm_fast", "few": "pooled_ridge", "lost": "lightgbm_fast"})
     base, better = predicted(trials, 0.6, 1), predicted(trials, 0.3, 2)
     lost = [
         Record("mora", Trial(one.trial.task, "blocked", one.trial.seed, one.trial.model, [], "a reason"), one.predicted)
@@ -88,11 +91,11 @@ def test_it_is_of_the_very_change_that_stands_beside_it(make_task: Make) -> None
         else one
         for one in better
     ]
-    table = judged({BASE: base, BETTER: lost})
+    table = scored({BASE: base, BETTER: lost})
     shown = effects(table, {}).set_index("variant")
     (difference,) = {row["difference"] for row in table.to_pylist() if row["difference"] is not None}
     r2 = {
-        name: [one.row()["r2"] for one in records if one.trial.task.name != "lost"]
+        name: [score_row(one)["r2"] for one in records if one.trial.task.name != "lost"]
         for name, records in ((BASE, base), (BETTER, better))
     }
     assert difference == pytest.approx(np.mean(r2[BETTER]) - np.mean(r2[BASE]))

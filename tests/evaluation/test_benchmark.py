@@ -1,4 +1,4 @@
-"""A whole benchmark on a small lake: labels, leaks, methods, published scores, other regions."""
+"""A whole benchmark on a small lake: labels, leaks, methods, reported scores, other regions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +13,18 @@ from pydantic import ValidationError
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.evaluation.benchmark import judge
-from mora_pipeline.evaluation.methods import Inputs
+from mora_pipeline.evaluation.benchmark import evaluate
+from mora_pipeline.evaluation.cache import ArrayCache
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.protocol.run import skipped_trials
-from mora_pipeline.evaluation.protocol.scores_cache import KeptArrays
+from mora_pipeline.evaluation.protocol.scores import skipped_trials
 from mora_pipeline.lake import Lake
 from mora_pipeline.region import RegionConfig
 
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}
 QUICK = BenchmarkParameters(
-    methods=["mora", "raw", "coordinates", "flows"], trees=10, short_trees=10, seeds=[1], resamples=100,
+    methods=["mora", "raw", "coordinates", "flows"], trees=10, fast_trees=10, seeds=[1], resamples=100,
     protocols=["paper", "blocked", "linear"],
 )  # fmt: skip
 
@@ -44,8 +44,8 @@ def labels(cells: pa.Table, tmp_path: Path) -> pd.DataFrame:
     return frame
 
 
-def test_a_region_is_judged_by_every_method_with_intervals_and_predictions(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs],
+def test_a_region_is_scored_by_every_method_with_intervals_and_predictions(
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext],
     labels: pd.DataFrame, tmp_path: Path,
 ) -> None:  # fmt: skip
     config = region(
@@ -56,14 +56,14 @@ def test_a_region_is_judged_by_every_method_with_intervals_and_predictions(
     )
     parameters = QUICK.model_copy(update={"protocols": [*QUICK.protocols, "grouped"]})
     inputs = make_inputs(config, write_lake(config))
-    found = judge(inputs, parameters, kept=KeptArrays(tmp_path / "scores"))
+    found = evaluate(inputs, parameters, cache=ArrayCache(tmp_path / "scores"))
     assert found.scores.schema.equals(schemas.BENCHMARK)
-    assert set(found.scores["split"].to_pylist()) == {"random", "blocked", "by_state", "published"}
-    assert found.parameters.protocols == [*parameters.protocols, "published"]
+    assert set(found.scores["split"].to_pylist()) == {"random", "blocked", "by_state", "region_papers"}
+    assert found.parameters.protocols == [*parameters.protocols, "region_papers"]
     assert set(found.intervals["method"].to_pylist()) == {"mora", "raw", "coordinates", "flows"}
     rows = {(row["method"], row["split"], row["model"]): row["r2"] for row in found.scores.to_pylist()}
-    assert rows["coordinates", "random", "ridge"] > 0.9
-    assert rows["mora", "random", "ridge"] < 0.5
+    assert rows["coordinates", "random", "linear_probe"] > 0.9
+    assert rows["mora", "random", "linear_probe"] < 0.5
     predictions = found.predictions.to_pandas()
     assert set(predictions["split"]) == {"blocked"}
     assert sorted(predictions.loc[predictions["method"] == "mora", "cell"]) == inputs.cells.tolist()
@@ -74,23 +74,23 @@ def test_a_region_is_judged_by_every_method_with_intervals_and_predictions(
 
 
 def test_a_leaked_label_is_refused_and_allowed_where_marked(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs],
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext],
     labels: pd.DataFrame, tmp_path: Path,
 ) -> None:  # fmt: skip
     config = region({"income": INCOME}, modalities={"ages": AGES})
     lake = write_lake(config)
     young = lake.read("table_cells/ages", config.region).table()["young"].to_numpy()
     labels.sort_index().assign(income=2 * young + 3)[["id", "income"]].to_csv(tmp_path / "labels.csv", index=False)
-    refused = judge(make_inputs(config, lake), QUICK).scores
+    refused = evaluate(make_inputs(config, lake), QUICK).scores
     assert set(refused["r2"].to_pylist()) == {None}
     assert "input column young of ages" in skipped_trials(refused)[0]["reason"]
     allowed = region({"income": {**INCOME, "leaks": "allowed"}}, modalities={"ages": AGES})
-    rows = judge(make_inputs(allowed, lake), QUICK).scores.to_pylist()
+    rows = evaluate(make_inputs(allowed, lake), QUICK).scores.to_pylist()
     assert all(row["r2"] is not None for row in rows)
 
 
 def test_methods_that_share_a_space_are_fitted_elsewhere(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs],
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext],
     labels: pd.DataFrame, cells: pa.Table, tmp_path: Path,
 ) -> None:  # fmt: skip
     near = h3.grid_disk(h3.latlng_to_cell(-33.45, -70.20, 7), 6)
@@ -120,38 +120,38 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
         }
     )
     sources = {"other_city": make_inputs(other, lake, 0)}
-    found = judge(make_inputs(config, lake, 0), parameters, sources)
+    found = evaluate(make_inputs(config, lake, 0), parameters, sources)
     rows = found.scores.to_pylist()
     assert found.not_transferred["other_city"].keys() == {"mora"}
     assert {row["split"] for row in rows} == {"from_other_city"}
     assert {row["method"] for row in rows} == {"coordinates", "flows", "raw", "dataset:shared"}
-    probe = {row["method"]: row["r2"] for row in rows if row["model"] == "ridge"}
+    probe = {row["method"]: row["r2"] for row in rows if row["model"] == "linear_probe"}
     assert probe["coordinates"] > 0.9
     assert probe["dataset:shared"] > 0.9
     summed = region({"income": {**INCOME, "aggregate": "sum"}}, modalities={"ages": AGES})
-    refused = judge(make_inputs(summed, lake, 0), parameters, sources)
+    refused = evaluate(make_inputs(summed, lake, 0), parameters, sources)
     assert "aggregate is mean, and sum here" in skipped_trials(refused.scores)[0]["reason"]
     with pytest.raises(UserError, match="is not another region of this home"):
-        judge(make_inputs(config, lake), parameters, {})
+        evaluate(make_inputs(config, lake), parameters, {})
     alone = parameters.model_copy(update={"methods": ["mora"]})
     with pytest.raises(UserError, match="share no method"):
-        judge(make_inputs(config, lake), alone, sources)
+        evaluate(make_inputs(config, lake), alone, sources)
     more = region({"income": INCOME, "wage": INCOME}, modalities={"ages": AGES})
-    paired = judge(make_inputs(more, lake, 0), parameters, sources).scores
+    paired = evaluate(make_inputs(more, lake, 0), parameters, sources).scores
     assert set(paired["task"].to_pylist()) == {"income"}
     renamed = region({"wage": INCOME}, modalities={"ages": AGES})
     with pytest.raises(UserError, match="'other_city' and 'test_city' share no task"):
-        judge(make_inputs(renamed, lake, 0), parameters, sources)
+        evaluate(make_inputs(renamed, lake, 0), parameters, sources)
 
 
 def test_a_protocol_that_tries_nothing_is_no_empty_benchmark(
-    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., Inputs],
+    region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext],
     labels: pd.DataFrame,
 ) -> None:  # fmt: skip
     config = region({"income": INCOME}, modalities={"ages": AGES})
     parameters = QUICK.model_copy(update={"protocols": ["grouped"]})
     with pytest.raises(UserError, match="grouped tries nothing in 'test_city'"):
-        judge(make_inputs(config, write_lake(config)), parameters)
+        evaluate(make_inputs(config, write_lake(config)), parameters)
 
 
 @pytest.mark.parametrize("asked", [{"protocols": ["transfer"]}, {"transfer_from": ["other_city"]}])
