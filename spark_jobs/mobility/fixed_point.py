@@ -44,7 +44,7 @@ def summed(amounts: Mapping[str, Numbers], order: npt.NDArray[np.int64], starts:
     """Sums of runs of rows.
 
     Args:
-        amounts: parts, [n] each; `upper` and `lower` at most 2⁴⁰ (as `exact` and `summed` give them).
+        amounts: parts, [n] each; `upper` and `lower` at most 2⁴⁰ (as `to_fixed_point` and `summed` give them).
         order: [n], in which the rows are taken.
         starts: where each run begins, in that order.
 

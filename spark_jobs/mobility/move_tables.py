@@ -1,6 +1,6 @@
 """Moves between cells as Arrow tables, added up wherever they meet: in the task that reads them and after the shuffle.
 
-A table of moves has ``origin`` and ``destination`` (int64 cells), the parts of the exact flow (`exact`), and ``users``
+A table of moves has ``origin`` and ``destination`` (int64 cells), the parts of the flow (`fixed_point`), and ``users``
 (int64, to be added up), ``user`` (int64 or large_string, of which the distinct are counted) or neither. Moves that are
 kept by file and day have a ``slot`` (int64) as well: moves of different slots are not added up.
 """
@@ -20,7 +20,7 @@ WORTH_ADDING = 0.8  # at most this share of them must be left for adding up befo
 
 
 def make_moves(origin: pa.Array, destination: pa.Array, flow: pa.Array, **users: pa.Array) -> pa.Table:
-    """A table of moves; `flow` is positive, at most `exact.LARGEST`, and without nulls."""
+    """A table of moves; `flow` is positive, at most `fixed_point.LARGEST`, and without nulls."""
     amounts = to_fixed_point(flow.to_numpy(zero_copy_only=False).astype(np.float64))
     users = {name: large_texts(values) for name, values in users.items()}
     return pa.table({"origin": origin, "destination": destination, **amounts, **users})

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows
 
-BLOCK_LEVELS = 3  # a block is the H3 parent three levels up, about 343 cells (method.md: spatially blocked folds)
+BLOCK_LEVELS = 3  # a block is the H3 parent three levels up, about 343 cells (method.md, "Evaluation")
 
 
 def parents(cells: Rows, resolution: int) -> Rows:

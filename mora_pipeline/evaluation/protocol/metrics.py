@@ -6,6 +6,7 @@ that shows or compares scores asks the metric: tables, intervals, the choice of 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +54,12 @@ class Metric(ABC):
         scores = [self.score(truth, predicted, counts[units]) for counts in weights]
         return np.array([np.nan if score is None else score for score in scores])
 
-    def gain(self, score: Floats, other: Floats) -> Floats:
-        """How much better a score is than another: their difference, positive where the first is better."""
+    def gain(self, score: Any, other: Any) -> Any:
+        """How much better a score is than another: their difference, positive where the first is better.
+
+        Args:
+            score, other: numbers, arrays or frames of scores.
+        """
         return score - other if self.higher_is_better else other - score
 
     def text(self, score: float) -> str:

@@ -162,8 +162,8 @@ def residual_map(cells: Cells, truth: Floats, predicted: Floats) -> Drawing:
     hexes, mean = coarsened(cells, predicted - truth)
     limit = max(float(np.percentile(np.abs(mean), 95)), 1e-12)
     shapes = dict[int, Floats]()
-    for rows, polygons in hexagons(hexes):
-        shapes.update(zip(rows.tolist(), polygons, strict=True))
+    for rows, corners in hexagons(hexes):
+        shapes.update(zip(rows.tolist(), corners, strict=True))
     polygons, larger = enlarged([shapes[row] for row in range(len(hexes))])
     (west, south), (east, north) = np.min(np.vstack(polygons), axis=0), np.max(np.vstack(polygons), axis=0)
     squeeze = max(float(np.cos(np.radians((south + north) / 2))), 0.1)  # degrees of longitude are shorter than latitude
