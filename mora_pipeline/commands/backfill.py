@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -104,14 +106,16 @@ def request_backfill(regions: Sequence[str], assets: Sequence["AssetKey"]) -> st
     }
     program = "from dagster_graphql.cli import main; main()"  # the command `dagster-graphql` need not be on the path
     query = ["--text", _LAUNCH, "--variables", json.dumps({"parameters": parameters})]
-    command = [sys.executable, "-W", "ignore", "-c", program, *workspace_arguments(), *query]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        return str(json.loads(ended.stdout)["data"]["launchPartitionBackfill"]["backfillId"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise click.ClickException(
-            f"Dagster did not take the backfill:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}"
-        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.json"  # standard output has the log of the server of our definitions as well
+        query += ["--output", str(answer)]
+        command = [sys.executable, "-W", "ignore", "-c", program, *workspace_arguments(), *query]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        launched = json.loads(answer.read_text())["data"]["launchPartitionBackfill"] if answer.exists() else {}
+    if "backfillId" not in launched:
+        reason = launched.get("message") or f"{ended.stdout[-2000:]}{ended.stderr[-2000:]}"
+        raise click.ClickException(f"Dagster did not take the backfill:\n{reason}")
+    return str(launched["backfillId"])
 
 
 def _wait(instance: "DagsterInstance", backfill_id: str) -> bool:

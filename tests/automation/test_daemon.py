@@ -153,11 +153,11 @@ def test_without_a_daemon_a_backfill_is_kept_and_says_how_to_start_one(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
     command = [sys.executable, "-m", "mora_pipeline.cli", "backfill", "--all"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=home, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=home, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "mora dev" in ended.stderr
     assert [backfill.partition_names for backfill in instance.get_backfills()] == [None]
-    waiting = subprocess.run([*command, "--wait"], capture_output=True, text=True, timeout=60, cwd=home, check=False)
+    waiting = subprocess.run([*command, "--wait"], capture_output=True, text=True, timeout=180, cwd=home, check=False)
     assert waiting.returncode == 2
     assert waiting.stderr.startswith("No Dagster daemon is running")
     assert len(instance.get_backfills()) == 1
