@@ -54,7 +54,7 @@ class Metric(ABC):
         return np.array([np.nan if score is None else score for score in scores])
 
     def gain(self, score: Floats, other: Floats) -> Floats:
-        """How much better a score is than another: their difference, positive where the first is better."""
+        """How much better scores are than others, [n] each: the difference, positive where the first is better."""
         return score - other if self.higher_is_better else other - score
 
     def text(self, score: float) -> str:
@@ -75,6 +75,7 @@ class RSquared(Metric):
         return None if spread == 0 else 1 - float(np.sum((truth - predicted) ** 2)) / spread
 
     def resampled(self, truth: Floats, predicted: Floats, units: Rows, weights: Floats) -> npt.NDArray[np.float64]:
+        """As of every metric, float64 [1 + resamples], from sums of each unit: no resample looks at the rows again."""
         centred, error = truth - truth.mean(), truth - predicted  # centred, so that the sums below do not cancel
         parts = (np.ones(len(truth)), centred, centred**2, error**2)
         sums = np.stack([np.bincount(units, part, weights.shape[1]) for part in parts], axis=1)
