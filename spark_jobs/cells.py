@@ -27,7 +27,7 @@ from spark_jobs.report import Check, Outcome, parameter, run_as_program
 
 
 def distinct_cells(spark: SparkSession, edges: str, others: list[str]) -> Cells:
-    """All cells of the edges (both ends) and of other datasets, ascending."""
+    """All cells of the edges (both ends) and of other datasets, int64 [N], ascending."""
     moves = _open(spark, edges)
     columns: list[DataFrame] = [moves.select(sql.col("origin").alias("cell")), moves.select("destination")]
     columns += [_open(spark, folder).select("cell") for folder in others]
@@ -38,7 +38,7 @@ def distinct_cells(spark: SparkSession, edges: str, others: list[str]) -> Cells:
 def spread(
     spark: SparkSession, folder: str, column: str, cells: Cells
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """A value of a cell-level dataset in the row order of `cells`, and where there is one."""
+    """A value of a cell-level dataset in the row order of `cells`, float64 [N], and where there is one, bool [N]."""
     table = _open(spark, folder).select("cell", sql.col(column).cast("double").alias(column)).toArrow()
     values, present = np.zeros(len(cells)), np.zeros(len(cells), dtype=bool)
     rows, known = find_rows(cells, table["cell"].to_numpy())
@@ -86,7 +86,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
 
 def check_order(cells: Cells, node: Cells) -> Check:
-    """Cells ascend without twins, and node is the row number."""
+    """Cells, int64 [N], ascend without twins, and node, int64 [N], is the row number."""
     twins = int((cells[1:] == cells[:-1]).sum())
     ordered = bool((cells[1:] >= cells[:-1]).all()) and np.array_equal(node, np.arange(len(cells)))
     return Check(twins == 0 and ordered, {"cells": len(cells), "twins": twins, "in_order": ordered})

@@ -57,7 +57,10 @@ def edges_checks(spark: SparkSession, files: list[str]) -> dict[str, Check]:
 
 
 def describe_file(number: int, file: str) -> tuple[float, Cells, bool]:
-    """The smallest flow, the distinct origins, and whether rows are sorted by origin and destination, without twins."""
+    """The smallest flow, the distinct origins, int64 [origins], ascending, and whether rows are in order.
+
+    That is: sorted by origin and destination, without twins.
+    """
     smallest, origins, last, in_order = np.inf, [], None, True
     for batch in open_parquet(file).iter_batches(batch_size=1 << 20, columns=COLUMNS):
         origin, destination, flow = (batch[name].to_numpy() for name in COLUMNS)

@@ -34,13 +34,13 @@ def cells_at(latitude: pa.Array, longitude: pa.Array, resolution: int) -> pa.Arr
 
 
 def centres_of(cells: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Latitude and longitude, in degrees, of the centres of cells."""
+    """Latitude and longitude, degrees, float64 [n] each, of the centres of cells, int64 [n]."""
     centres = pa.record_batch(cells_to_coordinates(pa.array(cells.astype(np.uint64))))
     return centres["lat"].to_numpy(), centres["lng"].to_numpy()
 
 
 def resolutions_of(cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The resolution of each cell: four bits of its id."""
+    """The resolution of each cell, int64 [n]: four bits of its id."""
     return (cells >> 52) & 15
 
 

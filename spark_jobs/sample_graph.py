@@ -113,6 +113,9 @@ def in_all(parts: list[Sampled]) -> Sampled:
 def check_clustered(folder: str, origins: npt.NDArray[np.int64]) -> None:
     """Refuse edges of one origin in several files: each would be sampled as if it were the whole.
 
+    Args:
+        origins: int64 [n], the distinct origins of each file, one file after the other.
+
     Raises:
         UserError: if an origin occurs twice.
     """

@@ -33,7 +33,7 @@ class Validator:
     derive: Derive | None = None
 
     def broken(self, rows: pa.RecordBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.int16]]:
-        """Rows with what is derived, and the first rule that each breaks (as `broken_rules`)."""
+        """Rows with what is derived, and the first rule that each breaks, int16 [n] (as `broken_rules`)."""
         derived = self.derive(rows) if self.derive else rows
         return derived, broken_rules(derived, self.rules)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 def digest(facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """SHA-256, in hexadecimal, of facts, which JSON can hold, and of named arrays: types, shapes, content."""
+    """SHA-256, in hexadecimal, of facts, which JSON can hold, and of named arrays [any shape]: type, shape, content."""
     summed = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, array in arrays.items():
         summed.update(f"{name} {array.dtype.str} {array.shape}".encode())

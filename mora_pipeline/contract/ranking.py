@@ -13,7 +13,7 @@ Key = npt.NDArray[Any]  # float64 or uint64
 
 
 def starts_of(origin: Cells) -> Indices:
-    """Where each origin begins, in edges sorted by origin."""
+    """Where each origin begins, int64 [origins], in edges sorted by origin, int64 [edges]."""
     if not len(origin):
         return np.empty(0, dtype=np.int64)
     return np.concatenate([[0], np.flatnonzero(origin[1:] != origin[:-1]) + 1])
@@ -77,6 +77,7 @@ def broken_ranking(origin: Cells, destination: Cells, key: Key, mask: Mask, want
     Shares no step with `largest`: counts and extremes of each origin, no selection and no sort.
 
     Args:
+        origin, destination, key, mask: [edges], at least one, sorted by origin; the mask is true where the edge stays.
         wanted: how many edges of an origin stay, from its degree.
     """
     first, last = np.append(0, np.flatnonzero(origin[:-1] < origin[1:]) + 1), np.iinfo(np.int64)

@@ -78,6 +78,8 @@ def kept_by_degree(degrees: Indices, share: Fraction) -> Indices:
 def hashes(origin: Cells, destination: Cells, seed: int) -> Hashes:
     """A number for each edge that depends on its two ends and the seed alone, as if drawn from all of uint64.
 
+    Origins and destinations are int64 [edges], sorted by origin; the numbers are uint64 [edges].
+
     Source: chained finalisers of splitmix64 (Steele, Lea and Flood 2014).
     """
     starts = starts_of(origin)
@@ -147,7 +149,7 @@ def everything(params: Mapping[str, Any]) -> Strategy:
 
 
 def broken_extremes(origin: Cells, flow: Flow, mask: Mask, minimum: float) -> int:
-    """Origins whose weakest kept edge is too weak, or whose strongest dropped edge is not."""
+    """Origins whose weakest kept edge is too weak, or whose strongest dropped edge is not; arrays are [edges]."""
     starts = starts_of(origin)
     weakest_kept = np.minimum.reduceat(np.where(mask, flow, np.inf), starts)
     strongest_dropped = np.maximum.reduceat(np.where(mask, -np.inf, flow), starts)

@@ -162,6 +162,7 @@ class CellVectors:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> "CellVectors":
+        """The rows of a table of `features`, int64 [n] and float32 [n, d], in their order."""
         dimension = table.schema.field("vector").type.list_size
         flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return cls(table["cell"].to_numpy(), np.asarray(flat, dtype=np.float32).reshape(-1, dimension))

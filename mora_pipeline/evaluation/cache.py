@@ -24,7 +24,7 @@ class ArrayCache:
         self.folder = folder
 
     def get(self, key: str) -> npt.NDArray[np.float32] | None:
-        """The array of a key; None if there is none, or its file is damaged."""
+        """The array of a key, float32 [as it was put]; None if there is none, or its file is damaged."""
         file = self.folder / f"{key}.npy"
         try:
             array = np.load(file, allow_pickle=False)
@@ -34,7 +34,7 @@ class ArrayCache:
         return np.asarray(array, dtype=np.float32)
 
     def put(self, key: str, array: npt.NDArray[np.floating]) -> None:
-        """Write the array in one step: another run sees it whole or not at all."""
+        """Write the array [any shape] as float32, in one step: another run sees it whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"_{key}.{os.getpid()}.{secrets.token_hex(4)}"
         with partial.open("wb") as stream:

@@ -47,7 +47,7 @@ class RegionReader:
         return stored.vectors
 
     def features(self, name: str) -> CellVectors:
-        """A modality's vectors; an input.
+        """A modality's vectors, float32 [n, d], of the cells that have it, int64 [n]; an input.
 
         Raises:
             UserError: if there are none, or they were made when region.yaml said something else of the modality.

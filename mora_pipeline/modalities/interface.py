@@ -80,7 +80,7 @@ class ModalityKind(ABC, Generic[Config]):
 
     @abstractmethod
     def encode(self, reader: RegionReader, name: str, config: Config, progress: Progress) -> CellVectors:
-        """The frozen vectors of the cells that have the modality, from the datasets of its cells."""
+        """The frozen vectors, float32 [n, d], of the cells that have the modality, from the datasets of its cells."""
 
     def input_columns(self, reader: RegionReader, name: str) -> list[str]:
         """The column of the user's data that each number of a vector is; empty if they are not columns.

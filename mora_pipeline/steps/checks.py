@@ -20,7 +20,8 @@ def cells_known(found: Mapping[str, Cells], cells: Cells) -> Check:
     """Every cell of every modality is one of the region's, and stands once, in ascending order.
 
     Args:
-        found: the cells of each modality; ``cells`` int64 [N], ascending.
+        found: the cells of each modality, int64 [n].
+        cells: int64 [N], ascending.
     """
     figures: dict[str, int] = {"cells": len(cells)}
     passed = True
@@ -33,19 +34,19 @@ def cells_known(found: Mapping[str, Cells], cells: Cells) -> Check:
 
 
 def no_nan(found: Mapping[str, Vectors]) -> Check:
-    """Every number of every array is finite."""
+    """Every number of every array, float [any shape], is finite."""
     bad = {f"{name}_not_finite": int(np.count_nonzero(~np.isfinite(vectors))) for name, vectors in found.items()}
     return Check("no_nan", not any(bad.values()), bad)
 
 
 def one_row_per_cell(vectors: CellVectors, cells: Cells) -> Check:
-    """The vectors' cells are the region's, in their order."""
+    """The vectors' cells are the region's, int64 [N], in their order."""
     passed = np.array_equal(vectors.cells, cells) and len(vectors.vectors) == len(cells)
     return Check("one_row_per_cell", passed, {"rows": len(vectors.cells), "cells": len(cells)})
 
 
 def not_collapsed(vectors: Vectors) -> Check:
-    """The vectors differ between cells (spread), in more than a few directions.
+    """The vectors, float32 [N, d], differ between cells (spread), in more than a few directions.
 
     See `spread_and_directions` for the two measures. A region of less than three cells cannot fail.
     """

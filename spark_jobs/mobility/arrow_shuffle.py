@@ -86,7 +86,7 @@ def shuffled(frame: DataFrame, buckets: int) -> DataFrame:
 
 
 def bucket_of(values: pa.ChunkedArray, buckets: int) -> npt.NDArray[np.int32]:
-    """A bucket for each value, from the value alone."""
+    """A bucket for each value, int32 [n], from 0 up to `buckets`, from the value alone."""
     if pa.types.is_integer(values.type):
         # Fibonacci hashing: the upper bits of a product with 2⁶⁴ / golden ratio (Knuth, volume 3, 6.4).
         mixed = values.to_numpy().astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)

@@ -21,7 +21,7 @@ LONGEST_RUN = 1 << 22  # of fractions that are added up before they are carried
 
 
 def to_fixed_point(values: npt.NDArray[np.float64]) -> Amounts:
-    """Amounts from 0 to `LARGEST` in fixed point; without fractions, `whole` alone."""
+    """Amounts [n] from 0 to `LARGEST` in fixed point, int64 [n] a part; without fractions, `whole` alone."""
     floor = np.floor(values)
     amounts = {WHOLE: floor.astype(np.int64)}
     fraction = values - floor
@@ -34,7 +34,7 @@ def to_fixed_point(values: npt.NDArray[np.float64]) -> Amounts:
 
 
 def to_float(amounts: Mapping[str, Numbers]) -> npt.NDArray[np.float64]:
-    """The float64 nearest each amount, as good as: one that depends on the amount alone."""
+    """The float64 [n] nearest each amount, as good as: one that depends on the amount alone."""
     parts = carried(amounts)
     whole = parts[WHOLE].astype(np.float64)
     return whole + (parts[UPPER] + parts[LOWER] / DIGIT) / DIGIT if UPPER in parts else whole

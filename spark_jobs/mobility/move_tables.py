@@ -64,7 +64,7 @@ def added_up(moves: pa.Table) -> pa.Table:
 
 
 def sorted_with_order(code: Cells) -> tuple[Cells, Cells]:
-    """The order that sorts codes from 0 up, and the codes in it.
+    """The order that sorts codes from 0 up, int64 [n], and the codes in it, int64 [n].
 
     Code and place share one number where 63 bits hold both: numpy sorts numbers twice as fast as it sorts their places.
     """

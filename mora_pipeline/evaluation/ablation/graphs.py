@@ -81,5 +81,5 @@ def _ordered(edges: Edges) -> tuple[npt.NDArray[Any], ...]:
 
 
 def chosen_edges(edges: Edges, rows: npt.NDArray[np.integer]) -> Edges:
-    """Some of the edges, by their rows."""
+    """Some of the edges, by their rows, integer [m]."""
     return Edges(edges.origin[rows], edges.destination[rows], edges.flow[rows])

@@ -12,7 +12,7 @@ BLOCK_LEVELS = 3  # a block is the H3 parent three levels up, about 343 cells (m
 
 
 def parents(cells: Rows, resolution: int) -> Rows:
-    """The H3 parents, `BLOCK_LEVELS` up, of cells of a resolution, in their order."""
+    """The H3 parents, `BLOCK_LEVELS` up, of cells of a resolution, int64 [n] both, in their order."""
     if not len(cells):
         return cells
     coarse = max(0, resolution - BLOCK_LEVELS)
@@ -40,7 +40,12 @@ def group_of_cells(members: pd.DataFrame, num_cells: int) -> Rows:
 
 
 def middles(membership: sparse.csr_matrix, sphere: npt.NDArray[np.float64]) -> Rows:
-    """Row of the member cell nearest the middle of each label's cells; the smaller cell wins a tie."""
+    """Row of the member cell nearest the middle of each label's cells, int64 [n]; the smaller cell wins a tie.
+
+    Args:
+        membership: CSR [n, N], one cell a label at least.
+        sphere: float64 [N, 3], the cells' centres on the unit sphere.
+    """
     if membership.nnz == membership.shape[0]:
         return np.asarray(membership.indices, dtype=np.int64)
     label = np.repeat(np.arange(membership.shape[0]), np.diff(membership.indptr))

@@ -122,7 +122,7 @@ def match_ids(ids: pd.Series, known: pd.Series) -> Rows:
         known: text, no two the same.
 
     Returns:
-        int64 positions in `known`; UNKNOWN where there is none.
+        Positions in `known`, int64 [ids]; UNKNOWN where there is none.
     """
     exact = _positions(ids, known)
     if (exact != UNKNOWN).all():

@@ -52,7 +52,7 @@ METHODS: Mapping[str, Method] = {
 
 
 def make_methods(names: Sequence[str], files: Mapping[str, str], context: MethodContext) -> dict[str, MethodVectors]:
-    """Vectors of all methods asked for, by the name to show, in that order; then those of files.
+    """Vectors [N, d] of all methods asked for, by the name to show, in that order; then those of files.
 
     A method that the region has no data for (`raw` without modalities) gives nothing.
 
@@ -84,7 +84,7 @@ def shared_methods(
         there: the other region's context; only methods that can be shared are made from them.
 
     Returns:
-        Vectors by name, here and there; reasons by name.
+        Vectors by name, [N, d] here and [M, d] there; reasons by name.
     """
     shared: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     reasons: dict[str, str] = {}

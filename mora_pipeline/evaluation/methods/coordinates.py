@@ -10,17 +10,17 @@ SMALLEST_COMPONENT = 1e-6  # of the strongest's variance: below it, a region's h
 
 
 def constant(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """One number for all cells: what the mean of the fitted labels is worth."""
+    """One number for all cells, float64 [N, 1]: what the mean of the fitted labels is worth."""
     return {"constant": MethodVectors(np.zeros((len(context.cells), 1)), "constant")}
 
 
 def coordinates(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """Latitude and longitude, degrees."""
+    """Latitude and longitude, degrees, float64 [N, 2]."""
     return {"coordinates": MethodVectors(context.coordinates, "coordinates")}
 
 
 def space2vec_grid(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """Sine and cosine of latitude and longitude at `SCALES` wavelengths.
+    """Sine and cosine of latitude and longitude at `SCALES` wavelengths, float64 [N, 4 · SCALES].
 
     Source: Space2Vec's grid (Mai et al., ICLR 2020).
     """
@@ -35,7 +35,7 @@ def sine_features(coordinates: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 
 
 def harmonics(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """Spherical harmonics of 32 degrees, as principal components: within a region they are almost collinear."""
+    """Principal components, float64 [N, d], of spherical harmonics of 32 degrees, almost collinear within a region."""
     from mora_pipeline.distillation.harmonics import DEGREE
     from mora_pipeline.distillation.projection import HarmonicProjection
 

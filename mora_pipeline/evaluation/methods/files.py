@@ -14,7 +14,7 @@ from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVect
 
 
 def own_vectors(context: MethodContext, path: str) -> MethodVectors:
-    """Vectors of a file, for the region's cells; cells that it lacks have zeros.
+    """Vectors of a file, float32 [N, d], for the region's cells; cells that it lacks have zeros.
 
     Args:
         path: Parquet with ``cell`` (int64, or hex ids as text) and ``vector`` (a list of numbers); rows in any order,

@@ -13,7 +13,7 @@ CELLS_A_COMPONENT = 5  # a small region gets fewer components than cells to fit 
 
 
 def flow_statistics(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """`STATISTICS` of each cell, as log1p."""
+    """`STATISTICS` of each cell, as log1p, float64 [N, 5]."""
     vectors = statistics(context.edges, context.table["internal_flow"].to_numpy())
     return {"flows": MethodVectors(vectors, "flow statistics")}
 
@@ -27,7 +27,7 @@ def statistics(edges: Edges, internal_flow: npt.NDArray[np.float64]) -> npt.NDAr
 
 
 def flow_svd(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """Leading left singular vectors of the log flows out and in, each as long as its singular value."""
+    """Leading left singular vectors of the log flows out and in, float32 [N, d], as long as their singular values."""
     return {"flow_svd": MethodVectors(log_flow_components(context.edges, len(context.cells)))}
 
 

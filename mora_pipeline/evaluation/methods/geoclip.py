@@ -9,7 +9,7 @@ _CHUNK = 8192
 
 
 def geoclip(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """512 numbers of each cell's centre, from the weights in the wheel `geoclip`.
+    """512 numbers of each cell's centre, float32 [N, 512], from the weights in the wheel `geoclip`.
 
     Raises:
         UserError: if the wheel is not installed.

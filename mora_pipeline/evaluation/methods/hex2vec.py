@@ -19,7 +19,7 @@ FORMAT = 1  # of cached vectors: another number trains again
 
 
 def hex2vec(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """50 numbers of each cell from the categories of all text modalities; without such a modality nothing.
+    """Float32 [N, 50] from the categories of all text modalities; without such a modality nothing.
 
     Raises:
         UserError: if srai or what it trains with is not installed, or no two cells of the region are adjacent.

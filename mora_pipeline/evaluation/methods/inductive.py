@@ -5,7 +5,7 @@ from mora_pipeline.evaluation.methods.raw import principal_axes
 
 
 def inductive(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """An encoder at its defaults, fitted to the region's features and flows; no label takes part."""
+    """Float32 [N, d] of an encoder at its defaults, fitted to the region's features and flows; no label takes part."""
     from mora_pipeline.presets.inductive.parameters import InductiveParameters
     from mora_pipeline.presets.inductive.region import read_evidence, schema_of
     from mora_pipeline.presets.inductive.train import train_inductive
@@ -17,7 +17,7 @@ def inductive(context: MethodContext, _: str) -> dict[str, MethodVectors]:
 
 
 def encoder_inputs(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """What the encoder reads, without the encoder: 128 principal components of the fitted states.
+    """What the encoder reads, without the encoder: principal components [N, up to 128] of the fitted states.
 
     A state holds a cell's own features, its flow figures, and means over its partners and neighbours.
     """

@@ -66,7 +66,7 @@ class MethodContext:
         return self.reader.features(modality).on(self.cells)
 
     def dataset(self, name: str) -> MethodVectors:
-        """Vectors of the lake; their space is the inductive encoder that made them, if the record names one."""
+        """Vectors of the lake, float32 [N, d]; their space is the inductive encoder that made them, if there is one."""
         vectors = self.reader.vectors(name, self.cells)
         details = self.reader.lineage[name].details
         encoder = details.get("encoder_version")

@@ -26,7 +26,7 @@ FORMAT = 1  # of cached vectors: another number trains again
 
 
 def node2vec(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """128 numbers of each cell in the graph; zeros where a cell has no flow.
+    """Float32 [N, 128] of the cells in the graph; zeros where a cell has no flow.
 
     Raises:
         UserError: if gensim is not installed.

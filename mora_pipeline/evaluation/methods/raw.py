@@ -18,7 +18,13 @@ SMALLEST_SHARE = 1e-10  # of the strongest variance: below it, a component of fl
 
 
 def raw(context: MethodContext, which: str) -> dict[str, MethodVectors]:
-    """All modalities side by side; `raw:<modality>` one of them, `raw:each` each of them. None: nothing."""
+    """All modalities side by side; `raw:<modality>` one of them, `raw:each` each of them. None: nothing.
+
+    Vectors are those of `raw_features`, float32 [N, d].
+
+    Raises:
+        UserError: if the region has no such modality.
+    """
     names = list(context.reader.config.modalities)
     if not which:
         return {"raw": _together(context, names)} if names else {}
@@ -28,7 +34,7 @@ def raw(context: MethodContext, which: str) -> dict[str, MethodVectors]:
 
 
 def pca(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """All modalities side by side as the encoders made them, standardised, as their 128 principal components."""
+    """All modalities side by side as the encoders made them, standardised, as principal components [N, up to 128]."""
     names = list(context.reader.config.modalities)
     if not names:
         return {}

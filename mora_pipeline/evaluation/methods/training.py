@@ -156,7 +156,7 @@ def _modalities(context: MethodContext, variant: Variant, seed: int) -> "list[Lo
 
 
 def mora_neighbour_graph(context: MethodContext, _: str) -> dict[str, MethodVectors]:
-    """LINE, LightGCN and alignment at their defaults, on the graph of each cell's nearest cells (MoRA's ablation)."""
+    """MoRA at its defaults, float32 [N, 128], on the graph of each cell's nearest cells (MoRA's ablation)."""
     edges = neighbour_edges(context.coordinates)
     variant = Variant("neighbours", "graph", graph=edges, line=edges)
     return {"mora_neighbour_graph": MethodVectors(train_variant(context, variant).vectors)}

@@ -55,11 +55,7 @@ class Metric(ABC):
         return np.array([np.nan if score is None else score for score in scores])
 
     def gain(self, score: Any, other: Any) -> Any:
-        """How much better a score is than another: their difference, positive where the first is better.
-
-        Args:
-            score, other: numbers, arrays or frames of scores.
-        """
+        """How much better scores (numbers, arrays [n], frames) are than others: positive where the first is better."""
         return score - other if self.higher_is_better else other - score
 
     def text(self, score: float) -> str:
@@ -80,6 +76,7 @@ class RSquared(Metric):
         return None if spread == 0 else 1 - float(np.sum((truth - predicted) ** 2)) / spread
 
     def resampled(self, truth: Floats, predicted: Floats, units: Rows, weights: Floats) -> npt.NDArray[np.float64]:
+        """As of every metric, float64 [1 + resamples], from sums of each unit: no resample looks at the rows again."""
         centred, error = truth - truth.mean(), truth - predicted  # centred, so that the sums below do not cancel
         parts = (np.ones(len(truth)), centred, centred**2, error**2)
         sums = np.stack([np.bincount(units, part, weights.shape[1]) for part in parts], axis=1)

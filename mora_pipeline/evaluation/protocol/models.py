@@ -16,7 +16,7 @@ from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.splits import Rows
 
 Floats = npt.NDArray[np.floating]
-Predictor = Callable[[Rows, Rows], npt.NDArray[np.float64]]
+Predictor = Callable[[Rows, Rows], npt.NDArray[np.float64]]  # rows to fit and to test [m] → predictions [m]
 LEAST_VARIATION = 0.05  # of a feature on the fit rows, as a share of its standard deviation on all rows
 PROBE_ALPHAS = 10.0 ** np.arange(-2, 6)  # penalties that the linear probe chooses from
 LIGHTGBM = "lightgbm"  # MoRA's settings
@@ -92,7 +92,10 @@ def ridge_regressor(features: Floats, target: npt.NDArray[np.float64], alpha: fl
 
 
 def clipped_ridge(features: Floats, target: npt.NDArray[np.float64], alpha: float) -> Predictor:
-    """`ridge_regressor` with predictions clipped at 0, as MVURE, MGFN, HREP and HAFusion predict counts."""
+    """`ridge_regressor` with predictions clipped at 0, as MVURE, MGFN, HREP and HAFusion predict counts.
+
+    Features are [n, d], the target float64 [n].
+    """
     predict = ridge_regressor(features, target, alpha)
     return lambda train, test: np.maximum(predict(train, test), 0)
 

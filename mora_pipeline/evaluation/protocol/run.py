@@ -80,6 +80,7 @@ def run_trials(
     """Fit and test every method in given trials; see `run_benchmark`.
 
     Args:
+        methods: vectors by name, [N, d].
         trials: by task.
     """
     trials = [each for each in trials if each]

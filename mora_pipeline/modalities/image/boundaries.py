@@ -32,7 +32,7 @@ class Boundaries:
 
 
 def cell_boundaries(cells: npt.NDArray[np.int64]) -> Boundaries:
-    """Boundaries of `cells` (at least one), as h3 draws them."""
+    """Boundaries of `cells`, int64 [n], n ≥ 1, as h3 draws them."""
     rings = [h3.cell_to_boundary(cell) for cell in cells.tolist()]
     lengths = np.fromiter(map(len, rings), dtype=np.int64, count=len(rings))
     vertices = np.array([vertex for ring in rings for vertex in ring], dtype=np.float64)

@@ -52,6 +52,7 @@ class FrozenImageEncoder:
         self._shift = (np.array(mean) / np.array(std)).astype(np.float32)
 
     def encode(self, images: Iterable[Image], progress: Progress | None = None) -> Vectors:
+        """Float32 [n, dimension] of images [height, width, 3]; batches on every core, or on the GPU one by one."""
         total = len(images) if isinstance(images, Sequence) else 0  # a generator does not know
         done, batches = 0, []
         on_cpu = self._device == "cpu"

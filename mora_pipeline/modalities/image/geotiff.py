@@ -74,6 +74,7 @@ class GeoTiffMosaic:
             return MosaicFile(file, (left, top, right, bottom), _bands(source), aligned, masked)
 
     def windows(self, boundaries: Boundaries) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """Int64 [n, 4] and bool [n], as of every mosaic; none for a box that the CRS tears apart."""
         x, y = (
             np.array(axis) for axis in reproject("EPSG:4326", self.crs, boundaries.longitudes, boundaries.latitudes)
         )

@@ -71,7 +71,7 @@ def encode_windows(
         windows: schemas.IMAGE_CELLS, in any order of rows.
 
     Returns:
-        One row a cell, ascending.
+        Float32 [n, dimension], one row a cell, ascending.
 
     Raises:
         UserError: if a file of the mosaic is damaged.

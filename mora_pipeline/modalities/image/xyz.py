@@ -62,6 +62,7 @@ class XyzMosaic:
         return Path(self.template.replace("{z}", str(self.zoom)).replace("{x}", str(x)).replace("{y}", str(y)))
 
     def windows(self, boundaries: Boundaries) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """Int64 [n, 4] and bool [n], as of every mosaic; none beyond `HIGHEST_LATITUDE`."""
         x = (boundaries.longitudes + 180.0) / 360.0 * self.width
         latitude = np.radians(np.clip(boundaries.latitudes, -HIGHEST_LATITUDE, HIGHEST_LATITUDE))
         y = (1.0 - np.arcsinh(np.tan(latitude)) / np.pi) / 2.0 * self.width

@@ -14,7 +14,7 @@ def encode_table_cells(table: pa.Table) -> CellVectors:
         table: `table_cells/<modality>`: ``cell``, then one float64 column a bin; in any order of rows.
 
     Returns:
-        One row a cell, ascending.
+        Float32 [n, bins], one row a cell, ascending.
 
     Raises:
         UserError: if a bin is missing or not finite, or a cell has two rows.

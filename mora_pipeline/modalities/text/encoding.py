@@ -60,6 +60,7 @@ class SentenceEncoder:
         self.dimension = int(dimension)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Float32 [len(texts), dimension], `CHUNK` texts at a time."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for start in range(0, len(texts), CHUNK):
             chunk = list(texts[start : start + CHUNK])
@@ -123,7 +124,7 @@ def encode_text_cells(
         text_cells: schemas.TEXT_CELLS; ``count`` > 0. The order of rows in both tables is irrelevant.
 
     Returns:
-        One row a cell, ascending; a cell is absent if it has no text.
+        Float32 [n, dimension], one row a cell, ascending; a cell is absent if it has no text.
 
     Raises:
         UserError: if `text_cells` refers to a text that `texts` does not hold.

@@ -115,7 +115,7 @@ class InductiveEncoder:
         return EncodedCells(vectors.numpy(), float((largest < SMALLEST_ANSWER).double().mean()))
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights by name, on the CPU, ready for safetensors."""
+        """All weights by name, on the CPU, ready for safetensors: a `GaussianReadout`, and [d] and [d, k] of blocks."""
         tensors = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
         for name, block in self.states.blocks.items():
             tensors |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in ("mean", "matrix")}

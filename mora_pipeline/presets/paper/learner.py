@@ -91,16 +91,19 @@ class Learner:
         return terms
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of all weights, on the device."""
+        """A copy of all weights by name, float32 [shape of the parameter], on the device."""
         return {name: value.detach().clone() for name, value in self._parameters()}
 
     def load(self, weights: dict[str, Tensor]) -> None:
-        """Take over what `weights` gave."""
+        """Take over what `weights` gave, float32 [shape of the parameter]."""
         for module in (self.encoder, self.alignment):
             module.load_state_dict({name: weights[name] for name, _ in module.named_parameters()})
 
     def state(self) -> dict[str, Tensor]:
-        """What training goes on from beside the weights: the optimiser's moments and the generator, on the CPU."""
+        """What training goes on from beside the weights, on the CPU.
+
+        The optimiser's moments, float32 [shape of the parameter], its steps, and the generator, uint8 [bytes].
+        """
         moments = {
             f"{key}/{name}": value.cpu()
             for name, parameter in self._parameters()
@@ -109,7 +112,7 @@ class Learner:
         return {"generator": self.generator.get_state(), **moments}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take over what `state` gave."""
+        """Take over what `state` gave; moments are float32 [shape of the parameter]."""
         self.generator.set_state(state["generator"])
         for name, parameter in self._parameters():
             moments = {key: state.get(f"{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
@@ -156,7 +159,7 @@ class _Mean:
         self.sums: dict[str, tuple[float, int]] = {}
 
     def add(self, terms: dict[str, tuple[Tensor, int]]) -> None:
-        """Take in the terms of a batch, as `Alignment` returns them."""
+        """Take in the terms of a batch, as `Alignment` returns them: a loss, scalar, and its number of cells."""
         for other, (loss, count) in terms.items():
             total, seen = self.sums.get(other, (0.0, 0))
             self.sums[other] = (total + loss.item() * count, seen + count)

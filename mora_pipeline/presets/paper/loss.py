@@ -55,6 +55,7 @@ class _TiledLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, left: Tensor, right: Tensor, side: int, is_safe: bool) -> Tensor:
+        """The loss, a scalar, of left and right, float32 [B, d]."""
         row_log_sum, column_log_sum = _log_sums(left, right, side, is_safe)
         context.save_for_backward(left, right, row_log_sum, column_log_sum)
         context.side, context.is_safe = side, is_safe
@@ -63,6 +64,7 @@ class _TiledLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """The gradients of left and right, float32 [B, d] each, from that of the loss."""
         left, right, row_log_sum, column_log_sum = context.saved_tensors
         # Begin with what the matches S_ii contribute. What columns gather stays transposed: on one core a product with
         # a transposed tile takes a fifth longer.

@@ -42,11 +42,13 @@ class _SymmetricProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, multiply: Callable[[Tensor], Tensor], vectors: Tensor) -> Tensor:
+        """Ã H, float32 [N, d], of H float32 [N, d]."""
         context.multiply = multiply
         return multiply(vectors)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        """Ã G, float32 [N, d], of the gradient G float32 [N, d]."""
         return None, context.multiply(gradients[0].contiguous())
 
 
