@@ -1,7 +1,8 @@
 """Spark's Java classes, kept between starts: loading and linking them takes a third of the time of a short job.
 
 The JVM leaves an archive of its classes when it ends, and later ones map it (dynamic class data sharing, since Java
-13). One that does not fit the JVM or its class path is ignored by it; one that keeps it from starting is deleted.
+13). It builds on the archive of Java's own classes, which the bundled Java lacks: nothing is kept there. An archive that
+does not fit the JVM or its class path is ignored by it; one that keeps it from starting is deleted.
 """
 
 import contextlib
@@ -88,7 +89,7 @@ def classes_for(java_home: str, scratch: Path) -> Classes:
     time makes the archive.
     """
     chosen = os.environ.get(SETTING, "")
-    if chosen == "off":
+    if chosen == "off" or not has_base_archive(java_home):
         return Classes()
     try:
         folder = Path(chosen).expanduser().resolve() if chosen else cache_folder()
@@ -108,6 +109,11 @@ def classes_for(java_home: str, scratch: Path) -> Classes:
         return Classes()
     draft = folder / f"spark-classes-{name}.{secrets.token_hex(4)}.draft"
     return Classes(f"{shlex.quote(f'-XX:ArchiveClassesAtExit={draft}')} {QUIET}", draft=draft, name=name)
+
+
+def has_base_archive(java_home: str) -> bool:
+    """Whether a Java comes with an archive of its own classes, without which it can leave none of others."""
+    return (Path(java_home) / "lib" / "server" / "classes.jsa").exists()
 
 
 def _described(java_home: str) -> str:

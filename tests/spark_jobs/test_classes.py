@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs.classes import CLAIM_S, Classes, classes_for
+from spark_jobs.classes import CLAIM_S, Classes, classes_for, has_base_archive
 from spark_jobs.java import java_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +36,12 @@ def session(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
     )  # fmt: skip
 
 
+keeps_classes = pytest.mark.skipif(
+    not has_base_archive(java_environment()["JAVA_HOME"]), reason="this Java has no archive of its own classes"
+)
+
+
+@keeps_classes
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc")
 def test_the_first_job_keeps_what_the_next_one_uses(tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
@@ -56,6 +62,7 @@ def test_the_first_job_keeps_what_the_next_one_uses(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("hs_err*"))
 
 
+@keeps_classes
 def test_one_process_makes_the_archive_and_a_dead_one_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +81,7 @@ def test_one_process_makes_the_archive_and_a_dead_one_is_replaced(
     assert not first.draft.exists()
 
 
+@keeps_classes
 def test_an_archive_of_another_size_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MORA_SPARK_CLASSES", str(tmp_path))
     java = java_environment()["JAVA_HOME"]
@@ -98,3 +106,15 @@ def test_without_a_folder_of_ones_own_jobs_start_as_they_always_did(
     monkeypatch.delenv("MORA_SPARK_CLASSES")
     monkeypatch.setenv("MORA_HOME", "/proc/none")
     assert classes_for(java_environment()["JAVA_HOME"], tmp_path) == Classes()
+
+
+def test_a_java_without_an_archive_of_its_own_is_not_asked_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bundled Java: it would warm up for an archive that it never leaves, again every hour."""
+    monkeypatch.setenv("MORA_SPARK_CLASSES", str(tmp_path / "classes"))
+    (tmp_path / "java" / "lib" / "server").mkdir(parents=True)
+    assert classes_for(str(tmp_path / "java"), tmp_path) == Classes()
+    assert not (tmp_path / "classes").exists()
+    monkeypatch.setenv("MORA_JAVA", "bundled")
+    assert not has_base_archive(java_environment()["JAVA_HOME"])
