@@ -1,8 +1,8 @@
 """Spark's Java classes, kept between starts: loading and linking them takes a third of the time of a short job.
 
 The JVM leaves an archive of its classes when it ends, and later ones map it (dynamic class data sharing, since Java
-13). It builds on the archive of Java's own classes, which the bundled Java lacks: nothing is kept there. An archive that
-does not fit the JVM or its class path is ignored by it; one that keeps it from starting is deleted.
+13). It builds on the archive of Java's own classes, which the bundled Java lacks: nothing is kept there. An archive
+that does not fit the JVM or its class path is ignored by it; one that keeps it from starting is deleted.
 """
 
 import contextlib
