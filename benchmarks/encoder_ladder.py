@@ -19,8 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benchmarks.aligned_encoder import aligned_vectors
-from benchmarks.encoder_scores import mean_scores, raw_vectors
-from benchmarks.manhattan import manhattan_scores
+from benchmarks.encoder_scores import manhattan_scores, mean_scores, raw_vectors
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.contract.sphere import kilometres_between
 from mora_pipeline.evaluation.ablation.graphs import chosen_edges

@@ -28,13 +28,11 @@ class Coo:
     def __init__(self, adjacency: Adjacency) -> None:
         rows = torch.repeat_interleave(torch.arange(adjacency.num_cells), adjacency.indptr.diff().long())
         size = (adjacency.num_cells, adjacency.num_cells)
-        self.matrix = torch.sparse_coo_tensor(
+        places, checks = (
             torch.stack([rows, adjacency.indices.long()]),
-            adjacency.values,
-            size,
-            is_coalesced=True,
-            check_invariants=False,
+            {"is_coalesced": True, "check_invariants": False},
         )
+        self.matrix = torch.sparse_coo_tensor(places, adjacency.values, size, **checks)
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
         return torch.sparse.mm(self.matrix, vectors)

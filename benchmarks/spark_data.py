@@ -161,7 +161,8 @@ def events_of_file(wanted: Events, number: int) -> Iterator[pa.Table]:
     country = make_country(wanted.seed)
     random = np.random.default_rng([wanted.seed, 4, number])
     for rows in chunk_sizes(wanted, number):
-        user = unequal_users(wanted.users, random, rows)
+        # Users from 0, the first of whom come far more often.
+        user = np.minimum((wanted.users * random.random(rows) ** 2).astype(np.int64), wanted.users - 1)
         user[random.random(rows) < wanted.hot_rows / wanted.rows] = wanted.users
         own = (PLACES_OF_A_USER * random.random(rows) ** 2).astype(np.int64)
         place = country.places_at(scattered((user * PLACES_OF_A_USER + own).astype(np.uint64), wanted.seed))
@@ -181,11 +182,6 @@ def chunk_sizes(wanted: Trips | Events, number: int) -> Iterator[int]:
     while left:
         yield min(left, ROWS_PER_CHUNK)
         left -= min(left, ROWS_PER_CHUNK)
-
-
-def unequal_users(users: int, random: np.random.Generator, rows: int) -> Indices:
-    """Users from 0, the first of whom come far more often."""
-    return np.minimum((users * random.random(rows) ** 2).astype(np.int64), users - 1)
 
 
 def times(random: np.random.Generator, rows: int) -> pa.Array:
@@ -243,14 +239,10 @@ def edges_of_file(wanted: Edges, number: int) -> Iterator[pa.Table]:
         destination = destination[destination != origin]
         flow = 1 + random.pareto(PARETO, len(destination))
         flow = np.where(random.random(len(flow)) < 1 / 3, np.floor(flow), flow)
-        held.append(edge_table(np.full(len(flow), cells[origin]), cells[destination], flow))
+        ends = {"origin": np.full(len(flow), cells[origin]), "destination": cells[destination]}
+        held.append(pa.table({**ends, "flow": flow, "users": pa.nulls(len(flow), pa.int64())}))
         if sum(table.num_rows for table in held) >= ROWS_PER_CHUNK:
             yield pa.concat_tables(held).combine_chunks()
             held = []
     if held:
         yield pa.concat_tables(held).combine_chunks()
-
-
-def edge_table(origin: Indices, destination: Indices, flow: Floats) -> pa.Table:
-    users = pa.nulls(len(origin), pa.int64())
-    return pa.table({"origin": origin, "destination": destination, "flow": flow, "users": users})

@@ -55,11 +55,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     if written.edges == 0:
         raise UserError(no_edge(Source.parse(params["source"], set()).describe(), written, params))
     return Outcome(
-        rows={
-            "edges": written.edges,
-            "self_flow": written.self_flow,
-            "quarantine": sum(bad.quarantined.values()),
-        },
+        rows={"edges": written.edges, "self_flow": written.self_flow, "quarantine": sum(bad.quarantined.values())},
         read=bad.read,
         quarantined=bad.quarantined,
         checks={**edges_checks(spark, part_files(params["output"]["edges"])), "bad_rows_within_limit": bad.check()},

@@ -79,7 +79,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     counted = spark.read.parquet(working)
     num_texts = write_texts(counted.select("text").distinct(), texts)
     numbered = counted.join(spark.read.parquet(texts), "text").select("cell", "text_id", "count")
-    rows = write_parts(_sorted(numbered, count_rows(part_files(working))), text_cells, TEXT_CELLS)
+    few, order = count_rows(part_files(working)) <= ROWS_SORTED_IN_ONE_TASK, ("cell", "text_id")
+    ordered = numbered.coalesce(1).sortWithinPartitions(*order) if few else numbered.orderBy(*order)
+    rows = write_parts(ordered, text_cells, TEXT_CELLS)
     shutil.rmtree(working)
     return Outcome(
         rows={"texts": num_texts, "text_cells": rows, "quarantine": sum(bad.quarantined.values())},
@@ -136,12 +138,6 @@ def number_texts(number: int, file: str, before: list[int], folder: str) -> None
     table = pa.table([pa.array(ids), text], schema=TEXTS)
     with in_one_step(Path(folder) / part_name(number)) as draft:
         pq.write_table(table, draft, compression="zstd")
-
-
-def _sorted(frame: DataFrame, rows: int) -> DataFrame:
-    if rows <= ROWS_SORTED_IN_ONE_TASK:
-        return frame.coalesce(1).sortWithinPartitions("cell", "text_id")
-    return frame.orderBy("cell", "text_id")
 
 
 if __name__ == "__main__":

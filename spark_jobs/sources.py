@@ -81,11 +81,7 @@ def read_source(
         UserError: if a file is missing, unreadable or lacks a column, or the zone is unknown.
     """
     groups = read_groups(spark, source, kinds, time_zone)
-    return reduce(DataFrame.unionByName, [_as_row(group) for group in groups])
-
-
-def _as_row(group: DataFrame) -> DataFrame:
-    return group.withColumn("row", as_json("values")).drop("values")
+    return reduce(DataFrame.unionByName, [each.withColumn("row", as_json("values")).drop("values") for each in groups])
 
 
 def as_json(values: str) -> Column:
@@ -104,7 +100,7 @@ def read_groups(
     for files, stored in _alike(spark, source, list(used.values())):
         raw = _open(spark, source.format, files)
         wall_clock = {role for role, column in used.items() if stored[column] == WALL_CLOCK_NANOSECONDS}
-        columns = [sql.col(_quoted(column)).alias(role) for role, column in used.items()]
+        columns = [sql.col(f"`{column.replace('`', '``')}`").alias(role) for role, column in used.items()]
         raw = raw.select(*columns, "_metadata.file_path")
         frames.append(raw.select(*_typed(raw, used, kinds, time_zone, wall_clock)))
     return frames
@@ -216,15 +212,12 @@ def _alike(spark: SparkSession, source: Source, columns: list[str]) -> list[tupl
         header = _header(spark, source, file)
         for column in columns:
             if column not in header:
-                raise UserError(_lacks(file, column, list(header)))
+                near = did_you_mean(column, list(header))
+                raise UserError(f"{file} has no column '{column}'; it has {', '.join(header)}.{near}")
         # Parquet is read by name, CSV by position.
         likeness = tuple(header[name] for name in columns) if source.format == "parquet" else tuple(header)
         groups.setdefault(likeness, ([], header))[0].append(file)
     return list(groups.values())
-
-
-def _lacks(file: str, column: str, header: list[str]) -> str:
-    return f"{file} has no column '{column}'; it has {', '.join(header)}.{did_you_mean(column, header)}"
 
 
 def _parquet_columns(file: str) -> dict[str, str]:
@@ -248,7 +241,3 @@ def _csv_header(file: str) -> list[str]:
     if not header:
         raise UserError(f"{file} is empty: a CSV file starts with a line of column names.")
     return header
-
-
-def _quoted(column: str) -> str:
-    return "`" + column.replace("`", "``") + "`"

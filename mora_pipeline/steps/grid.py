@@ -48,7 +48,8 @@ def grid_rows(
             "output": {**output, "quarantine": quarantine.path / name},
         }
         reports[name] = region.spark.run(str(kind.job), parameters)
-    return region.finish(checks_of(region, reports), spark_metadata(reports))
+    none = [Check(name, True, {"modalities": 0}) for name in region.step.checks]  # they pass in a region without any
+    return region.finish(merged_checks(reports) if reports else none, spark_metadata(reports))
 
 
 def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
@@ -89,13 +90,6 @@ def look_up_cells(
 def gridded_by_spark() -> list[ModalityKind[Any]]:
     """The kinds whose raw rows become cells; those cells are the region's."""
     return [kind for kind in kinds() if kind.job]
-
-
-def checks_of(region: RegionRun, reports: dict[str, SparkReport]) -> list[Check]:
-    """The step's checks over all its modalities; they pass in a region that has none of the kind."""
-    if not reports:
-        return [Check(name, True, {"modalities": 0}) for name in region.step.checks]
-    return merged_checks(reports)
 
 
 def spark_metadata(reports: dict[str, SparkReport]) -> dict[str, Any]:

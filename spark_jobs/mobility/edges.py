@@ -141,7 +141,9 @@ def write_part(sums: pa.Table | None, bucket: int, least: Thresholds, folder: st
     edges, edges_suppressed = above_threshold(every.filter(pc.invert(own)), least)
     inside, cells_suppressed = above_threshold(every.filter(own), least)
     if edges.num_rows:
-        write_file(edges, Path(folder) / part_name(bucket))
+        coded = ["origin", "flow", "users"]
+        with in_one_step(Path(folder) / part_name(bucket)) as draft:
+            pq.write_table(edges, draft, row_group_size=ROWS_PER_GROUP, compression="zstd", use_dictionary=coded)
     self_flow = pa.table([inside["origin"], inside["flow"]], schema=SELF_FLOW)
     return Part(edges.num_rows, edges_suppressed, cells_suppressed, written(self_flow))
 
@@ -166,10 +168,3 @@ def above_threshold(edges: pa.Table, least: Thresholds) -> tuple[pa.Table, int]:
     if least.users:
         enough &= edges["users"].to_numpy() >= least.users
     return (edges, 0) if enough.all() else (edges.filter(pa.array(enough)), int(np.count_nonzero(~enough)))
-
-
-def write_file(edges: pa.Table, target: Path) -> None:
-    with in_one_step(target) as draft:
-        pq.write_table(
-            edges, draft, row_group_size=ROWS_PER_GROUP, compression="zstd", use_dictionary=["origin", "flow", "users"]
-        )

@@ -39,7 +39,8 @@ def added_up(moves: pa.Table) -> pa.Table:
     """
     if not moves.num_rows:
         return moves
-    cells, first, second = _pair_codes(moves["origin"], moves["destination"])
+    cells, ends = _ascending_codes(pa.chunked_array([*moves["origin"].chunks, *moves["destination"].chunks]))
+    first, second = ends[: moves.num_rows], ends[moves.num_rows :]
     code, codes = first, len(cells)
     slots = users = None
     if "slot" in moves.column_names:
@@ -75,12 +76,6 @@ def sorted_with_order(code: Cells) -> tuple[Cells, Cells]:
     joint = (code << place_bits) | np.arange(len(code))
     joint.sort()
     return joint & ((1 << place_bits) - 1), joint >> place_bits
-
-
-def _pair_codes(origin: pa.ChunkedArray, destination: pa.ChunkedArray) -> tuple[Cells, Cells, Cells]:
-    """The distinct cells in ascending order, and the places of the origins and the destinations among them."""
-    found, codes = _ascending_codes(pa.chunked_array([*origin.chunks, *destination.chunks]))
-    return found, codes[: len(origin)], codes[len(origin) :]
 
 
 def _ascending_codes(values: pa.ChunkedArray) -> tuple[Cells, Cells]:

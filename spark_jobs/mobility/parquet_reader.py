@@ -95,11 +95,9 @@ class ParquetSource:
             for batch in parquet.iter_batches(ROWS_PER_BATCH, groups, wanted, use_threads=False):
                 arrays = {role: _typed(batch[self.columns[role]], kind) for role, kind in self.types.items()}
                 arrays |= {f"{role}_zoneless": pa.array(np.zeros(len(batch), dtype=bool)) for role in self.times}
-                yield pa.record_batch({**arrays, "source": _everywhere(piece.file, len(batch))})
-
-
-def _everywhere(file: str, rows: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), pa.array([file]))
+                first = pa.array(np.zeros(len(batch), dtype=np.int32))
+                arrays["source"] = pa.DictionaryArray.from_arrays(first, pa.array([piece.file]))
+                yield pa.record_batch(arrays)
 
 
 def _unreadable(file: str, error: Exception) -> str:

@@ -117,7 +117,8 @@ class _Loader:
         )
 
     def _cell_task(self, name: str, task: CellTask, dropped: dict[str, int]) -> Labels:
-        key, labelled = f"tasks.{name}", self._has(task.path, task.weight)  # else the weight is of the places
+        headers = (read_header(file, "path").columns for file in self.config.files(task.path))
+        key, labelled = f"tasks.{name}", all(task.weight in columns for columns in headers)  # else of the places
         roles = {"place": task.place, "latitude": task.latitude, "longitude": task.longitude, "column": task.column}
         own_weight = task.weight if labelled or task.place is None else None
         table = read_roles(self.config, key, task.path, {**roles, "weight": own_weight})
@@ -195,9 +196,6 @@ class _Loader:
         roles = {"id": places.id, "latitude": places.latitude, "longitude": places.longitude, "weight": weight}
         table = read_roles(self.config, "places", places.path, roles)
         return table[table["id"].notna()].drop_duplicates("id").reset_index(drop=True)
-
-    def _has(self, path: str, column: str | None) -> bool:
-        return all(column in read_header(file, "path").columns for file in self.config.files(path))
 
     def _rows(self, table: pd.DataFrame) -> Rows:
         return cell_rows(table["latitude"], table["longitude"], self.config.resolution, self.cells)

@@ -85,7 +85,11 @@ def run_trials(
     """
     trials = [each for each in trials if each]
     for name, vectors in methods.items():
-        _check_vectors(name, vectors, [each[0].task for each in trials])
+        for cells in (each[0].task.membership.shape[1] for each in trials):
+            if vectors.ndim != 2 or len(vectors) != cells:
+                raise ValueError(f"'{name}' has shape {vectors.shape}, but the tasks know {cells} cells")
+        if not np.isfinite(vectors).all():
+            raise ValueError(f"'{name}' holds NaN or infinite values")
     total, done = len(methods) * sum(len(trial.folds) for each in trials for trial in each), 0
     records: list[Record] = []
 
@@ -120,7 +124,8 @@ class _Fitter:
             count: called with the number of fits done and what they were.
         """
         features = features_of(task, vectors)
-        keys = self._keys(features, task, trials)
+        data = digest({}, {"features": features}) + digest({}, {"labels": task.target}) if self.cache else ""
+        keys = [fit_key(data, trial, self.parameters) if self.cache else "" for trial in trials]
         known = [self._cached(key, trial) for key, trial in zip(keys, trials, strict=True)]
         missing = [trial for trial, have in zip(trials, known, strict=True) if have is None]
         submitted = self._submit(features, task, missing)
@@ -146,12 +151,6 @@ class _Fitter:
         if self.cache:
             self.cache.put(key, predictions)
         return predictions
-
-    def _keys(self, features: Floats, task: Task, trials: Sequence[Trial]) -> list[str]:
-        if not self.cache:
-            return [""] * len(trials)
-        data = digest({}, {"features": features}) + digest({}, {"labels": task.target})
-        return [fit_key(data, trial, self.parameters) for trial in trials]
 
     def _cached(self, key: str, trial: Trial) -> Predictions | None:
         if trial.skipped:
@@ -205,11 +204,3 @@ def num_threads(parameters: BenchmarkParameters) -> int:
     if parameters.threads:
         return parameters.threads
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _check_vectors(name: str, vectors: Floats, tasks: Sequence[Task]) -> None:
-    for task in tasks:
-        if vectors.ndim != 2 or len(vectors) != task.membership.shape[1]:
-            raise ValueError(f"'{name}' has shape {vectors.shape}, but the tasks know {task.membership.shape[1]} cells")
-    if not np.isfinite(vectors).all():
-        raise ValueError(f"'{name}' holds NaN or infinite values")

@@ -145,7 +145,7 @@ class GeoTiffMosaic:
                 width=right - left,
                 height=bottom - top,
                 resampling=Resampling.bilinear,
-                add_alpha=_needs_alpha(source),
+                add_alpha=ColorInterp.alpha not in source.colorinterp and source.nodata is None,
             )
         self._open[placed.file] = source
         if len(self._open) > OPEN_FILES:
@@ -182,10 +182,6 @@ def _bands(source: Any) -> tuple[int, int, int]:
         red, green, blue = (colours.index(colour) + 1 for colour in named)
         return red, green, blue
     return (1, 2, 3) if source.count >= 3 else (1, 1, 1)
-
-
-def _needs_alpha(source: Any) -> bool:
-    return ColorInterp.alpha not in source.colorinterp and source.nodata is None
 
 
 def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

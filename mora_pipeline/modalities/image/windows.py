@@ -1,6 +1,5 @@
 """From a mosaic to one image vector a cell: windows, crops in an order that reads little, vectors."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from mora_pipeline.contract.schemas import IMAGE_CELLS, CellVectors
-from mora_pipeline.modalities.encoder import Image, ImageEncoder, IntArray, Progress
+from mora_pipeline.modalities.encoder import ImageEncoder, IntArray, Progress
 from mora_pipeline.modalities.image.boundaries import cell_boundaries
 from mora_pipeline.modalities.image.geotiff import GeoTiffMosaic
 from mora_pipeline.modalities.image.mosaic import Mosaic
@@ -83,15 +82,11 @@ def encode_windows(
     vectors = np.empty((len(cells), encoder.dimension), dtype=np.float32)
     for start in range(0, len(order), CHUNK):
         chunk = order[start : start + CHUNK]
-        vectors[rank[chunk]] = encoder.encode(_crops(edges[chunk], mosaic))
+        crops = (mosaic.read((left, top, right, bottom)).filled() for left, top, right, bottom in edges[chunk].tolist())
+        vectors[rank[chunk]] = encoder.encode(crops)
         if progress:
             progress(start + len(chunk), len(order))
     return CellVectors(np.sort(cells), vectors)
-
-
-def _crops(edges: IntArray, mosaic: Mosaic) -> Iterator[Image]:
-    for left, top, right, bottom in edges.tolist():
-        yield mosaic.read((left, top, right, bottom)).filled()
 
 
 def reading_order(windows: IntArray, block: tuple[int, int]) -> IntArray:

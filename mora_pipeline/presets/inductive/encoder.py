@@ -155,12 +155,8 @@ def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> In
     weights = dict(settings["weights"])
     blocks = {name: Block(*(tensors[f"{name}/{part}"].numpy() for part in ("mean", "matrix"))) for name in weights}
     readout = GaussianReadout(tensors["centres"], tensors["readout"], tensors["offset"], settings["sharpness"])
-    _check_shapes(blocks, readout)
-    return InductiveEncoder(settings["schema"], StateMap(blocks, weights), readout)
-
-
-def _check_shapes(blocks: Mapping[str, Block], readout: GaussianReadout) -> None:
-    width = sum(block.matrix.shape[1] for block in blocks.values())
     units, dimension = readout.readout.shape
+    width = sum(block.matrix.shape[1] for block in blocks.values())
     if readout.centres.shape != (units, width) or readout.offset.shape != (dimension,):
         raise ValueError("its weights and its settings come from different encoders")
+    return InductiveEncoder(settings["schema"], StateMap(blocks, weights), readout)

@@ -38,11 +38,7 @@ class Learner:
         with torch.random.fork_rng():
             torch.manual_seed(parameters.seed)
             self.alignment = Alignment(
-                modalities,
-                initial.shape[1],
-                parameters.anchor,
-                parameters.temperatures,
-                parameters.learn_temperatures,
+                modalities, initial.shape[1], parameters.anchor, parameters.temperatures, parameters.learn_temperatures
             )
         self.encoder = LightGCN(_tensor(initial), parameters.layers)
         self.alignment.to(self.device)
