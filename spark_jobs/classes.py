@@ -123,7 +123,7 @@ def _described(java_home: str) -> str:
 
 
 def _archive(folder: Path, name: str, size: int) -> Path:
-    """Where an archive lies; of another size it is not whole."""
+    """The path of an archive; of another size it is not whole."""
     return folder / f"spark-classes-{name}-{size}.jsa"
 
 

@@ -17,7 +17,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 def cells_known(found: Mapping[str, Cells], cells: Cells) -> Check:
-    """Every cell of every modality is one of the region's, and stands once, in ascending order.
+    """Every cell of every modality is one of the region's, and occurs once, in ascending order.
 
     Args:
         found: the cells of each modality, int64 [n].

@@ -112,7 +112,7 @@ def _text(column: pd.Series) -> pd.Series:
 
 
 def match_ids(ids: pd.Series, known: pd.Series) -> Rows:
-    """Where each id stands among the known ones.
+    """The position of each id among the known ones.
 
     Ids are compared as text. Files often lose the leading zeros of ids ('01001' written as the number 1001); where
     that would leave ids unknown, leading zeros are ignored, provided that this makes no two ids of a side the same.

@@ -33,7 +33,7 @@ class Task:
         middle: int64 [n], row of the label's cell; for a group, of the member cell nearest its middle.
         blocks: int64 [n], the H3 parent of that cell.
         groupings: int64 [n] by name, the group of that cell in each grouping that region.yaml names under blocks.
-        order: int64 [n], where the label's place stands among the places, else in its file.
+        order: int64 [n], the position of the label's place among the places, else in its file.
         dropped: rows of the label file that became no label.
         reasons: the same by reason.
         leaks_allowed: whether the label may be nearly an input column.

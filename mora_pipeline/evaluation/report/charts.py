@@ -42,7 +42,7 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart as it stands in the page, and a note below it."""
+    """A chart as the page shows it, and a note below it."""
 
     svg: Markup
     note: str = ""
