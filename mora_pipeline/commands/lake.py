@@ -28,11 +28,11 @@ def list_datasets(region: str) -> None:
     """
     from mora_pipeline.lake import Lake
 
-    made = datasets_of(Lake.at_home(), region)
-    if not made:
+    datasets = datasets_of(Lake.at_home(), region)
+    if not datasets:
         raise UserError(f"Nothing has been made for region '{region}' yet: mora materialize {region}")
-    width = max(len(version.dataset) for version in made)
-    for version in made:
+    width = max(len(version.dataset) for version in datasets)
+    for version in datasets:
         click.echo(f"{version.dataset:<{width}}  {version.rows:>12,} rows  {committed_at(version)}  {version.path}")
 
 

@@ -55,8 +55,8 @@ def list_regions() -> None:
         click.echo("No region yet. Add one: mora region add PATH_OF_REGION_YAML")
     lake, width = Lake.at_home(), max(map(len, known), default=0)
     for name, path in known.items():
-        made = committed_at(lake.read("embeddings", name)) if lake.has("embeddings", name) else "no embeddings yet"
-        click.echo(f"{name:<{width}}  {made:<20}  {path}")
+        committed = committed_at(lake.read("embeddings", name)) if lake.has("embeddings", name) else "no embeddings yet"
+        click.echo(f"{name:<{width}}  {committed:<20}  {path}")
 
 
 @region.command()
@@ -79,10 +79,10 @@ def show(name: str) -> None:
     click.echo(f"# {path}")
     click.echo(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False).rstrip())
     click.echo("\n# made so far")
-    made = datasets_of(Lake.at_home(), name)
-    for version in made:
+    datasets = datasets_of(Lake.at_home(), name)
+    for version in datasets:
         click.echo(f"{version.dataset:<24} {version.rows:>12,} rows  {committed_at(version)}")
-    if not made:
+    if not datasets:
         click.echo(f"nothing: mora materialize {name}")
 
 
