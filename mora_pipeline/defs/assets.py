@@ -109,9 +109,9 @@ def run_in_dagster(
     try:
         return run_step(step, context.partition_key, session, settings)
     except UserError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise dg.Failure(description=str(error), metadata=error.costs, allow_retries=False) from error
     except StepError as error:
-        raise dg.Failure(description=str(error)) from error
+        raise dg.Failure(description=str(error), metadata=error.costs) from error
 
 
 def _materialized(result: StepResult) -> dg.MaterializeResult:

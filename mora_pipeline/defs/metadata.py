@@ -26,8 +26,8 @@ def result_metadata(result: StepResult) -> dict[str, Any]:
     metadata = {name: shown(value) for name, value in result.metadata.items()}
     if rows:
         metadata |= {"datasets": shown(markdown_rows(["dataset", "rows", "version", "folder"], rows))}
-    if rows and result.committed:
-        metadata |= {"dagster/row_count": result.versions[-1].rows}
+    if result.rows is not None:
+        metadata |= {"dagster/row_count": result.rows}
     return {"committed": result.committed, **metadata}
 
 

@@ -1,8 +1,6 @@
 """Runs Spark jobs as child processes through Dagster Pipes, and believes nothing that a child did not report."""
 
 import os
-import signal
-import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +13,7 @@ from dagster import PipesMessageHandler
 from dagster_pipes import PipesParams
 from pydantic import Field
 
-from mora_pipeline.steps.spark import SparkReport, job_command, job_environment, parameter_file
-
-SECONDS_TO_END = 20.0  # of a child that was interrupted
+from mora_pipeline.steps.spark import SparkReport, job_command, job_environment, parameter_file, run_child
 
 
 class SparkSubmit(dg.ConfigurableResource):
@@ -71,24 +67,10 @@ class PipesSpark:
             warnings.filterwarnings("ignore", message=".*expected_writer_count", category=dg.PreviewWarning)
             with dg.open_pipes_session(self.context, dg.PipesTempFileContextInjector(), reader) as session:
                 environment = {**os.environ, **self.submit.environment(), **session.get_bootstrap_env_vars()}
-                code = _run(self.submit.command(job, file), environment, file.parent)
+                code = run_child(self.submit.command(job, file), environment)
         listener = reader.listener
         failure = (listener.exception if listener else None) or (f"code {code}" if code else None)
         return SparkReport.of(job, listener.messages if listener else [], failure)
-
-
-def _run(command: list[str], environment: Mapping[str, str], folder: Path) -> int:
-    """The exit code of a child; whatever ends this process's wait ends the child first, gently if it can."""
-    child = subprocess.Popen(command, env=environment, cwd=folder)
-    try:
-        return child.wait()
-    except BaseException:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(SECONDS_TO_END)
-        finally:
-            child.kill()
-        raise
 
 
 class _Listener:

@@ -88,10 +88,13 @@ def run_region(
     steps = [step for step in all_steps() if step.in_chain]
     if unknown := sorted(chosen.keys() - {step.name for step in steps}):
         raise UserError(f"There is no step '{unknown[0]}'; there are {', '.join(step.name for step in steps)}.")
-    try:
-        parsed = {step.name: step.settings(**chosen.get(step.name, {})) for step in steps}
-    except ValidationError as error:
-        raise UserError(f"The settings of a step are wrong: {error}") from None
+    parsed = {}
+    for step in steps:
+        try:
+            parsed[step.name] = step.settings(**chosen.get(step.name, {}))
+        except ValidationError as error:
+            problems = [f"{step.name}.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+            raise UserError("\n".join(problems)) from None
     for step in steps:
         result = run_step(step, region, session, parsed[step.name])
         if not result.committed:

@@ -19,7 +19,7 @@ def encode(
     cells = region.cells()
     vectors: dict[str, CellVectors] = {}
     for name, modality in region.modalities(kind.name).items():
-        vectors[name] = kind.encode(region, name, modality, partial(progress, name))
+        vectors[name] = kind.encode(region, name, modality, partial(progress, f"{name} features"))
         details = {"kind": kind.name, "encoder": modality.backbone}
         region.begin(f"features/{name}", details=details).write(vectors[name].to_table())
     checks = [

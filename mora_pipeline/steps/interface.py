@@ -140,7 +140,9 @@ class RegionRun(RegionReader):
         if passed and self._drafts:
             data_version = versions[-1].version
         results = [given.get(name) or Check(name, False, {"reason": _UNREPORTED}) for name in self.step.checks]
-        return StepResult(versions, passed, results, {**(metadata or {}), **self.meter.metadata()}, data_version)
+        shown = {**(metadata or {}), **self.meter.metadata()}
+        rows = versions[-1].rows if passed and self._drafts else None
+        return StepResult(versions, passed, results, shown, data_version, rows)
 
     def _commit_evidence(self) -> list[Version]:
         """Commit what explains a failure; files in a subfolder (of one modality) move up and get its name."""
@@ -160,7 +162,9 @@ class RegionRun(RegionReader):
         for version in self._commit_evidence():
             draft = re.escape(str(drafts[version.version]))
             text = re.sub(rf"{draft}(/[a-z0-9_]+)?(?=\W|$)", str(version.path), text)
-        return type(error)(text)
+        explained = type(error)(text)
+        explained.costs = self.meter.metadata()
+        return explained
 
     def discard(self) -> None:
         """Remove what was not committed."""

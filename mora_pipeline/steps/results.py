@@ -41,6 +41,7 @@ class StepResult:
         checks: one for each that the step declares.
         metadata: figures, texts, `Markdown`, `Picture` and paths for people, by name.
         data_version: changes with what the step made; None if it made nothing.
+        rows: of the main dataset; None if it was not committed.
     """
 
     versions: list[Version]
@@ -48,3 +49,4 @@ class StepResult:
     checks: list[Check]
     metadata: Mapping[str, Any]
     data_version: str | None = None
+    rows: int | None = None

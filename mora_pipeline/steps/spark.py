@@ -1,7 +1,9 @@
 """Spark jobs as child processes: how one is started, and what it must report to be believed."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,16 +11,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import IO, Any, Protocol
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.steps.results import Check
 
+SECONDS_TO_END = 20.0  # of a child that was interrupted
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 class StepError(Exception):
-    """A step broke down for a reason that is no mistake of the user's; trying again may help."""
+    """A step broke down for a reason that is no mistake of the user's; trying again may help.
+
+    Attributes:
+        costs: seconds and memory that the step took until then.
+    """
+
+    costs: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,8 @@ class SparkReport:
             UserError: if the job found a mistake in the user's data or settings.
             StepError: if it broke down, or ended without a report.
         """
-        told = list(messages)
-        errors = [message["error"] for message in told if "error" in message]
+        reported = list(messages)
+        errors = [message["error"] for message in reported if "error" in message]
         if errors:
             raise UserError(str(errors[-1]))
         if failure:
@@ -53,7 +63,7 @@ class SparkReport:
                 "the machine killed for its memory ends with code -9: lower MORA_SPARK_DRIVER_MEMORY or use fewer "
                 "cores (MORA_SPARK_MASTER=local[1])."
             )
-        reports = [message for message in told if "checks" in message]
+        reports = [message for message in reported if "checks" in message]
         if not reports:
             raise StepError(f"Spark job {job} ended as if all were well, but never reported what it did.")
         return cls(**{name: reports[-1][name] for name in cls.__dataclass_fields__ if name in reports[-1]})
@@ -84,16 +94,39 @@ class LocalSpark:
     def run(self, job: str, parameters: Mapping[str, Any]) -> SparkReport:
         """See `SparkRunner.run`."""
         with parameter_file(parameters) as file:
-            ended = subprocess.run(
-                job_command(job, file),
-                env={**os.environ, **job_environment(self.conf)},
-                cwd=file.parent,
-                stdout=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
-        messages = [json.loads(line) for line in ended.stdout.splitlines()[-1:] if line.startswith("{")]
-        return SparkReport.of(job, messages, f"code {ended.returncode}" if ended.returncode else None)
+            output = file.with_name("stdout")
+            with output.open("wb") as stream:
+                code = run_child(job_command(job, file), {**os.environ, **job_environment(self.conf)}, stream)
+            lines = output.read_text(errors="replace").splitlines()
+        messages = [message for message in map(_message, lines) if message]
+        sys.stderr.writelines(f"{line}\n" for line in lines if not _message(line))
+        return SparkReport.of(job, messages, f"code {code}" if code else None)
+
+
+def run_child(command: list[str], environment: Mapping[str, str], stdout: IO[bytes] | None = None) -> int:
+    """The exit code of a child that works in a folder of temporary files.
+
+    Whatever ends this process's wait (an interrupt) ends the child first: gently, so that it clears up, else at once.
+    """
+    child = subprocess.Popen(command, env=environment, cwd=tempfile.gettempdir(), stdout=stdout)
+    try:
+        return child.wait()
+    except BaseException:
+        child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(SECONDS_TO_END)
+        child.kill()
+        child.wait()
+        raise
+
+
+def _message(line: str) -> dict[str, Any] | None:
+    """A job's report or error, if a line of its output is one; the JVM prints to the same output."""
+    with contextlib.suppress(ValueError):
+        content = json.loads(line)
+        if isinstance(content, dict) and {"checks", "error"} & content.keys():
+            return content
+    return None
 
 
 @contextmanager

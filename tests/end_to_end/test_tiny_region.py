@@ -206,6 +206,13 @@ def test_the_benchmark_leaves_intervals_predictions_and_a_page(whole, home: Home
 
 
 def test_each_variant_of_the_ablations_is_scored_and_has_an_mlflow_run(whole, home: Home) -> None:
+    done = defs.resolve_job_def("ablate_region").execute_in_process(
+        instance=home.instance,
+        partition_key="tiny",
+        run_config={"ops": {"ablations": home.settings["ops"]["ablations"]}},
+        raise_on_error=False,
+    )
+    assert failures(done) == []
     table = home.lake.read("ablations", "tiny").table()
     assert base_graph_of(table) == "top 30 %"
     scores = table.to_pandas()

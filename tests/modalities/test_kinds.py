@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
     "distilled_encoder": {"epochs": 10, "degree": 4, "hidden": 16, "hidden_layers": 1},
     "benchmark": {
         "methods": ["mora", "distilled", "raw:visits", "coordinates"],
-        "trees": 10, "short_trees": 10, "seeds": [42], "folds": 3, "cell_minimum_child": 5,
+        "trees": 10, "fast_trees": 10, "seeds": [42], "folds": 3, "cell_minimum_child": 5,
     },
 }  # fmt: skip
 

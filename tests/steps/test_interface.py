@@ -92,6 +92,23 @@ def test_quarantine_outlives_the_failure_that_it_explains(lake: Lake, session: S
     assert drafts(lake) == []
 
 
+def test_rows_are_those_of_the_main_dataset_not_of_quarantine(lake: Lake, session: Session) -> None:
+    def work(region: RegionRun) -> StepResult:
+        region.begin("quarantine/thing", evidence=True).write(ROWS)
+        return region.finish()
+
+    result = run_step(step_of(work), "tiny", session)
+    assert ([version.dataset for version in result.versions], result.rows) == (["quarantine/thing"], None)
+    assert run_step(thing({"no_nan": True, "cells_known": True}), "tiny", session).rows == 2
+
+
+def test_a_failed_step_says_what_it_has_cost(session: Session) -> None:
+    with pytest.raises(StepError) as failure:
+        run_step(thing({}, StepError("The machine killed it.")), "tiny", session)
+    assert failure.value.costs["seconds"] >= 0
+    assert failure.value.costs["peak_memory_gib"] > 0.01
+
+
 def test_outputs_record_the_versions_of_their_inputs(lake: Lake, session: Session) -> None:
     draft = lake.begin("cells", "tiny")
     draft.write(ROWS)
