@@ -106,7 +106,7 @@ def test_help_comes_at_once() -> None:
         (["materialize", "town", "--set", "nonsense"], "write ASSET.KEY=VALUE"),
         (["materialize", "town", "--set", "a.b=[1"], "not YAML"),
         (["materialize", "town", "--config", "missing.yaml"], "missing.yaml"),
-        (["materialize", "town", "--encoder", "city"], "mora materialize city --set embeddings.preset=inductive"),
+        (["materialize", "town", "--encoder", "city"], "mora region add"),
         (["backfill"], "say --all"),
         (["backfill", "--all"], "No region yet"),
         (["backfill", "town"], "not known"),
@@ -157,7 +157,7 @@ def test_the_benchmark_is_printed_and_written_as_one_page(
     for name, rows in made.items():
         draft = Lake.at_home().begin(name, "town")
         draft.write(pa.Table.from_pylist(rows, schema=getattr(schemas, name.upper())))
-        draft.commit({"parameters": {"seeds": [42]}})
+        draft.commit({"parameters": {"seeds": [42]}, "tasks": {}, "facts": {}})
     page = tmp_path / "new" / "town.html"
     shown = mora("benchmark", "town", "--report", page)
     assert shown.exit_code == 0

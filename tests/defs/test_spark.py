@@ -105,6 +105,7 @@ def test_a_users_spark_settings_are_kept_and_the_resources_own_win(monkeypatch: 
 
 
 def test_the_cluster_is_one_setting(monkeypatch: pytest.MonkeyPatch, mora_home: Path) -> None:
+    monkeypatch.delenv("MORA_SPARK_CONF", raising=False)
     monkeypatch.setenv("MORA_SPARK_MASTER", "spark://master:7077")
     environment = SparkSubmit(executor_memory="8g").environment()
     assert environment["MORA_SPARK_CONF"] == '{"spark.master": "spark://master:7077", "spark.executor.memory": "8g"}'
@@ -121,7 +122,7 @@ def test_executors_are_sized_by_the_resource_or_the_environment(
     def told(**fields: object) -> dict[str, str]:
         return json.loads(SparkSubmit(**fields).environment()["MORA_SPARK_CONF"])
 
-    for name in ("MASTER", "DRIVER_MEMORY", "EXECUTOR_MEMORY", "EXECUTOR_CORES"):
+    for name in ("CONF", "MASTER", "DRIVER_MEMORY", "EXECUTOR_MEMORY", "EXECUTOR_CORES"):
         monkeypatch.delenv(f"MORA_SPARK_{name}", raising=False)
     assert not [key for key in told() if key.startswith("spark.executor")]
     monkeypatch.setenv("MORA_SPARK_EXECUTOR_MEMORY", "3g")
