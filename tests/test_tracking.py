@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.evaluation.promotion import CHAMPION, compare, promote
+from mora_pipeline.evaluation.promotion import CHAMPION, SCORES, compare, promote
 from mora_pipeline.evaluation.protocol.scores import mean_scores
 from mora_pipeline.tracking import TrackedRun, TrackingSettings, connect, tracked_run
 
@@ -166,6 +166,22 @@ def test_the_alias_moves_only_to_a_model_that_is_not_worse(settings) -> None:
         promote(client, "mora_tiny", "9", {"a|random|linear_probe": 0.7})
     again = promote(client, "mora_tiny", "3", {"a|random|linear_probe": 0.6})
     assert again.promoted
+
+
+def test_a_champion_that_was_never_compared_stays_and_one_of_a_region_without_tasks_does_not(settings) -> None:
+    client = connect(settings)
+    for name, by_hand in (("mora_hand", True), ("mora_bare", False)):
+        client.create_registered_model(name)
+        first, second = (str(client.create_model_version(name, "file:///nowhere").version) for _ in range(2))
+        if by_hand:
+            client.set_registered_model_alias(name, CHAMPION, first)
+        else:
+            assert promote(client, name, first, {}).promoted
+            assert client.get_model_version(name, first).tags[SCORES] == "{}"
+        decision = promote(client, name, second, {"a|random|linear_probe": 0.7})
+        assert decision.promoted is not by_hand
+        assert str(client.get_model_version_by_alias(name, CHAMPION).version) == (first if by_hand else second)
+        assert ("version 1, was never compared" in decision.reason) is by_hand
 
 
 def test_a_benchmark_without_the_model_leaves_the_champions_scores_to_compare_with(settings) -> None:

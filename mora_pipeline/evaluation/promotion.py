@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mora_pipeline.lake import Version
 
 CHAMPION = "champion"
-SCORES = "scores"  # tag of a model version: its scores by task, split and model, as JSON
+SCORES = "scores"  # tag of a model version: its scores by task, split and model, as JSON; {} without tasks that count
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ def not_scored(benchmark: "Version", encoder: "Version", method: str) -> Promoti
     Raises:
         UserError: if the benchmark scored another encoder, or the vectors that another was distilled from.
     """
-    region, parameters = benchmark.region, benchmark.details["parameters"]
-    methods = [*parameters["methods"], *parameters["files"]]
-    if method not in methods:
+    region, asked = benchmark.region, benchmark.details["parameters"]["methods"]
+    methods = list(dict.fromkeys(benchmark.table(["method"])["method"].to_pylist()))  # `raw:each` scores several
+    if methods and method not in methods:  # none: the region has no tasks
         return PromotionDecision(
             False,
-            f"The benchmark of '{region}' did not score '{method}', whose scores decide: benchmark.methods leaves it "
-            f"out ({', '.join(methods)}). No change. Add it: mora benchmark {region} --run "
-            f'--set "methods=[{", ".join([*parameters["methods"], method])}]", then '
+            f"The benchmark of '{region}' did not score '{method}', whose scores decide; it scored "
+            f"{', '.join(methods)}. No change. Add it: mora benchmark {region} --run "
+            f'--set "methods=[{", ".join([*asked, method])}]", then '
             f"mora materialize {region} --select champion",
         )
     scored = benchmark.inputs.get("distilled_encoder")
@@ -105,13 +105,13 @@ def promote(
     from mlflow import MlflowException
 
     try:
-        client.get_model_version(model, version)
+        known = client.get_model_version(model, version).tags
     except MlflowException as error:
         raise UserError(
             f"MLflow does not know version {version} of the model {model} ({error}): it was registered elsewhere. "
             "Materialise `distilled_encoder` and `benchmark` again."
         ) from error
-    if scores:  # no scores are no reason to forget those of before
+    if scores or SCORES not in known:  # no scores are no reason to forget those of before
         client.set_model_version_tag(model, version, SCORES, json.dumps(scores))
     current = client.get_registered_model(model).aliases.get(CHAMPION)
     if current is not None and not scores:
@@ -122,7 +122,14 @@ def promote(
         return PromotionDecision(True, "It is the champion already.", fmean(scores.values()))
     before = None
     if current is not None:
-        before = json.loads(client.get_model_version(model, str(current)).tags.get(SCORES, "{}"))
+        tags = client.get_model_version(model, str(current)).tags
+        if SCORES not in tags:
+            return PromotionDecision(
+                False,
+                f"The champion, version {current}, was never compared (its alias was moved by hand, or it comes from "
+                f"elsewhere), so it stays. To replace it, move the alias '{CHAMPION}' in MLflow.",
+            )
+        before = json.loads(tags[SCORES])
     decision = compare(scores, before, tolerance)
     if decision.promoted:
         client.set_registered_model_alias(model, CHAMPION, version)

@@ -11,6 +11,7 @@ from functools import partial
 import pyarrow as pa
 
 from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.protocol.metrics import METRICS, Metric
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.steps.features import features_names
 from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
@@ -51,7 +52,7 @@ def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tr
     data = report_data(context, result, benchmark_facts(context, result, sources, labels), embeddings)
     with tracker.run(parameters) as tracked:
         page = write_report(drafts["report"].path, data)
-        tracked.metrics(metrics_by_name(result.scores))
+        tracked.metrics(metrics_by_name(result.scores, METRICS[0]))
         tracked.file(page)
     report = drafts["report"]
     metadata = {
@@ -67,15 +68,26 @@ def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tr
     return region.finish([every_method_scored(result.scores)], metadata, details)
 
 
-def every_method_scored(table: pa.Table) -> Check:
-    """All methods have a finite score for the same trials within the region: none is favoured by being asked less."""
-    from mora_pipeline.evaluation.protocol.scores import scored_trials
+def every_method_scored(table: pa.Table, metric: Metric = METRICS[0]) -> Check:
+    """All methods have a finite score for the same trials within the region: none is favoured by being asked less.
 
-    scored = scored_trials(table, "method")
+    Without any score the check passes only if every trial was skipped for a reason, or there was none.
+
+    Args:
+        table: of `scores_table`, with the reasons in its schema's metadata.
+        metric: whose scores count.
+    """
+    from mora_pipeline.evaluation.protocol.scores import scored_trials, skipped_trials
+    from mora_pipeline.evaluation.protocol.trials import FROM
+
+    scored = scored_trials(table, "method", metric)
     figures = {f"{name}_scores": len(trials) for name, trials in scored.items()}
-    finite = all(map(math.isfinite, table["r2"].drop_null().to_pylist()))
+    finite = all(map(math.isfinite, table[metric.name].drop_null().to_pylist()))
     alike = len({frozenset(trials) for trials in scored.values()}) <= 1
-    return Check("every_method_scored", alike and finite, figures)
+    skipped = {(trial["task"], trial["split"], trial["model"]) for trial in skipped_trials(table)}
+    tried = {tuple(row.values()) for row in table.select(["task", "split", "model"]).to_pylist()} - skipped
+    some = any(scored.values()) or all(split.startswith(FROM) for _, split, _ in tried)
+    return Check("every_method_scored", alike and finite and some, figures)
 
 
 def benchmark_step() -> Step:

@@ -22,9 +22,9 @@ class ChampionSettings(BaseModel):
 
 def run(region: RegionRun, settings: ChampionSettings, progress: Progress, tracker: Tracker) -> StepResult:
     """Compare the registered model with the champion, and promote it if it is not worse."""
+    from mora_pipeline.evaluation.labels.leaks import leaking
     from mora_pipeline.evaluation.promotion import CHAMPION, not_scored, promote
     from mora_pipeline.evaluation.protocol.scores import mean_scores
-    from mora_pipeline.evaluation.report.tables import leaking
     from mora_pipeline.tracking import connect
 
     benchmark, encoder = region.read("benchmark"), region.read("distilled_encoder")

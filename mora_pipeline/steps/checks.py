@@ -91,7 +91,7 @@ DESCRIPTIONS = {
     "cells_known": "Every cell of every modality is one of the region's cells.",
     "one_row_per_cell": "There is one row for each of the region's cells, in their order.",
     "no_nan": "Every number is finite.",
-    "every_method_scored": "All methods have scores for the same trials.",
+    "every_method_scored": "All methods have finite scores for the same trials: one at least, unless all were skipped.",
     "every_variant_scored": "All variants have scores for the same trials, of which there is one at least.",
     "not_collapsed": "The vectors differ between cells, in more than a few directions.",
 }

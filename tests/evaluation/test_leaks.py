@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from scipy.stats import pearsonr
 
-from mora_pipeline.evaluation.labels.leaks import InputColumns, correlations, refuse_leaks
+from mora_pipeline.evaluation.labels.leaks import InputColumns, correlations, leaking, refuse_leaks
 from mora_pipeline.evaluation.labels.tasks import Task
 
 Make = Callable[..., Task]
@@ -57,3 +57,9 @@ def test_correlations_are_pearsons_and_a_constant_column_has_none() -> None:
     with_constant = np.column_stack([VALUES, np.full(120, 5.0)])
     expected = [pearsonr(VALUES[:, at], target).statistic for at in range(3)]
     assert np.allclose(correlations(with_constant, target), [*expected, 0])
+
+
+def test_the_tasks_that_may_leak_are_those_that_region_yaml_allows_to() -> None:
+    facts = {"income": {"leaks_allowed": False}, "homes": {"leaks_allowed": True}, "jobs": {"leaks_allowed": True}}
+    assert leaking(facts) == {"homes", "jobs"}
+    assert leaking({}) == frozenset()

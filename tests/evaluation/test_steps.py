@@ -16,6 +16,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.methods.training import Trained, Variant
 from mora_pipeline.evaluation.promotion import SCORES
+from mora_pipeline.evaluation.protocol.scores import mean_scores
 from mora_pipeline.evaluation.report.ablations import ablation_markdown, base_graph_of
 from mora_pipeline.evaluation.report.data import from_lake
 from mora_pipeline.evaluation.report.page import report_html
@@ -185,6 +186,35 @@ def test_no_version_is_compared_by_a_label_that_may_leak(
     assert run(home, CHAMPION_STEP).metadata["promoted"]
     scores = json.loads(client.get_model_version("mora_test_city", "1").tags[SCORES])
     assert {name.split("|")[0] for name in scores} == {"income"}
+
+
+def test_where_the_only_task_may_leak_the_first_version_serves_and_none_takes_over(
+    home: Path, region: Callable[..., RegionConfig], models: Callable[[], Any]
+) -> None:
+    region({"leaked": {**INCOME, "leaks": "allowed"}}, modalities={"ages": AGES})
+    outcomes = []
+    for version in ("1", "2"):
+        client = models()
+        assert run(home, benchmark_step(), methods=["distilled"], protocols=["linear"]).committed
+        outcomes.append(dict(run(home, CHAMPION_STEP).metadata))
+        assert client.get_model_version("mora_test_city", version).tags[SCORES] == "{}"
+    assert [one["promoted"] for one in outcomes] == [True, False]
+    assert [one["champion"].rpartition("/")[2] for one in outcomes] == ["1", "1"]
+    assert outcomes[0]["candidate_r2"] == "none"
+    assert "no score of the model on a task whose label may not leak: no change" in outcomes[1]["reason"]
+
+
+def test_the_methods_that_a_setting_stands_for_can_choose_the_champion(home: Path, models: Callable[[], Any]) -> None:
+    client = models()
+    assert run(home, benchmark_step(), methods=["raw:each", "mora"], protocols=["linear"]).committed
+    unknown = dict(run(home, CHAMPION_STEP, method="raw:homes").metadata)
+    assert not unknown["promoted"]
+    assert "did not score 'raw:homes', whose scores decide; it scored raw:ages, mora." in unknown["reason"]
+    assert run(home, CHAMPION_STEP, method="raw:ages").metadata["promoted"]
+    scores = json.loads(client.get_model_version("mora_test_city", "1").tags[SCORES])
+    table = Lake(home / "lake").read("benchmark", "test_city").table()
+    assert scores == mean_scores(table, "raw:ages")
+    assert scores
 
 
 def test_a_region_without_tasks_gets_a_champion_that_stays_until_versions_can_be_compared(

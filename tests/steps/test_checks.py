@@ -1,5 +1,6 @@
 """The checks of vectors against cases whose answer is plain."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.evaluation.protocol.metrics import RMSE
 from mora_pipeline.steps.benchmark import every_method_scored
 from mora_pipeline.steps.checks import cells_known, no_nan, not_collapsed, one_row_per_cell, spread_and_directions
 
@@ -91,3 +93,28 @@ def test_a_method_that_cannot_be_transferred_is_no_failure() -> None:
     here = {**trial, "split": "blocked"}
     rows = [{**here, "method": "mora"}, {**here, "method": "raw"}, {**trial, "method": "raw"}]
     assert every_method_scored(pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)).passed
+
+
+TRIAL = {"task": "income", "split": "blocked", "seed": 42, "model": "linear_probe", "n": 9, "r2": None, "rmse": None}
+
+
+@pytest.mark.parametrize(("of_raw", "passes"), [(1.2, True), (float("nan"), False), (None, False)])
+def test_the_check_is_of_the_metric_that_decides(of_raw: float | None, passes: bool) -> None:
+    rows = [{**TRIAL, "method": "mora", "rmse": 1.0}, {**TRIAL, "method": "raw", "rmse": of_raw}]
+    table = pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)
+    check = every_method_scored(table, RMSE)
+    assert check.passed is passes
+    assert check.figures["mora_scores"] == 1
+
+
+def test_trials_without_any_score_pass_only_if_all_were_skipped_for_a_reason() -> None:
+    rows = [{**TRIAL, "method": name, "split": split} for name in ("mora", "raw") for split in ("random", "blocked")]
+    table = pa.Table.from_pylist(rows, schema=schemas.BENCHMARK)
+    assert not every_method_scored(table).passed
+    reasons = [{"task": "income", "split": split, "model": "linear_probe", "reason": "it leaks"}
+               for split in ("random", "blocked")]  # fmt: skip
+    for known, passes in ((reasons[:1], False), (reasons, True)):
+        assert every_method_scored(table.replace_schema_metadata({"skipped": json.dumps(known)})).passed is passes
+    elsewhere = pa.Table.from_pylist([{**row, "split": "from_other", "r2": 0.2} for row in rows], schema=table.schema)
+    assert every_method_scored(elsewhere).passed, "nothing was tried within the region"
+    assert every_method_scored(schemas.BENCHMARK.empty_table()).passed, "a region without tasks"

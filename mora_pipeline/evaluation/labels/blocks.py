@@ -31,12 +31,12 @@ def group_of_cells(members: pd.DataFrame, num_cells: int) -> Rows:
     """
     known = members[(members["row"] != UNKNOWN) & members["group"].notna()]
     numbers = pd.factorize(known["group"], sort=True)[0].astype(np.int64)
-    found = np.full(num_cells, UNKNOWN, dtype=np.int64)
+    groups = np.full(num_cells, UNKNOWN, dtype=np.int64)
     counts = pd.DataFrame({"row": known["row"].to_numpy(dtype=np.int64), "group": numbers}).value_counts()
     ordered = counts.reset_index().sort_values(["row", "count", "group"], ascending=[True, False, True])
     first = ordered.drop_duplicates("row")
-    found[first["row"].to_numpy(dtype=np.int64)] = first["group"].to_numpy(dtype=np.int64)
-    return found
+    groups[first["row"].to_numpy(dtype=np.int64)] = first["group"].to_numpy(dtype=np.int64)
+    return groups
 
 
 def middles(membership: sparse.csr_matrix, sphere: npt.NDArray[np.float64]) -> Rows:

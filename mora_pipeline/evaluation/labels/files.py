@@ -43,15 +43,15 @@ def read_roles(config: RegionConfig, key: str, path: str, roles: Mapping[str, st
 
 def label_digests(config: RegionConfig) -> dict[str, str]:
     """The first 16 hex digits of the SHA-256 of each task's files, one after another, by their path in region.yaml."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for path in sorted({task.path for task in config.tasks.values()}):
         digest = hashlib.sha256()
         for file in config.files(path):
             with file.open("rb") as opened:
                 while block := opened.read(1 << 20):
                     digest.update(block)
-        found[path] = digest.hexdigest()[:16]
-    return found
+        digests[path] = digest.hexdigest()[:16]
+    return digests
 
 
 def _read_file(path: Path, kind: str, roles: Mapping[str, str]) -> pd.DataFrame:
@@ -135,9 +135,9 @@ def match_ids(ids: pd.Series, known: pd.Series) -> Rows:
 
 
 def _positions(ids: pd.Series, known: pd.Series) -> Rows:
-    found = np.asarray(pd.Index(known).get_indexer(pd.Index(ids)), dtype=np.int64)
-    found[ids.isna().to_numpy()] = UNKNOWN
-    return found
+    positions = np.asarray(pd.Index(known).get_indexer(pd.Index(ids)), dtype=np.int64)
+    positions[ids.isna().to_numpy()] = UNKNOWN
+    return positions
 
 
 def cell_rows(latitude: pd.Series, longitude: pd.Series, resolution: int, cells: npt.NDArray[np.int64]) -> Rows:

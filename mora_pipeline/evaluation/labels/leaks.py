@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,15 @@ def refuse_leaks(tasks: Sequence[Task], inputs: Mapping[str, InputColumns], boun
         bound: in (0, 1].
     """
     return [task if task.leaks_allowed else _checked(task, inputs, bound) for task in tasks]
+
+
+def leaking(facts: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """The tasks whose label is allowed to leak from the inputs.
+
+    Args:
+        facts: by task; ``leaks_allowed`` tells.
+    """
+    return frozenset(name for name, task in facts.items() if task["leaks_allowed"])
 
 
 def _checked(task: Task, inputs: Mapping[str, InputColumns], bound: float) -> Task:

@@ -85,17 +85,18 @@ def metrics_by_name(benchmark: pa.Table, metric: Metric = R2) -> dict[str, float
     }
 
 
-def scored_trials(table: pa.Table, column: str) -> dict[str, set[tuple[Any, ...]]]:
+def scored_trials(table: pa.Table, column: str, metric: Metric = R2) -> dict[str, set[tuple[Any, ...]]]:
     """Task, split, seed and model of the rows with a score within the region, by the value of a column.
 
     Args:
         table: `schemas.BENCHMARK` or `schemas.ABLATIONS`.
         column: ``method`` or ``variant``.
+        metric: whose scores count.
     """
     scored: dict[str, set[tuple[Any, ...]]] = {}
     for row in table.to_pylist():
         trials = scored.setdefault(row[column], set())
-        if row["r2"] is not None and not row["split"].startswith(FROM):  # not every method can be transferred
+        if row[metric.name] is not None and not row["split"].startswith(FROM):  # not every method can be transferred
             trials.add((row["task"], row["split"], row["seed"], row["model"]))
     return scored
 

@@ -27,8 +27,8 @@ def ordered_folds(order: Rows, folds: int) -> list[Fold]:
         folds: number of folds; no more than rows.
     """
     ranked = np.argsort(order, kind="stable")
-    found = KFold(min(folds, len(order))).split(ranked)
-    return [(np.sort(ranked[train]), np.sort(ranked[test])) for train, test in found]
+    splits = KFold(min(folds, len(order))).split(ranked)
+    return [(np.sort(ranked[train]), np.sort(ranked[test])) for train, test in splits]
 
 
 def few_shot_split(num_rows: int, labels: int, test_share: float, seed: int) -> list[Fold]:

@@ -15,11 +15,12 @@ from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.evaluation.benchmark import BenchmarkResult
+from mora_pipeline.evaluation.labels.leaks import leaking
 from mora_pipeline.evaluation.methods.flows import pieces
 from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.protocol.metrics import METRICS, Metric
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
-from mora_pipeline.evaluation.report.tables import Facts, leaking, task_facts
+from mora_pipeline.evaluation.report.tables import Facts, task_facts
 from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import RegionConfig, ReportedScores
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mora_pipeline.evaluation.labels.leaks import leaking
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.metrics import R2, Metric
 from mora_pipeline.evaluation.protocol.models import CLIPPED_RIDGE, LIGHTGBM, LIGHTGBM_FAST, LINEAR_PROBE, POOLED_RIDGE
@@ -143,11 +144,6 @@ def task_facts(config: RegionConfig, tasks: Sequence[Task] = ()) -> Facts:
         counts = {"labels": len(task.target), "blocks": len(np.unique(task.blocks)), "dropped": dict(task.reasons)}
         facts[task.name].update(counts)
     return facts
-
-
-def leaking(facts: Facts) -> frozenset[str]:
-    """The tasks whose label is allowed to leak from the inputs."""
-    return frozenset(name for name, task in facts.items() if task["leaks_allowed"])
 
 
 def task_table(facts: Facts, scores: pa.Table) -> tuple[list[str], list[list[str]]]:

@@ -186,6 +186,7 @@ def test_ours_are_the_embeddings_by_whatever_name_and_no_other_vectors() -> None
     datasets = {f"dataset:{catalogue.LAKE[name]}" for name in OURS if name in catalogue.LAKE}
     assert set(OURS) == {"mora", "inductive", "distilled"} | datasets
     assert {name.partition(":")[0] for name in OURS} <= METHODS.keys()
+    assert "encoder_inputs" not in OURS  # what the encoder reads, before it learns: a baseline
 
 
 def test_a_name_that_cannot_name_a_metric_is_refused() -> None:

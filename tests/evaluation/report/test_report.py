@@ -16,7 +16,7 @@ from mora_pipeline.evaluation.ablation.families import BASE
 from mora_pipeline.evaluation.ablation.run import GRAPH
 from mora_pipeline.evaluation.protocol.metrics import RMSE
 from mora_pipeline.evaluation.report.ablations import ablation_markdown, ablation_parts, effects
-from mora_pipeline.evaluation.report.charts import MOST_HEXAGONS, coarsened, enlarged
+from mora_pipeline.evaluation.report.charts import MOST_HEXAGONS, coarsened, enlarged, residual_map
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.markdown import markdown_report
 from mora_pipeline.evaluation.report.page import report_html, write_report
@@ -201,6 +201,27 @@ def test_residuals_are_means_on_at_most_so_many_hexagons(cells: pa.Table) -> Non
     coarse, mean = coarsened(many, np.ones(len(many)))
     assert np.array_equal(coarse, numbers)
     assert (mean == 1).all()
+
+
+def test_a_map_has_north_above_and_hexagons_not_squeezed_and_red_where_predictions_are_too_high() -> None:
+    cells = np.sort(h3.grid_disk(h3.latlng_to_cell(60.2, 24.9, 7), 3)).astype(np.int64)  # a degree east is half as long
+    latitude, longitude = np.array([h3.cell_to_latlng(int(cell)) for cell in cells]).T
+    north = latitude - latitude.mean()
+    svg = residual_map(cells, 0 * north, north).svg
+    drawn = re.findall(r'<path d="(M[^"]+)"[^>]*fill: #(\w{6}); stroke: #999999', svg)
+    assert len(drawn) == len(cells)
+    corners = [np.array(re.findall(r"-?[\d.]+", path), dtype=float).reshape(-1, 2) for path, _ in drawn]
+    x, y = np.array([own[:6].mean(axis=0) for own in corners]).T
+    assert np.corrcoef(y, latitude)[0, 1] < -0.999  # y of SVG grows downwards
+    assert np.corrcoef(x, longitude)[0, 1] > 0.99
+    wide, tall = np.array([np.ptp(own, axis=0) for own in corners]).T
+    degrees_tall, degrees_wide = np.array([np.ptp(h3.cell_to_boundary(int(cell)), axis=0) for cell in cells]).T
+    np.testing.assert_allclose(wide / tall, degrees_wide * np.cos(np.radians(latitude)) / degrees_tall, rtol=0.01)
+    shades = np.array([list(bytes.fromhex(colour)) for _, colour in drawn], dtype=float)
+    redness = shades[:, 0] - shades[:, 2]
+    assert redness[north.argmax()] > 50
+    assert redness[north.argmin()] < -50
+    assert np.corrcoef(redness, north)[0, 1] > 0.7
 
 
 def test_hexagons_that_are_far_apart_are_drawn_larger_where_they_are(cells: pa.Table) -> None:
