@@ -26,8 +26,8 @@ def run_part(part: str, size: str, data: Path, others: list[str]) -> dict[str, f
     Returns:
         Its last line, the figures.
     """
-    module, *told = PARTS[part]
-    return run_shown(module, [*told, "--size", size, "--data", str(data), *others])
+    module, *arguments = PARTS[part]
+    return run_shown(module, [*arguments, "--size", size, "--data", str(data), *others])
 
 
 def main() -> None:

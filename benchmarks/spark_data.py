@@ -105,14 +105,14 @@ def running_share(weights: Floats) -> Floats:
 def make_once(folder: Path, wanted: Trips | Events | Edges) -> Path:
     """The folder with these data: left as it is if it holds them already, else made anew."""
     record = folder / GENERATED
-    told = json.dumps({"generation": GENERATION, "kind": type(wanted).__name__, **asdict(wanted)})
-    if record.exists() and record.read_text() == told:
+    description = json.dumps({"generation": GENERATION, "kind": type(wanted).__name__, **asdict(wanted)})
+    if record.exists() and record.read_text() == description:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for number in range(wanted.files):
         write_chunks(folder / part_name(number), chunks_of_file(wanted, number))
-    record.write_text(told)  # last: a folder without it is not whole
+    record.write_text(description)  # last: a folder without it is not whole
     return folder
 
 

@@ -34,7 +34,7 @@ from benchmarks.spark_ways import (
     rows_of,
     run_job,
     run_peer,
-    told,
+    shown_command,
 )
 
 ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
@@ -189,7 +189,7 @@ def measure(options: Namespace) -> dict[str, float]:
     best = max(median_ratio(ours, runs[way]) for way in ("polars", "duckdb"))
     facts |= {kind: f"{read:,} in {len(params['source']['files'])} files, {size_in_bytes / 1e9:.2f} GB"}
     facts |= {"edges": f"{edges:,}, equal row for row in all ways", "median_ratio_to_the_best_peer": round(best, 3)}
-    facts["command"] = told(PARTS[kind], options)
+    facts["command"] = shown_command(PARTS[kind], options)
     print(save_report(options.reports, f"{PARTS[kind]}-{size}", f"Gridding {size} {kind}", table, facts))
     figures = {f"{PARTS[kind]}_vs_best": round(best, 3)}
     figures[f"{PARTS[kind]}_peak_gib"] = round(max(usage.peak_gib for usage in ours), 2)

@@ -1,7 +1,7 @@
-"""A night that adds one day to 54 weeks of trips, beside reading all of them again.
+"""A nightly run that adds one day to 54 weeks of trips, beside reading all of them again.
 
 python -m benchmarks.spark_incremental --size 100M --trips-per-pair 100
-The edges of both must be equal to the byte. The last line is JSON: the night's time as a share of the rebuild's.
+The edges of both must be equal to the byte. The last line is JSON: the nightly run's time as a share of the rebuild's.
 """
 # ruff: noqa: T201 - a command prints
 
@@ -46,22 +46,22 @@ def measure(options: Namespace) -> dict[str, float]:
 
     kept = fresh(work) / "kept"
     runs = {"54 weeks, nothing kept": run(files[:-1], kept)}
-    night = runs["one day more, the first one less"] = run(files[1:], kept)
-    of_night = digests(work)
+    nightly = runs["one day more, the first one less"] = run(files[1:], kept)
+    of_nightly = digests(work)
     kept_gib = sum(file.stat().st_size for file in kept.rglob("*.parquet")) / GIB
     shutil.rmtree(kept)
-    rebuild = runs["the same days, without a window"] = run(files[1:], None, metadata_of(night)["partitions"])
-    if digests(work) != of_night:
-        raise RuntimeError("The night's edges are not those of a rebuild.")
-    share = round(night.seconds / rebuild.seconds, 3)
-    edges = report_of(night)["rows"]["edges"]
+    rebuild = runs["the same days, without a window"] = run(files[1:], None, metadata_of(nightly)["partitions"])
+    if digests(work) != of_nightly:
+        raise RuntimeError("The nightly run's edges are not those of a rebuild.")
+    share = round(nightly.seconds / rebuild.seconds, 3)
+    edges = report_of(nightly)["rows"]["edges"]
     shutil.rmtree(work)
     table = [as_row(name, [usage], [usage], rows, "trips") for name, usage in runs.items()]
     for row in table:
         del row["ours takes"], row["seconds, all"]
     facts |= {"trips": f"{rows:,} in {DAYS} files, a day each", "trips_per_pair_of_places": per_pair}
     facts |= {"edges": f"{edges:,}", "kept_gib": round(kept_gib, 2), "incremental_share": share}
-    facts["files_read_at_night"] = metadata_of(night)["files_read"]
+    facts["files_read_by_nightly_run"] = metadata_of(nightly)["files_read"]
     facts["command"] = f"`make bench-spark SIZE={size} ARGS='--part incremental --trips-per-pair {per_pair}'`"
     name, title = f"incremental-{size}-{per_pair}", f"One day more than {size} trips, {per_pair} a pair of places"
     print(save_report(options.reports, name, title, table, facts))

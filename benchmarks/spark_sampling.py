@@ -28,7 +28,7 @@ from benchmarks.spark_ways import (
     rows_of,
     run_job,
     run_peer,
-    told,
+    shown_command,
 )
 
 SHARE = "0.1"
@@ -113,7 +113,7 @@ def measure(options: Namespace) -> dict[str, float]:
     ratio = median_ratio(runs["sample_graph"], runs["duckdb"])
     facts |= {"edges": f"{read:,} in {len(list(edges.glob('*.parquet')))} files, {size_in_bytes / 1e9:.2f} GB"}
     facts |= {"kept": f"{kept:,}, equal row for row in all ways", "median_ratio_to_duckdb": round(ratio, 3)}
-    facts["command"] = told("sampling", options)
+    facts["command"] = shown_command("sampling", options)
     print(save_report(options.reports, f"sampling-{size}", f"Sampling {size} edges", table, facts))
     peak = max(usage.peak_gib for usage in runs["sample_graph"])
     return {"sampling_vs_duckdb": round(ratio, 3), "sampling_peak_gib": round(peak, 2)}

@@ -45,8 +45,8 @@ def run_job(job: str, params: Mapping[str, Any], outputs: Sequence[str], work: P
         RuntimeError: if it fails, or one of its own checks.
     """
     target, scratch = fresh(work / job), fresh(work / f"{job}_scratch")
-    told = {**params, "output": {name: str(target / name) for name in outputs}}
-    (work / "params.json").write_text(json.dumps(told))
+    complete = {**params, "output": {name: str(target / name) for name in outputs}}
+    (work / "params.json").write_text(json.dumps(complete))
     command = [sys.executable, "-m", f"spark_jobs.{job}", "--params", str(work / "params.json")]
     usage = run_measured(command, scratch, {"MORA_SPARK_CONF": json.dumps({"spark.local.dir": str(scratch)})})
     shutil.rmtree(scratch)
@@ -121,7 +121,7 @@ def command(help_text: str | None, what: str, peers: Mapping[str, Peer], plain_u
     return parser
 
 
-def told(part: str, options: argparse.Namespace) -> str:
+def shown_command(part: str, options: argparse.Namespace) -> str:
     """The command that made a report."""
     shown = {"repeats": options.repeats, "plain-up-to": options.plain_up_to, "sail": getattr(options, "sail", None)}
     arguments = " ".join(f"--{name} {value}" for name, value in shown.items() if value)

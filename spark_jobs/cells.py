@@ -1,6 +1,6 @@
 """The cells of a region: the union of those seen in mobility and in any modality, sorted; the only row order.
 
-Source: the outputs of grid_mobility, grid_text and grid_table, and the window tables of images.
+Source: the outputs of grid_mobility, and of the modalities those of grid_text and grid_table.
 """
 
 import sys

@@ -80,10 +80,13 @@ def scratch_folders(local: str) -> list[str]:
     """A fresh folder in each of those that ``spark.local.dir`` lists, comma-separated (disks that share the load).
 
     Raises:
-        UserError: if one cannot be written to.
+        UserError: if it lists none, or one cannot be written to.
     """
     folders: list[str] = []
-    for parent in filter(None, map(str.strip, local.split(","))):
+    parents = [parent.strip() for parent in local.split(",") if parent.strip()]
+    if not parents:
+        raise UserError(f"spark.local.dir is '{local}', which names no folder. Name one, or leave the setting out.")
+    for parent in parents:
         try:
             Path(parent).mkdir(parents=True, exist_ok=True)
             folders.append(tempfile.mkdtemp(prefix="mora-spark-", dir=parent))

@@ -16,13 +16,12 @@ from pyspark.sql import functions as sql
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
 from spark_jobs.remote import columns_in_nanoseconds, is_remote, size_in_bytes
 
 NUMBER, TEXT, TIME = "number", "text", "time"
 WALL_CLOCK_NANOSECONDS = "timestamp[ns]"
 WRITTEN_DATE = r"^\s*\d{4}-\d{1,2}"
-WRITTEN_EPOCH = r"^\s*\d{9,}(\.\d+)?\s*$"
-WRITTEN_ZONE = r"(?i)\d:\d{2}.*(z|utc|gmt|[+-]\d{1,2}(:?\d{2})?|[a-z]+/[a-z_]+)\s*$"
 
 
 @dataclass(frozen=True)

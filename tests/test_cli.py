@@ -392,7 +392,7 @@ def test_a_wrong_setting_names_the_right_ones(mora: Mora, town: Path) -> None:
     assert ended.exit_code == 2
     assert "ops.embeddings.config has no 'maximum_epoch'" in ended.stderr
     assert "Did you mean 'maximum_epochs'?" in ended.stderr
-    assert "ops.embeddings.config.seed" in mora("materialize", "town", "--set", "embeddings.seed=x").stderr
+    assert "ops.embeddings.config.seed" in mora("materialize", "town", "--set", "embeddings.seed=2020-01-01").stderr
 
 
 def test_settings_of_the_command_line_win_over_the_file(tmp_path: Path) -> None:
@@ -405,6 +405,20 @@ def test_settings_of_the_command_line_win_over_the_file(tmp_path: Path) -> None:
         "embeddings": {"config": {"seed": 5, "layers": 2, "temperatures": {"poi": 0.5}}},
         "line_vectors": {"config": {"order": 1}},
     }
+
+
+def test_a_date_is_text_in_the_settings_and_what_json_cannot_hold_is_named(mora: Mora, tmp_path: Path) -> None:
+    from mora_pipeline.commands.run_config import run_config
+
+    file = tmp_path / "settings.yaml"
+    file.write_text("ops: {embeddings: {config: {seed: 2020-01-01}}}")
+    assert run_config(file, [])["ops"]["embeddings"]["config"] == {"seed": "2020-01-01"}
+    assert run_config(None, ["embeddings.seed=2020-01-01"]) == run_config(file, [])
+    ended = mora("materialize", "town", "--set", "embeddings.seed=!!set {a}")
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("--set embeddings.seed=!!set {a}: the value is not YAML")
+    file.write_text("ops: {embeddings: {config: {seed: !!set {a}}}}")
+    assert f"{file}: cannot be read as YAML" in mora("materialize", "town", "--config", file).stderr
 
 
 def test_a_taken_port_is_told_before_anything_starts(mora: Mora) -> None:

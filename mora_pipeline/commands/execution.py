@@ -93,6 +93,7 @@ class RunProcess:
     @classmethod
     def start(cls, instance: "DagsterInstance", request: Mapping[str, Any], log: Path) -> "RunProcess":
         """Start the process; the arguments of `run_job` are its input."""
+        text = json.dumps(request)
         command = [sys.executable, "-W", "ignore", "-m", "mora_pipeline.commands.run_job"]
         pipe = subprocess.PIPE
         with log.open("wb") as stream:
@@ -101,7 +102,7 @@ class RunProcess:
             )
         assert process.stdin is not None
         with process.stdin:
-            json.dump(request, process.stdin)
+            process.stdin.write(text)
         return cls(instance, process, log)
 
     @property

@@ -1,5 +1,6 @@
 """Dagster's run config from what the command line says."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,13 @@ from typing import Any
 import yaml
 
 from mora_pipeline.contract.errors import UserError
+
+
+class _JsonLoader(yaml.SafeLoader):
+    """YAML whose dates stay text: run config reaches the run's process as JSON."""
+
+
+_JsonLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 
 
 def run_config(config_file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
@@ -18,8 +26,8 @@ def run_config(config_file: Path | None, assignments: Sequence[str]) -> dict[str
     config: dict[str, Any] = {}
     if config_file:
         try:
-            config = yaml.safe_load(config_file.read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            config = _parsed(config_file.read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
             raise UserError(f"{config_file}: cannot be read as YAML ({error})") from error
         if not isinstance(config, dict):
             raise UserError(f"{config_file}: must be a mapping such as 'ops: {{embeddings: {{config: ...}}}}'")
@@ -29,11 +37,22 @@ def run_config(config_file: Path | None, assignments: Sequence[str]) -> dict[str
         if not (equals and asset and keys and all(keys)):
             raise UserError(f"--set {assignment}: write ASSET.KEY=VALUE, for example embeddings.maximum_epochs=20")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            value = _parsed(text)
+        except (ValueError, TypeError, yaml.YAMLError) as error:
             raise UserError(f"--set {assignment}: the value is not YAML ({str(error).splitlines()[0]})") from error
         assign(config, asset, keys, value, f"--set {assignment}")
     return config
+
+
+def _parsed(text: str) -> Any:
+    """What YAML text holds.
+
+    Raises:
+        ValueError, TypeError: if it is nothing that JSON can hold, such as a set.
+    """
+    value = yaml.load(text, _JsonLoader)
+    json.dumps(value)
+    return value
 
 
 def assign(config: dict[str, Any], asset: str, keys: Sequence[str], value: object, option: str) -> None:

@@ -6,6 +6,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
+from mora_pipeline.contract.errors import UserError
+
 Plugin = TypeVar("Plugin")
 
 
@@ -42,10 +44,25 @@ class Plugins(Generic[Plugin]):
         return [*self._all_points(), *self._registered]
 
     def __getitem__(self, name: str) -> Plugin:
-        """The one of that name; `KeyError` if there is none."""
+        """The one of that name.
+
+        Raises:
+            KeyError: if there is none.
+            UserError: if it is of another package and cannot be imported.
+        """
         if name in self._registered:
             return self._registered[name]
-        plugin: Plugin = self._all_points()[name].load()
+        point = self._all_points()[name]
+        try:
+            plugin: Plugin = point.load()
+        except Exception as error:  # whatever the other package raises
+            if point.dist is None:  # built in
+                raise
+            raise UserError(
+                f"The {self.sort} '{name}' of the installed package {point.dist.name} {point.dist.version} "
+                f"(entry point {point.value}) cannot be imported: {type(error).__name__}: {error}. "
+                "Repair that package or uninstall it."
+            ) from error
         return plugin
 
     def all(self) -> dict[str, Plugin]:

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
 from mora_pipeline.region.columns import Checker, is_text, listed
 from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.files import InputFile, sample_text
@@ -13,9 +14,6 @@ from mora_pipeline.region.kinds import KINDS
 from mora_pipeline.region.mobility import EventsMobility
 from mora_pipeline.region.sections import PlacesConfig
 from mora_pipeline.region.tasks import CellTask, GroupTask, Members, TaskConfig
-
-# A written time that ends in a zone, or a number of seconds since 1970; as spark_jobs/sources.py reads them.
-_ZONED = re.compile(r"\d:\d{2}.*(z|utc|gmt|[+-]\d{1,2}(:?\d{2})?|[a-z]+/[a-z_]+)$|^\d{9,}(\.\d+)?$", re.IGNORECASE)
 
 
 def check_files(config: RegionConfig) -> list[InputFile]:
@@ -79,7 +77,8 @@ def _check_time(checker: Checker, file: InputFile, mobility: EventsMobility) -> 
     where = f"{checker.name}: mobility.columns.time is '{column}', which holds"
     if is_text(kind):
         values = sample_text(file, column)
-        zoned, example = not values or bool(_ZONED.search(values[0])), f"'{values[0] if values else ''}'"
+        example = f"'{values[0] if values else ''}'"
+        zoned = not values or any(re.search(form, values[0], re.ASCII) for form in (WRITTEN_ZONE, WRITTEN_EPOCH))
     elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         zoned, example = pa.types.is_timestamp(kind) and kind.tz is not None, str(kind)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):

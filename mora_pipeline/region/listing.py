@@ -25,15 +25,15 @@ def read_listing(path: Path, where: str) -> dict[str, str]:
         raise UserError(f"{where}which cannot be read as CSV in UTF-8: {error}.") from None
     if not rows or "path" not in rows[0]:
         raise UserError(f"{where}but it lists no file: it needs a column path, and a row a file.")
-    found: dict[str, str] = {}
+    listed: dict[str, str] = {}
     for number, row in enumerate(rows, 2):
         name = row.pop("path")
         if not name:
             raise UserError(f"{where}and its row {number} names no path. Fix it.")
-        if name in found:
+        if name in listed:
             raise UserError(f"{where}and names {name} twice. Keep one row of it.")
-        found[name] = str(sorted(map(str, row.items())))
-    return found
+        listed[name] = str(sorted(map(str, row.items())))
+    return listed
 
 
 def listed_files(base: Path, path: str, files: Sequence[Path], where: str) -> dict[Path, str]:
@@ -42,7 +42,7 @@ def listed_files(base: Path, path: str, files: Sequence[Path], where: str) -> di
     Args:
         base: the folder that relative paths start from.
         path: of the listing.
-        files: that lie there; one that is not listed (yet) is left out.
+        files: those that exist; one that is not listed (yet) is left out.
         where: start of the messages, such as ``region.yaml: mobility.window.listing ``.
 
     Raises:

@@ -44,15 +44,15 @@ class Window(Section):
         Raises:
             UserError: if a name tells no day, several, or one to come.
         """
-        found = {file: self._day(file, where) for file in files}
-        newest = max(found, key=lambda file: found[file])
-        if found[newest] > datetime.date.today() + datetime.timedelta(days=1):  # somewhere it is tomorrow already
+        days = {file: self._day(file, where) for file in files}
+        newest = max(days, key=lambda file: days[file])
+        if days[newest] > datetime.date.today() + datetime.timedelta(days=1):  # somewhere it is tomorrow already
             raise UserError(
                 f"{where}is '{self.date}', and the name of {newest} has a day to come: the window would end there. "
                 "Fix the name."
             )
-        before = found[newest] - datetime.timedelta(weeks=self.weeks)
-        return {file: day for file, day in found.items() if day > before}
+        before = days[newest] - datetime.timedelta(weeks=self.weeks)
+        return {file: day for file, day in days.items() if day > before}
 
     def _day(self, file: Path, where: str) -> datetime.date:
         parts = re.split("(%[Ymd])", str(self.date))

@@ -190,10 +190,10 @@ def stated(file: Path) -> Path:
 
 def copy_bad_rows(cache: SumsCache, files: Sequence[CachedFile], target: Path) -> None:
     """Write the bad rows of the files, in the order of their paths, beside those in the folder."""
-    spoilt = sorted((file for file in files if file.reasons), key=lambda file: file.path)
+    with_bad_rows = sorted((file for file in files if file.reasons), key=lambda file: file.path)
     number = len(list(target.glob("*.parquet")))
     with written_by_tasks(target):
-        for file in spoilt:
+        for file in with_bad_rows:
             parts = dataset(part_files(str(cache.folder / file.batch / BAD_ROWS_FOLDER)), QUARANTINE)
             rows = parts.scanner(filter=pc.field("source") == file.path, use_threads=False).to_reader()
             number = write_rows(rows, target, number)

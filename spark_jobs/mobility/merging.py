@@ -31,7 +31,7 @@ def with_change(sums: pa.Table | None, change: pa.Table | None) -> pa.Table | No
     """
     if change is None:
         return sums
-    if sums is None or "user" in change.column_names:  # a user's rows are told apart by adding up alone
+    if sums is None or "user" in change.column_names:  # only adding up separates a user's rows
         return _what_is_left(added_up(joined([table for table in (sums, change) if table is not None])))
     both = joined([sums, change])
     amounts = [name for name in AMOUNTS if name in both.column_names]

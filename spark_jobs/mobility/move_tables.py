@@ -81,11 +81,11 @@ def sorted_with_order(code: Cells) -> tuple[Cells, Cells]:
 def _ascending_codes(values: pa.ChunkedArray) -> tuple[Cells, Cells]:
     """The distinct numbers in ascending order, and the place of each value among them."""
     coded = values.dictionary_encode().combine_chunks()
-    found = coded.dictionary.to_numpy()
-    ascending = np.argsort(found)
-    place = np.empty(len(found), dtype=np.int64)
-    place[ascending] = np.arange(len(found))
-    return found[ascending], place[coded.indices.to_numpy()]
+    distinct = coded.dictionary.to_numpy()
+    ascending = np.argsort(distinct)
+    place = np.empty(len(distinct), dtype=np.int64)
+    place[ascending] = np.arange(len(distinct))
+    return distinct[ascending], place[coded.indices.to_numpy()]
 
 
 def _joint(major: Cells, majors: int, minor: Cells, minors: int) -> tuple[Cells, int]:

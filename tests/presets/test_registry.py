@@ -112,3 +112,31 @@ def test_an_installed_package_adds_its_preset_by_an_entry_point(tmp_path: Path) 
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["paper|inductive|toy|('dimension', 128)|('seed', 3)", ""]
+
+
+@pytest.mark.parametrize(
+    ("code", "entry_point", "error"),
+    [
+        ("import no_such_library", "brittle:PRESET", "ModuleNotFoundError: No module named 'no_such_library'"),
+        ("1 / 0", "brittle:PRESET", "ZeroDivisionError: division by zero"),
+        ("", "brittle:PRESET", "AttributeError: module 'brittle' has no attribute 'PRESET'"),
+    ],
+)
+def test_an_installed_package_that_cannot_be_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, entry_point: str, error: str
+) -> None:
+    (tmp_path / "brittle.py").write_text(code)
+    metadata = tmp_path / "brittle-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: mora-brittle\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[mora_pipeline.presets]\nbrittle = {entry_point}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "brittle", raising=False)
+    assert preset_of("paper").name == "paper", "the others are there all the same"
+    with pytest.raises(UserError) as caught:
+        embeddings_settings()
+    monkeypatch.delitem(sys.modules, "brittle", raising=False)
+    assert str(caught.value) == (
+        f"The preset 'brittle' of the installed package mora-brittle 1.0 (entry point {entry_point}) cannot be "
+        f"imported: {error}. Repair that package or uninstall it."
+    )

@@ -1,7 +1,11 @@
 """Nights that add, correct and drop files end with the edges of a rebuild, to the byte, and read only what changed."""
 
 import fcntl
+import json
 import os
+import subprocess
+import sys
+import zipfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ from spark_jobs.mobility.kernels import ENDS
 from spark_jobs.mobility.sums_cache import CachedFile, Total
 from spark_jobs.mobility.window import steady
 from spark_jobs.output import part_files
+from spark_jobs.session import code_archive
 
 OUTPUTS = ("edges", "self_flow", "quarantine")
 FIRST = date(2024, 1, 1)
@@ -167,13 +172,36 @@ def test_a_listing_tells_a_changed_file_whatever_its_time_of_change(spark: Spark
 
 
 def test_sums_outlive_an_edit_of_the_code_and_a_new_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = Raw(tmp_path / "raw")
+    """Another process has the code with a line more in every module, and libraries of another version."""
+    raw, edited = Raw(tmp_path / "raw"), tmp_path / "edited"
     raw.write(0, 0)
     keys = sums_cache.keys_of(raw.params())
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "99")
-    monkeypatch.setattr(Path, "read_bytes", lambda path: b"# edited")
-    monkeypatch.setattr(Path, "read_text", lambda path, **_: "# edited")
-    assert sums_cache.keys_of(raw.params()) == keys
+    with zipfile.ZipFile(code_archive(tmp_path)) as archive:
+        archive.extractall(edited)
+    for module in edited.rglob("*.py"):
+        module.write_text(module.read_text() + "\n# edited\n")
+    for library in ("h3ronpy", "numpy", "pyarrow", "pyspark"):
+        metadata = edited / f"{library}-99.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {library}\nVersion: 99.0\n")
+    code = """
+import importlib.metadata, json, sys
+import h3ronpy, numpy, pyarrow, pyspark
+for library in (h3ronpy, numpy, pyarrow, pyspark):
+    library.__version__ = importlib.metadata.version(library.__name__)
+from spark_jobs.mobility import sums_cache
+print(json.dumps([numpy.__version__, sums_cache.__file__, sums_cache.keys_of(json.load(sys.stdin))]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(raw.params()),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(edited)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == ["99.0", str(edited / "spark_jobs" / "mobility" / "sums_cache.py"), keys]
     assert sums_cache.keys_of(raw.params(resolution=7)) != keys
     monkeypatch.setattr(sums_cache, "FORMAT", sums_cache.FORMAT + 1)
     assert sums_cache.keys_of(raw.params()) != keys

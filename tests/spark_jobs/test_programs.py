@@ -110,6 +110,8 @@ def test_each_disk_gets_a_folder_or_a_message(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"spark\.local\.dir names .*file, which cannot be written to"):
         scratch_folders(f"{tmp_path / 'new'},{tmp_path / 'file'}")
     assert [path.name for path in (tmp_path / "new").iterdir()] == [Path(first).name]
+    with pytest.raises(UserError, match=r"spark\.local\.dir is ' ,', which names no folder"):
+        scratch_folders(" ,")
 
 
 @pytest.fixture

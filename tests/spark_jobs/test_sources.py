@@ -1,5 +1,6 @@
 """Files as users have them: several, mixed, broken, oddly named; and what the user is told."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as sql
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
 from spark_jobs.errors import as_user_error
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
 
@@ -124,6 +127,21 @@ def test_a_parquet_file_broken_inside_is_named(spark: SparkSession, tmp_path: Pa
     with pytest.raises(Exception, match="FAILED_READ_FILE") as raised:
         read_source(spark, described(path, place="place", flow="flow"), {"place": TEXT, "flow": NUMBER}).collect()
     assert str(as_user_error(raised.value)).startswith(f"{path} cannot be read")
+
+
+def test_the_check_of_region_yaml_and_spark_agree_on_which_written_times_have_a_zone(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Spark's patterns are Java's: the same text must mean the same to both."""
+    zones = ["Z", "z", " UTC", "+01", "+1", "-0300", "+01:00", " Europe/Berlin", "", " somewhere", "+01:0", "٣"]
+    times = [f"2024-03-04 08:00:00{zone}{end}" for zone in zones for end in ("", " ")]
+    times += ["1709539200", " 1709539200.5 ", "20240304", "2024-03-04", "١٧٠٩٥٣٩٢٠٠", "2024-03-04T08+01:00"]
+    columns = [sql.col("time").rlike(pattern) for pattern in (WRITTEN_ZONE, WRITTEN_EPOCH)]
+    rows = spark.createDataFrame([(time,) for time in times], "time string").select("time", *columns).collect()
+    for time, *of_spark in rows:
+        of_check = [bool(re.search(pattern, time, re.ASCII)) for pattern in (WRITTEN_ZONE, WRITTEN_EPOCH)]
+        assert (time, of_check) == (time, of_spark)
+    assert {tuple(row[1:]) for row in rows} == {(True, False), (False, True), (False, False)}
 
 
 def test_an_unknown_zone_is_told(spark: SparkSession, tmp_path: Path) -> None:
