@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mora_pipeline import lake
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.lake import Lake
+from mora_pipeline.lake import Lake, versions
 from mora_pipeline.presets import merging
 from mora_pipeline.presets.paper.graph import Adjacency, load_adjacency, symmetrise_and_normalise
 
@@ -165,7 +164,7 @@ def test_the_lakes_files_become_the_matrix_of_the_whole_table(tmp_path, monkeypa
     draft = Lake(tmp_path).begin("graph", "town")
     for number in range(3):
         draft.write(table.slice(number * 250, 250), f"part-{number:05d}.parquet")
-    monkeypatch.setattr(lake, "BATCH_ROWS", 64)
+    monkeypatch.setattr(versions, "BATCH_ROWS", 64)
     found = load_adjacency(draft.commit().batches, cells)
     matrix = symmetrise_and_normalise(pairs // 40, pairs % 40, table["flow"].to_numpy(), 40)
     expected = Adjacency.from_matrix(matrix)
