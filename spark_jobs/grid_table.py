@@ -1,13 +1,13 @@
 """Histograms of places (age and sex, vehicles, …) to one histogram a cell.
 
 Each group is normalised to sum to 1 in every place, averaged over the cell's places by their weight, and sums to 1 in
-every cell.
+every cell. How much there is of it is added up beside that, unless the file holds shares itself.
 
 Source: method.md, "Where the sources are silent" 6.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -20,9 +20,10 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
+from mora_pipeline.contract.amounts import TOTAL, part_of
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.contract.schemas import WEIGHTS, table_cells
+from mora_pipeline.contract.schemas import WEIGHTS, table_cells, table_sums
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.located import Located, read_located
 from spark_jobs.output import checked_empty, part_files, write_parts
@@ -33,6 +34,8 @@ from spark_jobs.validation import quarantine_and_check
 
 Groups = dict[str, list[str]]
 TOLERANCE = 1e-9
+SAME = 0.02  # how far, in ln, most totals of shares are from their median at most: 100 %, less what rounding takes
+MOST = (0.05, 0.5, 0.95)  # quantiles: places with a share missing do not turn percentages into counts
 
 
 def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
@@ -41,14 +44,14 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     Args:
         params: ``source`` (roles latitude and longitude, or place; weight?), ``groups`` {group: [columns]},
             ``places``, ``resolution``, ``maximum_bad_share``, ``bad_share_setting``, ``output.table_cells``,
-            ``.weights``, ``.quarantine``.
+            ``.weights``, ``.sums``, ``.quarantine``.
 
     Raises:
         UserError: if the files or the parameters are wrong or too many rows are bad.
     """
     checked_resolution(parameter(params, "resolution"))
     groups = checked_groups(parameter(params, "groups"))
-    output = {name: parameter(params, f"output.{name}") for name in ("table_cells", "weights", "quarantine")}
+    output = {name: parameter(params, f"output.{name}") for name in ("table_cells", "weights", "sums", "quarantine")}
     for folder in output.values():
         checked_empty(folder)
     names = bin_names(groups)
@@ -57,6 +60,10 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     bins = [sql.col(_bin(group, position)).alias(name) for (group, position), name in names.items()]
     rows = write_parts(averaged.select("cell", *bins), output["table_cells"], table_cells(list(names.values())))
     write_parts(averaged.select("cell", "weight"), output["weights"], WEIGHTS)
+    counted = groups_of_counts(located.rows, groups)
+    sums = sum_names(groups, counted)
+    named = [sql.col(column).alias(name) for column, name in sums.items()]
+    write_parts(averaged.select("cell", *named), output["sums"], table_sums(list(sums.values())))
     spread_evenly = {
         group: averaged.where(sql.col(f"{_group(number)}_absent")).count() for number, group in enumerate(groups)
     }
@@ -68,14 +75,18 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         output["quarantine"],
     )
     return Outcome(
-        rows={"table_cells": rows, "weights": rows, "quarantine": sum(bad.quarantined.values())},
+        rows={"table_cells": rows, "weights": rows, "sums": rows, "quarantine": sum(bad.quarantined.values())},
         read=bad.read,
         quarantined=bad.quarantined,
         checks={
             "shares_sum_to_one": check_sums(spark, output["table_cells"], groups),
             "bad_rows_within_limit": bad.check(),
         },
-        metadata={"cells_spread_evenly": spread_evenly, "bins": list(names.values())},
+        metadata={
+            "cells_spread_evenly": spread_evenly,
+            "bins": list(names.values()),
+            "groups_of_counts": [group for number, group in enumerate(groups) if number in counted],
+        },
     )
 
 
@@ -101,6 +112,20 @@ def bin_names(groups: Groups) -> dict[tuple[int, int], str]:
         for number, (group, columns) in enumerate(groups.items())
         for position, column in enumerate(columns)
     }
+
+
+def sum_names(groups: Groups, counted: Collection[int]) -> dict[str, str]:
+    """The columns of sums, and what each is called in the output: those of the groups of counts, by number.
+
+    They are named as amounts: ``age: (total)``, and ``age: male_0_4`` for a bin.
+    """
+    names = {}
+    for number, (group, columns) in enumerate(groups.items()):
+        if number in counted:
+            names[f"{_group(number)}_sum"] = part_of(group, TOTAL)
+            for position, column in enumerate(columns):
+                names[f"{_bin(number, position)}_sum"] = part_of(group, column)
+    return names
 
 
 def _group(number: int) -> str:
@@ -147,7 +172,8 @@ def averages(rows: DataFrame, groups: Groups) -> DataFrame:
         rows: cell, weight, every bin as ``bin_<group>_<position>``.
 
     Returns:
-        cell, weight (sum), every bin, ``group_<n>_absent``; sorted by cell in one file.
+        cell, weight (sum), every bin, ``group_<n>_absent``, and the plain sums over the places: of each bin,
+        ``bin_<group>_<position>_sum``, and of all bins of a group, ``group_<n>_sum``; sorted by cell in one file.
     """
     names = [name for number in range(len(groups)) for name in _bins(groups, number)]
     ordered = rows.repartition(sql.col("cell")).sortWithinPartitions("cell", "weight", *names)
@@ -158,16 +184,40 @@ def averages(rows: DataFrame, groups: Groups) -> DataFrame:
         sums += [
             sql.sum(sql.when(total > 0, sql.col("weight"))).alias(f"{_group(number)}_weight"),
             sql.count_if(total > 0).alias(f"{_group(number)}_places"),
+            sql.sum(total).alias(f"{_group(number)}_sum"),
         ]
         for name in bins:
             share = sql.when(total > 0, sql.col(name) / total)
             sums += [
                 sql.sum(share * sql.col("weight")).alias(f"{name}_weighted"),
                 sql.sum(share).alias(f"{name}_plain"),
+                sql.sum(name).alias(f"{name}_sum"),
             ]
     summed = ordered.groupBy("cell").agg(*sums)
     shares = [column for number in range(len(groups)) for column in _shares(groups, number)]
-    return summed.select("cell", "weight", *shares).coalesce(1).sortWithinPartitions("cell")
+    sums = [name for name in summed.columns if name.endswith("_sum")]
+    return summed.select("cell", "weight", *shares, *sums).coalesce(1).sortWithinPartitions("cell")
+
+
+def groups_of_counts(rows: DataFrame, groups: Groups) -> set[int]:
+    """The groups, by number, whose totals differ from place to place; the others hold shares, and add up to nothing.
+
+    Places where a group is zero throughout say nothing about it; a group that no place says anything about is left
+    out too. Looked at are logarithms to three decimals: few values, however many places there are.
+
+    Args:
+        rows: as of `averages`.
+    """
+    totals = {number: reduce(add, (sql.col(name) for name in _bins(groups, number))) for number in range(len(groups))}
+    logarithms = {number: sql.when(total > 0, sql.round(sql.ln(total), 3)) for number, total in totals.items()}
+    quantiles = [sql.percentile(value, list(MOST)).alias(_group(number)) for number, value in logarithms.items()]
+    row = rows.agg(*quantiles).first()
+    found = {number: row[_group(number)] for number in totals}
+    return {
+        number
+        for number, values in found.items()
+        if values is not None and max(values[1] - values[0], values[2] - values[1]) > SAME
+    }
 
 
 def _shares(groups: Groups, number: int) -> list[Column]:

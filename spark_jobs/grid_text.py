@@ -1,6 +1,6 @@
 """Named and categorised points (POIs) to the distinct texts of a region and their counts by cell.
 
-A text is "name, category"; either may be missing. Each distinct text gets an id, so that it is encoded once.
+A text is "name, category"; either may be missing. Each distinct text of a category gets an id.
 
 Source: method.md, "Where the sources are silent" 4.
 """
@@ -45,7 +45,7 @@ from spark_jobs.sources import NUMBER, TEXT, Source
 from spark_jobs.validation import ValidatedRows, quarantine_and_check
 
 COUNTS = "_counts"
-TEXT_COUNTS = pa.schema([CELL, TEXTS.field("text"), TEXT_CELLS.field("count")])
+TEXT_COUNTS = pa.schema([CELL, TEXTS.field("text"), TEXTS.field("category"), TEXT_CELLS.field("count")])
 ROWS_SORTED_IN_ONE_TASK = 5_000_000
 
 
@@ -77,8 +77,10 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         params["output"]["quarantine"],
     )
     counted = spark.read.parquet(working)
-    num_texts = write_texts(counted.select("text").distinct(), texts)
-    numbered = counted.join(spark.read.parquet(texts), "text").select("cell", "text_id", "count")
+    num_texts = write_texts(counted.select("text", "category").distinct(), texts)
+    known = spark.read.parquet(texts)
+    same = (counted["text"] == known["text"]) & counted["category"].eqNullSafe(known["category"])
+    numbered = counted.join(known, same).select("cell", "text_id", "count")
     few, order = count_rows(part_files(working)) <= ROWS_SORTED_IN_ONE_TASK, ("cell", "text_id")
     ordered = numbered.coalesce(1).sortWithinPartitions(*order) if few else numbered.orderBy(*order)
     rows = write_parts(ordered, text_cells, TEXT_CELLS)
@@ -94,36 +96,43 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 def counts_by_cell(
     spark: SparkSession, params: Mapping[str, Any], source: Source
 ) -> tuple[DataFrame, list[ValidatedRows]]:
-    """cell, text, count: one shuffle, by cell; sums are repeatable, each added up in sorted order."""
+    """cell, text, category, count: one shuffle, by cell; sums are repeatable, each added up in sorted order."""
     kinds = {"name": TEXT, "category": TEXT, "count": NUMBER}
     rules = [Rule(NO_TEXT, ("text",), missing)]
     if "count" in source.columns:
         rules += positive_rules("count")
     parts = [role for role in ("name", "category") if role in source.columns]
     derive = partial(with_texts, parts=parts, counted="count" in source.columns)
-    derived = {"text": "string", "count": "double"}
-    located = read_located(spark, params, source, kinds, derive, derived, rules, ["text", "count"])
+    derived = {"text": "string", "category": "string", "count": "double"}
+    located = read_located(spark, params, source, kinds, derive, derived, rules, ["text", "category", "count"])
     partitions = int(spark.conf.get("spark.sql.shuffle.partitions"))
-    ordered = located.rows.repartition(partitions, "cell").sortWithinPartitions("cell", "text", "count")
-    return ordered.groupBy("cell", "text").agg(sql.sum("count").alias("count")), located.sources
+    key = ("cell", "text", "category")
+    ordered = located.rows.repartition(partitions, "cell").sortWithinPartitions(*key, "count")
+    return ordered.groupBy(*key).agg(sql.sum("count").alias("count")), located.sources
 
 
 def with_texts(rows: pa.RecordBatch, parts: Sequence[str], counted: bool) -> pa.RecordBatch:
-    """Add ``text``, "name, category" (null where there is neither), and a ``count`` of 1 where the source has none."""
+    """Add ``text``, "name, category" (null where there is neither).
+
+    And a ``category`` of null and a ``count`` of 1 where the source has none.
+    """
     texts = [rows[part] for part in parts]
     rows = rows.append_column("text", pc.coalesce(pc.binary_join_element_wise(*texts, ", "), *texts))
+    if "category" not in parts:
+        rows = rows.append_column("category", pa.nulls(rows.num_rows, pa.string()))
     return rows if counted else rows.append_column("count", pa.array(np.ones(rows.num_rows)))
 
 
 def write_texts(distinct: DataFrame, folder: str) -> int:
-    """Number the sorted texts from 0: each file knows how many texts are before it.
+    """Number the sorted pairs of text and category from 0: each file knows how many are before it.
 
     Returns:
         How many texts there are.
     """
     working = str(Path(folder) / WORKING / "sorted")
     with written_by_tasks(Path(folder)):
-        write_parts(distinct.orderBy("text"), working, pa.schema([TEXTS.field("text")]))
+        pairs = pa.schema([TEXTS.field("text"), TEXTS.field("category")])
+        write_parts(distinct.orderBy("text", "category"), working, pairs)
         files = part_files(working)
         sizes = [count_rows([file]) for file in files]
         before = [0, *accumulate(sizes)]
@@ -133,9 +142,9 @@ def write_texts(distinct: DataFrame, folder: str) -> int:
 
 def number_texts(number: int, file: str, before: list[int], folder: str) -> None:
     """Write one file of sorted texts with their ids."""
-    text = open_parquet(file).read(["text"])["text"].cast(pa.string())
+    pairs = open_parquet(file).read(["text", "category"])
     ids = np.arange(before[number], before[number + 1])
-    table = pa.table([pa.array(ids), text], schema=TEXTS)
+    table = pa.table([pa.array(ids), *(column.cast(pa.string()) for column in pairs.columns)], schema=TEXTS)
     with in_one_step(Path(folder) / part_name(number)) as draft:
         pq.write_table(table, draft, compression="zstd")
 

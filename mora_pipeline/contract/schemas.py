@@ -38,7 +38,13 @@ GRAPH = pa.schema(
 )
 EDGES = GRAPH.append(pa.field("users", pa.int64()))
 SELF_FLOW = pa.schema([CELL, pa.field("internal_flow", pa.float64(), nullable=False)])
-TEXTS = pa.schema([pa.field("text_id", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)])
+TEXTS = pa.schema(
+    [
+        pa.field("text_id", pa.int64(), nullable=False),  # of a text and its category
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("category", pa.string()),
+    ]
+)
 TEXT_CELLS = pa.schema(
     [CELL, pa.field("text_id", pa.int64(), nullable=False), pa.field("count", pa.float64(), nullable=False)]
 )
@@ -118,7 +124,24 @@ ABLATIONS = pa.schema(
 
 def table_cells(bins: list[str]) -> pa.Schema:
     """The columns of `table_cells/<modality>`: the cell, then one share a bin (shares of a group sum to 1)."""
-    return pa.schema([CELL, *(pa.field(name, pa.float64(), nullable=False) for name in bins)])
+    return _numbers_of_cells(bins)
+
+
+def table_sums(names: list[str]) -> pa.Schema:
+    """The columns of `table_sums/<modality>`: the cell, then one sum over its places each, none below 0."""
+    return _numbers_of_cells(names)
+
+
+def amounts(names: list[str]) -> pa.Schema:
+    """The columns of `amounts/<modality>`: the cell, ascending, then ln(1 + amount) by the amount's name.
+
+    A cell without a row has unknown amounts; one that has none of them has a row of zeros.
+    """
+    return _numbers_of_cells(names)
+
+
+def _numbers_of_cells(names: list[str]) -> pa.Schema:
+    return pa.schema([CELL, *(pa.field(name, pa.float64(), nullable=False) for name in names)])
 
 
 def features(dimension: int) -> pa.Schema:

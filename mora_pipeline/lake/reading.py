@@ -10,6 +10,7 @@ from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import ModalityConfig, RegionConfig
 
 Cells = npt.NDArray[np.int64]
+Amounts = tuple[tuple[str, ...], npt.NDArray[np.float32], npt.NDArray[np.bool_]]  # names, values, known
 
 
 class RegionReader:
@@ -60,6 +61,30 @@ class RegionReader:
                 f"Materialise {modality.kind}_features of '{self.region}' again."
             )
         return CellVectors.from_table(features.table())
+
+    def amounts(self, name: str, cells: Cells) -> Amounts:
+        """A modality's amounts on `cells`, int64 [N], ascending; an input.
+
+        Returns:
+            Their names; ln(1 + amount), float32 [N, a], 0 where unknown; and bool [N], true where known. What no cell
+            knows is left out: a = 0.
+
+        Raises:
+            UserError: if its features were made before there were amounts.
+        """
+        if not self.lake.has(f"amounts/{name}", self.region):
+            kind = self.config.modalities[name].kind
+            raise UserError(
+                f"`amounts/{name}` of region '{self.region}' has not been made yet; features of earlier versions had "
+                f"none. Materialise both: mora materialize {self.region} --select {kind}_cells+"
+            )
+        table = self.read(f"amounts/{name}").table()
+        names = tuple(column for column in table.column_names if column != "cell")
+        columns = [table[column].to_numpy() for column in names]
+        stored = np.stack(columns, axis=1) if names else np.empty((len(table), 0))
+        own = CellVectors(np.asarray(table["cell"].to_numpy(), dtype=np.int64), stored.astype(np.float32))
+        values, present = own.on(cells)
+        return (names, values, present) if present.any() and names else ((), values[:, :0], np.zeros(len(cells), bool))
 
 
 def edge_rows(edges: Version, cells: Cells) -> Edges:

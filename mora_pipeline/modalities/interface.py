@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
@@ -82,6 +82,13 @@ class ModalityKind(ABC, Generic[Config]):
     def encode(self, reader: RegionReader, name: str, config: Config, progress: Progress) -> CellVectors:
         """The frozen vectors, float32 [n, d], of the cells that have the modality, from the datasets of its cells."""
 
+    def amounts(self, reader: RegionReader, name: str, config: Config) -> pa.Table | None:
+        """How much of the modality is in each cell, which its vectors do not say: `contract.schemas.amounts`.
+
+        Names are those of `contract.amounts`. None: it has none.
+        """
+        return None
+
     def input_columns(self, reader: RegionReader, name: str) -> list[str]:
         """The column of the user's data that each number of a vector is; empty if they are not columns.
 
@@ -137,6 +144,10 @@ class LoadedModality:
         vectors: float32 [N, d], frozen; rows of cells without the modality are never read.
         present: bool [N], true where the cell has the modality.
         temperature: what its cosines are divided by.
+        amounts: ln(1 + amount), float32 [N, a]; 0 where it is unknown. a is 0 where the kind or the data have none.
+        amount_names: of the columns of `amounts`.
+        amounts_present: bool [N], true where the cell's amounts are known, be they 0: cells without a single text know
+            theirs. All false where a = 0.
     """
 
     name: str
@@ -144,13 +155,23 @@ class LoadedModality:
     vectors: Vectors
     present: npt.NDArray[np.bool_]
     temperature: float
+    amounts: Vectors = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    amount_names: tuple[str, ...] = ()
+    amounts_present: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
+
+    def __post_init__(self) -> None:
+        if not self.amount_names:  # none for each of the cells
+            object.__setattr__(self, "amounts", np.zeros((len(self.vectors), 0), dtype=np.float32))
+            object.__setattr__(self, "amounts_present", np.zeros(len(self.vectors), dtype=bool))
 
     @classmethod
     def read(cls, reader: RegionReader, name: str, cells: npt.NDArray[np.int64]) -> Self:
-        """The features of a modality on `cells`, int64 [N], ascending; an input.
+        """The features and the amounts of a modality on `cells`, int64 [N], ascending; an input.
 
         Raises:
             UserError: if they are missing, or not those of region.yaml and `cells`.
         """
         config = reader.config.modalities[name]
-        return cls(name, config.kind, *reader.features(name).on(cells), config.temperature)
+        vectors, present = reader.features(name).on(cells)
+        names, amounts, known = reader.amounts(name, cells)
+        return cls(name, config.kind, vectors, present, config.temperature, amounts, names, known)

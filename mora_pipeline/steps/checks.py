@@ -33,7 +33,7 @@ def cells_known(found: Mapping[str, Cells], cells: Cells) -> Check:
     return Check("cells_known", passed, figures)
 
 
-def no_nan(found: Mapping[str, Vectors]) -> Check:
+def no_nan(found: Mapping[str, npt.NDArray[np.floating]]) -> Check:
     """Every number of every array, float [any shape], is finite."""
     bad = {f"{name}_not_finite": int(np.count_nonzero(~np.isfinite(vectors))) for name, vectors in found.items()}
     return Check("no_nan", not any(bad.values()), bad)

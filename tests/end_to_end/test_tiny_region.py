@@ -164,8 +164,8 @@ def test_metadata_shows_rows_costs_pictures_and_the_mlflow_run(whole) -> None:
 
 def test_inputs_are_recorded_all_the_way(whole, home: Home) -> None:
     embeddings = home.lake.read("embeddings", "tiny")
-    named = {"cells", "graph", "line_vectors", "features/poi", "features/ages", "features/sky"}
-    assert set(embeddings.inputs) == named
+    named = {f"{made}/{name}" for made in ("features", "amounts") for name in ("poi", "ages", "sky")}
+    assert set(embeddings.inputs) == {"cells", "graph", "line_vectors", *named}
     assert embeddings.inputs["graph"] == home.lake.read("graph", "tiny").version
     assert home.lake.read("graph", "tiny").inputs == {"edges": home.lake.read("edges", "tiny").version}
 

@@ -107,6 +107,7 @@ def write_lake(tmp_path: Path, cells: pa.Table) -> Callable[..., Lake]:
             shares = random.dirichlet(np.ones(3), num_cells).astype(np.float32)
             told = {"kind": modality.kind, "encoder": modality.backbone}
             made[f"features/{name}"] = (schemas.CellVectors(number, shares).to_table(), told)
+            made[f"amounts/{name}"] = (schemas.amounts([]).empty_table(), {})
             bins = {bin_: shares[:, at].astype(float) for at, bin_ in enumerate(("young", "middle", "old"))}
             made[f"table_cells/{name}"] = (
                 pa.table({"cell": number, **bins}, schema=schemas.table_cells(list(bins))), {}

@@ -127,7 +127,11 @@ def test_a_kind_from_outside_goes_through_a_whole_region(
     order = list(results)
     assert order.index("cells") < order.index("counter_cells") < order.index("counter_features")
     assert order.index("counter_features") < order.index("embeddings")
-    assert [version.dataset for version in results["counter_features"].versions] == ["features/visits"]
+    assert [version.dataset for version in results["counter_features"].versions] == [
+        "amounts/visits",
+        "features/visits",
+    ]
+    assert results["counter_features"].versions[0].table().column_names == ["cell"]  # it defines none
     assert "features/visits" in results["embeddings"].versions[-1].inputs
     scores = results["benchmark"].versions[-1]
     assert scores.dataset == "benchmark"

@@ -21,6 +21,7 @@ DECLARED: dict[str, pa.Schema] = {
     "text_cells": schemas.TEXT_CELLS,
     "table_cells": schemas.table_cells(["young", "old"]),
     "weights": schemas.WEIGHTS,
+    "sums": schemas.table_sums(["age: (total)", "age: young", "age: old"]),
     "cells": schemas.CELLS,
     "graph": schemas.GRAPH,
 }
@@ -60,9 +61,9 @@ def test_every_job_writes_what_is_declared(spark: SparkSession, source: Any, out
     assert bool(grid_text.run(spark, {"source": shops, "output": texts, **common}).quarantined) == bad
     check(texts)
 
-    people = source(points.assign(young=1.0, old=2.0), "people.parquet")
+    people = source(points.assign(young=range(1, 1 + len(points)), old=2.0), "people.parquet")
     people["columns"] = {"latitude": "latitude", "longitude": "longitude"}
-    table = output("table_cells", "weights", "quarantine")
+    table = output("table_cells", "weights", "sums", "quarantine")
     groups = {"age": ["young", "old"]}
     params = {"source": people, "groups": groups, "output": table, **common}
     assert bool(grid_table.run(spark, params).quarantined) == bad

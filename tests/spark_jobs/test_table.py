@@ -14,7 +14,7 @@ from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_table
 from spark_jobs.output import part_files
 
-OUTPUTS = ("table_cells", "weights", "quarantine")
+OUTPUTS = ("table_cells", "weights", "sums", "quarantine")
 GROUPS = {"age": ["young", "old.er"], "cars": ["none", "one", "`many`"]}
 BINS = [name for columns in GROUPS.values() for name in columns]
 
@@ -149,3 +149,28 @@ def test_wrong_groups_are_told(
 ) -> None:
     with pytest.raises(UserError, match=message):
         grid_table.run(spark, job(source(tracts(), "t.csv", **ROLES), output(*OUTPUTS), groups=groups))
+
+
+def test_counts_are_added_up_and_shares_are_not(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    """Percentages, of which some are rounded and a few lack a part, beside counts; weights change nothing."""
+    frame, target = tracts(), output(*OUTPUTS)
+    frame[GROUPS["cars"]] = (100 * np.random.default_rng(1).dirichlet(np.ones(3), len(frame))).round(1)
+    frame.loc[:2, "none"] = 0.0
+    frame.loc[3, GROUPS["cars"]] = 0.0
+    outcome = grid_table.run(spark, job(source(frame, "t.parquet", **ROLES), target))
+    assert outcome.metadata["groups_of_counts"] == ["age"]
+    sums = read(target["sums"])
+    assert list(sums.columns) == ["cell", "age: (total)", "age: young", "age: old.er"]
+    naive = frame[GROUPS["age"]].groupby([cell(row.latitude, row.longitude) for row in frame.itertuples()]).sum()
+    assert sums["cell"].tolist() == naive.index.tolist()
+    np.testing.assert_allclose(sums[["age: young", "age: old.er"]], naive)
+    np.testing.assert_allclose(sums["age: (total)"], naive.sum(axis=1))
+
+
+def test_a_group_that_no_place_says_anything_about_is_not_counted(
+    spark: SparkSession, source: Any, output: Any, read: Any
+) -> None:
+    frame, target = tracts(), output(*OUTPUTS)
+    frame[BINS] = 0.0
+    grid_table.run(spark, job(source(frame, "t.parquet", **ROLES), target))
+    assert list(read(target["sums"]).columns) == ["cell"]

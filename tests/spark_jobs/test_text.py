@@ -119,3 +119,21 @@ def test_wrong_columns_are_told(
     raw = {**source(points(5), "poi.csv"), "columns": columns}
     with pytest.raises(UserError, match=message):
         grid_text.run(spark, {"source": raw, "resolution": 8, "output": output(*OUTPUTS)})
+
+
+def test_a_text_of_two_categories_has_an_id_for_each(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    frame = points(6).assign(name=["a, b", "a", "a", "a", None, "a"], category=[None, "b", "b", "b", "b", None])
+    frame[["latitude", "longitude", "count"]] = [40.0, -74.0, 1.0]
+    target = output(*OUTPUTS)
+    grid_text.run(spark, {"source": source(frame, "poi.parquet"), "resolution": 8, "output": target})
+    texts, counts = read(target["texts"]), read(target["text_cells"])
+    pairs = list(zip(texts["text"], texts["category"], strict=True))
+    assert pairs == [("a", None), ("a, b", None), ("a, b", "b"), ("b", "b")]
+    assert counts["count"].tolist() == [1, 1, 3, 1]
+
+
+def test_names_alone_have_no_category(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    frame, target = points().dropna(subset="name").drop(columns="category"), output(*OUTPUTS)
+    frame = frame[frame["name"] != ""]
+    grid_text.run(spark, {"source": source(frame, "poi.parquet"), "resolution": 8, "output": target})
+    assert read(target["texts"])["category"].isna().all()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mora_pipeline.contract.schemas import Edges
-from mora_pipeline.lake.reading import RegionReader, edge_rows
+from mora_pipeline.lake.reading import Amounts, RegionReader, edge_rows
 
 Floats = npt.NDArray[np.floating]
 
@@ -30,7 +30,7 @@ class MethodVectors:
 
 
 class MethodContext:
-    """What a method may look at: the region's cells, flows and features, read when asked for, and never a label."""
+    """What a method may look at, read when asked for: cells, flows, features and amounts of a region, never a label."""
 
     def __init__(self, reader: RegionReader, raw_components: int, cache: Path) -> None:
         """
@@ -64,6 +64,13 @@ class MethodContext:
     def features(self, modality: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """A modality's frozen vectors, float32 [N, d], and which cells have one, bool [N]."""
         return self.reader.features(modality).on(self.cells)
+
+    def amounts(self, modality: str) -> Amounts:
+        """Names of a modality's amounts, ln(1 + amount), float32 [N, a], 0 where unknown; and who knows them, bool [N].
+
+        Without amounts a is 0.
+        """
+        return self.reader.amounts(modality, self.cells)
 
     def dataset(self, name: str) -> MethodVectors:
         """Vectors of the lake, float32 [N, d]; their space is the inductive encoder that made them, if there is one."""

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.contract.schemas import CellVectors, table_cells
@@ -9,6 +11,7 @@ from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.modalities.blocks import Block, standardised
 from mora_pipeline.modalities.encoder import Progress
 from mora_pipeline.modalities.interface import ModalityKind, Vectors
+from mora_pipeline.modalities.table.amounts import table_amounts
 from mora_pipeline.modalities.table.config import TableModality
 from mora_pipeline.modalities.table.encoding import encode_table_cells
 from mora_pipeline.region import RegionConfig
@@ -30,15 +33,19 @@ class TableKind(ModalityKind[TableModality]):
     cells_schema = table_cells([])
     cells_about = """Histogram shares by cell, for every table modality: a column a bin, a sum of 1 a group of columns.
 
-    Source: the region's table modalities. Written by the Spark job `grid_table` into `table_cells/<modality>` and
-    `table_weights/<modality>` (what the places of a cell weigh together); bad rows into `quarantine/table_cells`.
+    Source: the region's table modalities. Written by the Spark job `grid_table` into `table_cells/<modality>`,
+    `table_weights/<modality>` (what the places of a cell weigh together) and `table_sums/<modality>` (the sum of each
+    bin over them, of groups that are no shares already); bad rows into `quarantine/table_cells`.
     """
     features_about = """Table vectors: the histogram shares of each cell, group after group.
 
-    Source: `table_cells/*`.
+    How much a cell has of each bin, of each group and of the weight is in `amounts/<modality>`; nothing of groups
+    that are shares in the raw table.
+
+    Source: `table_cells/*`, `table_sums/*`, `table_weights/*`.
     """
     job = "spark_jobs.grid_table"
-    job_outputs = {"weights": "table_weights", "table_cells": "table_cells"}  # noqa: RUF012
+    job_outputs = {"weights": "table_weights", "sums": "table_sums", "table_cells": "table_cells"}  # noqa: RUF012
     cells_checks = ("shares_sum_to_one", "bad_rows_within_limit")
 
     def check_files(self, checker: Checker, key: str, config: TableModality) -> None:
@@ -73,6 +80,11 @@ class TableKind(ModalityKind[TableModality]):
 
     def encode(self, reader: RegionReader, name: str, config: TableModality, progress: Progress) -> CellVectors:
         return encode_table_cells(reader.read(f"table_cells/{name}").table())
+
+    def amounts(self, reader: RegionReader, name: str, config: TableModality) -> pa.Table | None:
+        sums = reader.read(f"table_sums/{name}").table()
+        weights = reader.read(f"table_weights/{name}").table() if config.weight else None
+        return table_amounts(sums, weights, config.weight or "")
 
     def input_columns(self, reader: RegionReader, name: str) -> list[str]:
         return [column for column in reader.read(f"table_cells/{name}").schema if column != "cell"]

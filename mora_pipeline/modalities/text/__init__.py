@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pyarrow as pa
+
 from mora_pipeline.contract.schemas import TEXT_CELLS, CellVectors
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.modalities.encoder import Progress
@@ -24,6 +26,8 @@ class TextKind(ModalityKind[TextModality]):
     `text_cells/<modality>`; bad rows into `quarantine/text_cells`.
     """
     features_about = """Text vectors: each distinct text is encoded once, a cell's vector is the count-weighted mean.
+
+    How many texts of each category a cell has is in `amounts/<modality>`.
 
     Source: `texts/*` and `text_cells/*`; the encoder is the modality's in region.yaml.
     """
@@ -49,6 +53,12 @@ class TextKind(ModalityKind[TextModality]):
 
         texts, counts = reader.read(f"texts/{name}").table(), reader.read(f"text_cells/{name}").table()
         return encode_text_cells(texts, counts, make_text_encoder(config.encoder, reader.config.base), progress)
+
+    def amounts(self, reader: RegionReader, name: str, config: TextModality) -> pa.Table:
+        from mora_pipeline.modalities.text.amounts import text_amounts
+
+        texts, counts = reader.read(f"texts/{name}").table(), reader.read(f"text_cells/{name}").table()
+        return text_amounts(texts, counts, reader.cells())
 
 
 KIND = TextKind()

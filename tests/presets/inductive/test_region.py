@@ -60,6 +60,9 @@ class Home:
                 known = CellVectors(cells[one.present], one.vectors[one.present])
                 backbone = None if one.kind == "table" else declared.get("encoder", "default")
                 self.write(f"features/{one.name}", region, known.to_table(), {"kind": one.kind, "encoder": backbone})
+                own, names = one.amounts_present, list(one.amount_names)
+                amounts = [cells[own], *one.amounts[own].astype(float).T]
+                self.write(f"amounts/{one.name}", region, pa.table(amounts, schema=schemas.amounts(names)))
 
     def cells(self, count):
         return np.arange(count) * 10 + 7
