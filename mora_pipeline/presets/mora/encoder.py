@@ -1,0 +1,81 @@
+"""The part of `mora` that every region can have: Gaussian units of a cell's state, and plain numbers of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, assembled
+from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS, Schema, damaged, read_settings
+from mora_pipeline.presets.inductive.states import Evidence
+from mora_pipeline.presets.mora.axes import Axes
+
+NAME = "mora"
+
+
+@dataclass(frozen=True)
+class MoraEncoder:
+    """Evidence in; the transferable numbers of a vector out: those of the units, then the plain ones.
+
+    Attributes:
+        units: states and Gaussian units.
+        axes: of the same states.
+    """
+
+    units: InductiveEncoder
+    axes: Axes
+
+    @property
+    def schema(self) -> Schema:
+        return self.units.schema
+
+    def encode(self, evidence: Evidence) -> EncodedCells:
+        """Embed all cells of a region; see `InductiveEncoder.encode`. Vectors are float32 [N, numbers of both]."""
+        encoded = self.units.encode(evidence)
+        vectors = np.concatenate([encoded.vectors, self.axes(encoded.states)], axis=1)
+        return EncodedCells(vectors, encoded.familiarity, encoded.states)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights by name, on the CPU, ready for safetensors: those of the units, and [width, k] and [k] of axes."""
+        axes = {f"axes/{part}": torch.from_numpy(getattr(self.axes, part)) for part in ("matrix", "offset")}
+        return self.units.tensors() | axes
+
+    def settings(self) -> dict[str, Any]:
+        """What its JSON says."""
+        return {**self.units.settings(), "preset": NAME}
+
+
+def save_encoder(encoder: MoraEncoder, folder: Path) -> None:
+    """Write ``encoder.safetensors`` and ``encoder.json`` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(encoder.tensors(), folder / WEIGHTS)
+    (folder / SETTINGS).write_text(json.dumps(encoder.settings(), indent=2), encoding="utf-8")
+
+
+def load_encoder(folder: Path) -> MoraEncoder:
+    """Read what `save_encoder` wrote; no code in the files is ever run.
+
+    Raises:
+        UserError: if a file is missing or damaged, the two do not belong together, or it is of another preset.
+    """
+    settings = read_settings(folder, NAME)
+    try:
+        return _assembled(settings, load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from error
+
+
+def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MoraEncoder:
+    units = assembled(settings, tensors)
+    axes = Axes(*(tensors[f"axes/{part}"].numpy() for part in ("matrix", "offset")))
+    width = units.readout.centres.shape[1]
+    if axes.matrix.ndim != 2 or len(axes.matrix) != width or axes.offset.shape != axes.matrix.shape[1:]:
+        raise ValueError("its axes and its units come from different encoders")
+    return MoraEncoder(units, axes)

@@ -1,0 +1,62 @@
+"""Settings of the preset `mora`; without torch, so that Dagster's configuration can reuse them.
+
+One configuration serves all regions. docs/training.md says which folds and labels the defaults were chosen on: none of
+them is reported.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mora_pipeline.parameters import Parameters
+from mora_pipeline.presets.inductive.parameters import InductiveParameters
+
+FLOW_FIGURES = (
+    "out_strength", "in_strength", "out_partners", "in_partners",
+    "internal", "internal_share_out", "out_distance", "in_distance",
+)  # fmt: skip
+
+
+class MoraParameters(Parameters):
+    """How many numbers each part of a vector has, and what the parts are made from; 128 numbers by default."""
+
+    gaussian_numbers: int = Field(
+        48,
+        ge=1,
+        description="Numbers of the Gaussian units: what is alike in all evidence; those others lack are added.",
+    )
+    modality_numbers: int = Field(
+        24, ge=0, description="Principal components of the modalities and their amounts, one by one."
+    )
+    surroundings_numbers: int = Field(
+        16, ge=0, description="Principal components of the means over partners and over neighbours, half each."
+    )
+    factor_numbers: int = Field(16, ge=0, description="Factors of the logarithms of the flows.")
+    aligned_numbers: int = Field(
+        16, ge=0, description="Principal components of the LightGCN vectors aligned to the modalities."
+    )
+    components: int = Field(64, ge=1, description="Principal components that a wider text or image vector keeps.")
+    neighbours: int = Field(24, ge=0, description="Nearest cells whose mean describes a cell's surroundings; 0: none.")
+    modality_weight: float = Field(0.3, ge=0, description="Weight of each modality, and of its amounts, for the units.")
+    flow_weight: float = Field(1.0, ge=0, description="Weight of the description of a cell's own flows.")
+    partner_weight: float = Field(0.7, ge=0, description="Weight of the mean over the cells it exchanges people with.")
+    neighbour_weight: float = Field(0.5, ge=0, description="Weight of the mean over the nearest cells.")
+    units: int = Field(1024, ge=2, description="Gaussian units, each centred on a cell of the region; at most all.")
+    sharpness: float = Field(0.4, gt=0, description="γ of the units exp(-γ |x - centre|²); the mean |x|² is about 1.")
+    seed: int = Field(0, ge=0, description="Seed of the units' centres, of LINE and of the alignment.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")
+
+    @property
+    def transferable_numbers(self) -> int:
+        """How many numbers of a vector mean the same in another region: those before the region's own."""
+        return self.gaussian_numbers + len(FLOW_FIGURES) + self.modality_numbers + self.surroundings_numbers
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.transferable_numbers + self.factor_numbers + self.aligned_numbers
+
+    def units_for(self, numbers: int) -> InductiveParameters:
+        """The settings of states and Gaussian units whose readout has so many numbers."""
+        shared = self.model_dump(include=set(InductiveParameters.model_fields))
+        return InductiveParameters(**{**shared, "dimension": numbers, "length": 1.0})
