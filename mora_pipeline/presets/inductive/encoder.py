@@ -42,10 +42,12 @@ class EncodedCells:
     Attributes:
         vectors: float32 [N, dimension], un-normalised.
         share_far: share of the cells whose largest unit answers less than `SMALLEST_ANSWER`.
+        warnings: sentences about evidence that the region has in another form than the encoder's own.
     """
 
     vectors: Vectors
     share_far: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,16 @@ class InductiveEncoder:
             Vectors float32 [N, dimension].
 
         Raises:
-            ValueError: if the evidence has other modalities than the schema.
+            ValueError: if the evidence has other modalities or amounts than the schema.
         """
         names = [one.name for one in evidence.modalities]
         if names != self.schema.names:
             raise ValueError(f"the encoder takes {self.schema.names}, not {names}")
+        for wanted, own in zip(self.schema.modalities, evidence.modalities, strict=True):
+            if wanted.amounts != own.amount_names:
+                raise ValueError(
+                    f"the encoder takes the amounts {wanted.amounts} of {own.name}, not {own.amount_names}"
+                )
         vectors, largest = self.readout.with_largest(torch.from_numpy(self.states.apply(evidence)))
         return EncodedCells(vectors.numpy(), float((largest < SMALLEST_ANSWER).double().mean()))
 
