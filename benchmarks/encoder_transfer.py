@@ -41,7 +41,14 @@ def half(cells: pa.Table, flows: Edges, whole: Evidence, rows: Rows) -> Evidence
     latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
     return Evidence(
         tuple(
-            dataclasses.replace(one, vectors=one.vectors[rows], present=one.present[rows]) for one in whole.modalities
+            dataclasses.replace(
+                one,
+                vectors=one.vectors[rows],
+                present=one.present[rows],
+                amounts=one.amounts[rows],
+                amounts_present=one.amounts_present[rows],
+            )
+            for one in whole.modalities
         ),
         flow_features(own, table["internal_flow"].to_numpy(), latitude, longitude),
         partners(own, len(rows)),

@@ -99,6 +99,9 @@ def checked_tasks(context: MethodContext, parameters: BenchmarkParameters) -> li
     for name, modality in context.reader.config.modalities.items():
         if named := kind_of(modality.kind).input_columns(context.reader, name):
             columns[name] = InputColumns(named, *context.features(name))
+        names, amounts, known = context.amounts(name)
+        remedy = f"Materialise {modality.kind}_features again, which leaves it out"
+        columns[f"the amounts of {name}"] = InputColumns(names, amounts, known, remedy)
     return refuse_leaks(load_tasks(context.reader.config, context.table), columns, parameters.leak_bound)
 
 

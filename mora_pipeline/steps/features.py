@@ -16,7 +16,7 @@ from mora_pipeline.modalities import ModalityKind, kinds
 from mora_pipeline.steps.checks import cells_known, no_nan
 from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import StepResult
-from mora_pipeline.steps.tables import coverage_table
+from mora_pipeline.steps.tables import coverage_table, markdown_rows
 
 
 def encode(
@@ -25,11 +25,8 @@ def encode(
     """Encode every modality of a kind, and write `features/<modality>` and `amounts/<modality>` of it."""
     cells = region.cells()
     vectors: dict[str, CellVectors] = {}
-    amounts: dict[str, pa.Table] = {}
+    amounts, left_out = amounts_of(region, kind)
     for name, modality in region.modalities(kind.name).items():
-        table = kind.amounts(region, name, modality)
-        # One without amounts has a table too, or those of an earlier region.yaml would stay.
-        amounts[name] = schemas.amounts([]).empty_table() if table is None else table
         region.begin(f"amounts/{name}").write(amounts[name])
         vectors[name] = kind.encode(region, name, modality, partial(progress, f"{name} features"))
         details = {"kind": kind.name, "encoder": modality.backbone}
@@ -51,7 +48,47 @@ def encode(
     ]
     rows = ((name, len(item.cells), len(cells), item.vectors.shape[1]) for name, item in vectors.items())
     shown = {f"{name}_amounts": table.num_columns - 1 for name, table in amounts.items()}
-    return region.finish(checks, {"modalities": len(vectors), "coverage": coverage_table(rows), **shown})
+    return region.finish(
+        checks,
+        {
+            "modalities": len(vectors),
+            "coverage": coverage_table(rows),
+            **shown,
+            "amounts_left_out": markdown_rows(["amount", "why"], left_out.items()),
+        },
+    )
+
+
+def amounts_of(region: RegionRun, kind: ModalityKind[Any]) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """The amounts of the modalities of a kind, less those that are a label of the region.
+
+    Labels that cannot be read keep no amount out: a line of the log says so.
+
+    Returns:
+        `schemas.amounts` by modality, and why amounts are left out, by ``<amount> of <modality>``.
+    """
+    declared = region.modalities(kind.name)
+    tables = {name: kind.amounts(region, name, modality) for name, modality in declared.items()}
+    made = {name: table for name, table in tables.items() if table is not None}
+    # One without amounts has a table too, or that of an earlier region.yaml would stay.
+    amounts, left_out = dict.fromkeys(tables, schemas.amounts([]).empty_table()) | made, dict[str, str]()
+    if not made or not region.config.tasks:
+        return amounts, left_out
+    from mora_pipeline.evaluation.labels.leaks import without_labels
+    from mora_pipeline.evaluation.labels.tasks import load_readable_tasks
+    from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+
+    cells = region.read("cells").table()
+    tasks, problems = load_readable_tasks(region.config, cells)
+    for task, problem in problems.items():
+        region.log.warning(f"No amount is compared with the label {task}, which cannot be read. {problem}")
+    for name, table in made.items():
+        bound = BenchmarkParameters().leak_bound
+        amounts[name], reasons = without_labels(table, cells["cell"].to_numpy(), tasks, bound)
+        left_out |= {f"{amount} of {name}": reason for amount, reason in reasons.items()}
+    for amount, reason in left_out.items():
+        region.log.warning(f"The amount {amount} is no feature: {reason}. The task's leaks: allowed would keep it.")
+    return amounts, left_out
 
 
 def _numbers(table: pa.Table) -> npt.NDArray[np.float64]:

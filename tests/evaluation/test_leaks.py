@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from scipy.stats import pearsonr
 
-from mora_pipeline.evaluation.labels.leaks import InputColumns, correlations, leaking, refuse_leaks
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.labels.leaks import InputColumns, correlations, leaking, refuse_leaks, without_labels
 from mora_pipeline.evaluation.labels.tasks import Task
 
 Make = Callable[..., Task]
@@ -63,3 +65,39 @@ def test_the_tasks_that_may_leak_are_those_that_region_yaml_allows_to() -> None:
     facts = {"income": {"leaks_allowed": False}, "homes": {"leaks_allowed": True}, "jobs": {"leaks_allowed": True}}
     assert leaking(facts) == {"homes", "jobs"}
     assert leaking({}) == frozenset()
+
+
+def amounts(**columns: np.ndarray) -> pa.Table:
+    names = [name.replace("__", ": ").replace("total", "(total)") for name in columns]
+    return pa.table([CELLS, *columns.values()], schema=schemas.amounts(names))
+
+
+CELLS = np.arange(120) * 3
+YOUNG, OLD = RANDOM.poisson(80, 120).astype(float), RANDOM.poisson(70, 120).astype(float)
+COUNTS = {"age__total": np.log1p(YOUNG + OLD), "age__young": np.log1p(YOUNG), "age__old": np.log1p(OLD)}
+
+
+def test_an_amount_that_is_a_label_is_left_out_and_with_a_total_its_parts(make_task: Make) -> None:
+    tasks = [make_task(RANDOM.normal(size=120), name="noise"), make_task(YOUNG + OLD, name="population")]
+    table = amounts(**COUNTS, people=np.log1p(2 * (YOUNG + OLD)), shops=np.log1p(RANDOM.poisson(9, 120)))
+    stay, left_out = without_labels(table, CELLS, tasks, 0.98)
+    assert stay.column_names == ["cell", "shops"]
+    assert left_out["people"].startswith("its ")
+    assert "correlation with the label population is " in left_out["people"]
+    assert left_out["age: young"].startswith("it is a part of age: (total): its correlation with the label population")
+    assert without_labels(table, CELLS, tasks[:1], 0.98) == (table, {})
+
+
+def test_a_part_that_is_a_label_is_left_out_alone(make_task: Make) -> None:
+    stay, left_out = without_labels(amounts(**COUNTS), CELLS, [make_task(YOUNG**2, name="pupils")], 0.98)
+    assert stay.column_names == ["cell", "age: (total)", "age: old"]
+    assert list(left_out) == ["age: young"]
+
+
+def test_an_amount_stays_where_the_task_allows_leaks_and_where_few_cells_know_it(make_task: Make) -> None:
+    allowed, known = make_task(YOUNG + OLD, leaks_allowed=True), amounts(**COUNTS)
+    assert without_labels(known, CELLS, [allowed], 0.98) == (known, {})
+    few = known.slice(0, 9)
+    assert without_labels(few, CELLS, [make_task(YOUNG + OLD)], 0.98) == (few, {})
+    none = schemas.amounts([]).empty_table()
+    assert without_labels(none, CELLS, [make_task(YOUNG)], 0.98) == (none, {})

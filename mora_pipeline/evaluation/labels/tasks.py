@@ -18,6 +18,7 @@ from mora_pipeline.region import CellTask, GroupTask, Members, PlacesConfig, Poi
 from mora_pipeline.region.files import read_header
 
 Labels = tuple[npt.NDArray[np.float64], sparse.csr_matrix, Rows]  # target, membership, order
+UNREADABLE = (UserError, OSError, ValueError, KeyError, TypeError, pa.ArrowException)  # what a file of labels raises
 logger = logging.getLogger(__name__)
 
 
@@ -70,6 +71,25 @@ def load_tasks(config: RegionConfig, cells: pa.Table) -> list[Task]:
     """
     loader = _Loader(config, cells)
     return [loader.load(name) for name in config.tasks]
+
+
+def load_readable_tasks(config: RegionConfig, cells: pa.Table) -> tuple[list[Task], dict[str, str]]:
+    """The tasks of a region that can be read, and what is wrong with the others, by name (`blocks` for all of them).
+
+    Args:
+        config, cells: as of `load_tasks`.
+    """
+    tasks, problems = [], dict[str, str]()
+    try:
+        loader = _Loader(config, cells)
+    except UNREADABLE as error:
+        return [], {"blocks": f"{type(error).__name__}: {error}"}
+    for name in config.tasks:
+        try:
+            tasks.append(loader.load(name))
+        except UNREADABLE as error:
+            problems[name] = f"{type(error).__name__}: {error}"
+    return tasks, problems
 
 
 class _Loader:

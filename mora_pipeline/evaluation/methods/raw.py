@@ -1,4 +1,4 @@
-"""The modalities' frozen vectors, as encoded: together, alone, and as principal components."""
+"""The modalities' frozen vectors and amounts, as encoded: together, alone, and as principal components."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ SMALLEST_SHARE = 1e-10  # of the strongest variance: below it, a component of fl
 def raw(context: MethodContext, which: str) -> dict[str, MethodVectors]:
     """All modalities side by side; `raw:<modality>` one of them, `raw:each` each of them. None: nothing.
 
-    Vectors are those of `raw_features`, float32 [N, d].
+    A modality's amounts are behind its vectors. Vectors are those of `raw_features`, float32 [N, d].
 
     Raises:
         UserError: if the region has no such modality.
@@ -38,7 +38,7 @@ def pca(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     names = list(context.reader.config.modalities)
     if not names:
         return {}
-    return {"pca": MethodVectors(standard_components([context.features(name) for name in names]))}
+    return {"pca": MethodVectors(standard_components([part for name in names for part in _parts(context, name)]))}
 
 
 def standard_components(modalities: Sequence[Features], most: int = DIMENSION) -> Vectors:
@@ -56,15 +56,30 @@ def standard_components(modalities: Sequence[Features], most: int = DIMENSION) -
 
 
 def _together(context: MethodContext, names: Sequence[str]) -> MethodVectors:
-    features = [context.features(name) for name in names]
+    parts = {name: _parts(context, name) for name in names}
+    features = [part for name in names for part in parts[name]]
     columns = [  # a modality that some cells lack has a flag of presence beside it, which shifts the columns after it
-        (name, _meaning(context, name), vectors.shape[1], bool(present.all()))
-        for name, (vectors, present) in zip(names, features, strict=True)
+        (
+            name,
+            _meaning(context, name),
+            [(values.shape[1], bool(known.all())) for values, known in parts[name]],
+            context.amounts(name)[0],
+        )
+        for name in names
     ]
     # Components of one region's features mean nothing in another's.
     reduced = any(context.raw_components and vectors.shape[1] > context.raw_components for vectors, _ in features)
     vectors = raw_features(features, context.raw_components)
     return MethodVectors(vectors, None if reduced else f"raw {columns}")
+
+
+def _parts(context: MethodContext, name: str) -> list[Features]:
+    """A modality's vectors and, if it has any, its amounts; who knows those has a flag only where it is news."""
+    vectors, present = context.features(name)
+    names, amounts, known = context.amounts(name)
+    if not names:
+        return [(vectors, present)]
+    return [(vectors, present), (amounts, np.ones_like(known) if np.array_equal(known, present) else known)]
 
 
 def _meaning(context: MethodContext, name: str) -> object:

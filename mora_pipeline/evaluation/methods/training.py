@@ -36,6 +36,7 @@ class Variant:
         start: `line`, or `random`: numbers as small as LINE starts from.
         dimension: of the vectors; another one trains LINE anew.
         modalities: those that stay; None for all.
+        amounts: whether the modalities' amounts stay.
         alignment: settings of the alignment in place of the common ones.
         share: of the cells, whose modalities training may see; all stay in the graph.
         seed: of this training, and of LINE and a random start where they are its own, in place of the common one.
@@ -48,6 +49,7 @@ class Variant:
     start: Literal["line", "random"] = "line"
     dimension: int = DIMENSION
     modalities: Sequence[str] | None = None
+    amounts: bool = True
     alignment: dict[str, Any] = field(default_factory=dict)
     share: float = 1.0
     seed: int | None = None
@@ -91,6 +93,7 @@ def train_variant(
     arrays["initial"] = initial
     for one in modalities:
         arrays |= {f"{one.name} vectors": one.vectors, f"{one.name} present": one.present}
+        arrays |= {f"{one.name} amounts": one.amounts, f"{one.name} amounts present": one.amounts_present}
     settings = {
         "training": TRAINING_FORMAT,
         "alignment": alignment.model_dump(mode="json"),
@@ -146,13 +149,15 @@ def _modalities(context: MethodContext, variant: Variant, seed: int) -> "list[Lo
     declared = context.reader.config.modalities
     stay = declared if variant.modalities is None else variant.modalities
     present = [LoadedModality.read(context.reader, name, context.cells) for name in declared if name in stay]
+    if not variant.amounts:
+        present = [replace(one, amount_names=()) for one in present]
     if variant.share == 1:
         return present
     num_cells = len(context.cells)
     seen = np.zeros(num_cells, dtype=bool)
     # The same seed's larger share includes the smaller one: what grows is only the number of cells.
     seen[np.random.default_rng(seed).permutation(num_cells)[: max(4, round(variant.share * num_cells))]] = True
-    return [replace(one, present=one.present & seen) for one in present]
+    return [replace(one, present=one.present & seen, amounts_present=one.amounts_present & seen) for one in present]
 
 
 def mora_neighbour_graph(context: MethodContext, _: str) -> dict[str, MethodVectors]:

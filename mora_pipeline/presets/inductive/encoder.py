@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -43,11 +43,27 @@ class EncodedCells:
         vectors: float32 [N, dimension], un-normalised.
         familiarity: float32 [N], in [0, 1]: the largest answer of a unit, how like a cell of the encoder's region.
         states: float32 [N, width], what the vectors were made from.
+        warnings: sentences about evidence that the region has in another form than the encoder's own.
     """
 
     vectors: Vectors
     familiarity: Vectors
     states: Vectors
+    warnings: tuple[str, ...] = ()
+
+
+class RegionEncoder(Protocol):
+    """A function of a cell's evidence that was fitted to one region and embeds others."""
+
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def states(self) -> StateMap: ...
+
+    def encode(self, evidence: Evidence) -> EncodedCells:
+        """Embed all cells of a region."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -108,11 +124,16 @@ class InductiveEncoder:
             Vectors float32 [N, dimension].
 
         Raises:
-            ValueError: if the evidence has other modalities than the schema.
+            ValueError: if the evidence has other modalities or amounts than the schema.
         """
         names = [one.name for one in evidence.modalities]
         if names != self.schema.names:
             raise ValueError(f"the encoder takes {self.schema.names}, not {names}")
+        for wanted, own in zip(self.schema.modalities, evidence.modalities, strict=True):
+            if wanted.amounts != own.amount_names:
+                raise ValueError(
+                    f"the encoder takes the amounts {wanted.amounts} of {own.name}, not {own.amount_names}"
+                )
         states = self.states.apply(evidence)
         vectors, largest = self.readout.with_largest(torch.from_numpy(states))
         return EncodedCells(vectors.numpy(), largest.numpy(), states)

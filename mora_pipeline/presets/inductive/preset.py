@@ -52,7 +52,7 @@ class InductivePreset(Preset[InductiveParameters]):
         region.lineage[f"encoder of {encoder}"] = version
         network = load_encoder(version.path)
         table, encoded = embed_with(region, network)
-        warnings = []
+        warnings = list(encoded.warnings)
         if encoded.share_far > FAR_CELLS_WARNING_SHARE:
             warnings.append(
                 f"{encoded.share_far:.0%} of the cells of '{region.region}' are unlike all that the encoder of "

@@ -1,8 +1,10 @@
 """A region as the encoder sees it: its evidence from the lake, and whether an encoder of another region fits it."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -11,11 +13,19 @@ from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.lake.reading import RegionReader, edge_rows
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.modalities import LoadedModality, kind_of
-from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, load_encoder
+from mora_pipeline.presets.inductive.amounts import aligned_amounts
+from mora_pipeline.presets.inductive.encoder import EncodedCells, RegionEncoder, load_encoder
 from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features
 from mora_pipeline.presets.inductive.relations import neighbours, partners
-from mora_pipeline.presets.inductive.schema import Input, Schema, check_declared, check_features, encoder_version
-from mora_pipeline.presets.inductive.states import Evidence, check_finite
+from mora_pipeline.presets.inductive.schema import (
+    Input,
+    Schema,
+    check_declared,
+    check_features,
+    encoder_version,
+    listed,
+)
+from mora_pipeline.presets.inductive.states import AMOUNTS, Evidence, check_finite
 
 
 def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVectors:
@@ -39,7 +49,7 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
     return CellVectors(table["cell"].to_numpy(), encoded.vectors)
 
 
-def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, EncodedCells]:
+def embed_with(reader: RegionReader, encoder: RegionEncoder) -> tuple[pa.Table, EncodedCells]:
     """A region's `cells`, N rows, and what an encoder gives for them: vectors float32 [N, dimension].
 
     Raises:
@@ -50,7 +60,32 @@ def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Tabl
     check_features(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
     table, evidence = read_evidence(reader, schema.names, schema.neighbours)
     check_finite(evidence)
-    return table, encoder.encode(evidence)
+    evidence, warnings = in_columns_of(encoder, evidence, reader.region)
+    return table, replace(encoder.encode(evidence), warnings=warnings)
+
+
+def in_columns_of(encoder: RegionEncoder, evidence: Evidence, region: str) -> tuple[Evidence, tuple[str, ...]]:
+    """The evidence of a region with the amounts that an encoder asks for, and a sentence for each difference."""
+    modalities, warnings = [], []
+    for wanted, own in zip(encoder.schema.modalities, evidence.modalities, strict=True):
+        if wanted.amounts == own.amount_names:
+            modalities.append(own)
+            continue
+        mean = encoder.states.blocks[AMOUNTS + own.name].mean if wanted.amounts else np.empty(0, np.float32)
+        aligned, extra, unknown = aligned_amounts(own, wanted.amounts, mean)
+        modalities.append(aligned)
+        whose = f"The encoder of '{encoder.schema.region}'"
+        if extra:
+            warnings.append(
+                f"{whose} has no column for these amounts of {own.name} in '{region}': {listed(extra)}. They count in "
+                "its rest, where it has one."
+            )
+        if unknown:
+            warnings.append(
+                f"{whose} asks for amounts of {own.name} that '{region}' does not know: {listed(unknown)}. Its own "
+                "mean takes their place."
+            )
+    return replace(evidence, modalities=tuple(modalities)), tuple(warnings)
 
 
 def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: int) -> tuple[pa.Table, Evidence]:
@@ -87,4 +122,5 @@ def _input(reader: RegionReader, name: str) -> Input:
     features = reader.read(f"features/{name}")
     dimension = pq.read_schema(features.files()[0]).field("vector").type.list_size
     columns = kind_of(kind).input_columns(reader, name)
-    return Input(name, kind, dimension, features.details.get("encoder"), tuple(columns))
+    amounts, _, _ = reader.amounts(name, reader.cells())
+    return Input(name, kind, dimension, features.details.get("encoder"), tuple(columns), amounts)

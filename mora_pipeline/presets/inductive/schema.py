@@ -21,6 +21,7 @@ class Input:
     Attributes:
         backbone: the frozen encoder of the vectors, as region.yaml names it; None for a kind without one.
         columns: what each number stands for, for kinds that say so (`ModalityKind.input_columns`).
+        amounts: the names of its amounts.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Input:
     dimension: int
     backbone: str | None = None
     columns: tuple[str, ...] = ()
+    amounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,10 @@ class Schema:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Schema":
         """The inverse of `as_json`; a `KeyError` or `TypeError` says that the data are no schema."""
-        modalities = tuple(Input(**{**one, "columns": tuple(one["columns"])}) for one in data["modalities"])
+        modalities = tuple(
+            Input(**{**one, "columns": tuple(one["columns"]), "amounts": tuple(one["amounts"])})
+            for one in data["modalities"]
+        )
         return cls(**{**data, "modalities": modalities, "flow_features": tuple(data["flow_features"])})
 
 

@@ -1,7 +1,8 @@
 """The state of a cell: its own evidence and that of its surroundings, on scales that belong to the encoder.
 
-Every block (a modality, the flows, the mean over partners, the mean over neighbours) is centred, mapped and weighted by
-numbers that were fitted once, so that a cell of another region gets the state that it would have had in this one.
+Every block (a modality, its amounts, the flows, the mean over partners, the mean over neighbours) is centred, mapped
+and weighted by numbers that were fitted once, so that a cell of another region gets the state that it would have had in
+this one.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block, Present, 
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 
 FLOWS, PARTNERS, NEIGHBOURS = "flows", "partners", "neighbours"  # no modality's blocks; theirs start with a prefix
-MODALITY = "modality/"
+MODALITY, AMOUNTS = "modality/", "amounts/"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class StateMap:
 def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
     """Fit the blocks to a region.
 
-    A modality's kind says how: the columns of a table, like those of the flows, are standardised one by one; text and
-    image vectors are reduced to principal components, which keep their variances. A column that does not vary gets 0.
+    A modality's kind says how: the columns of a table, like those of amounts and flows, are standardised one by one;
+    text and image vectors are reduced to principal components, which keep their variances. A column that does not vary
+    gets 0. A modality's amounts have the weight of its vectors.
     The squares of the weights sum to 1, and so does the mean square of a state.
 
     Args:
@@ -78,6 +80,11 @@ def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
     blocks = {
         MODALITY + one.name: kind_of(one.kind).fit_block(one.vectors[one.present], parameters.components)
         for one in evidence.modalities
+    }
+    blocks |= {
+        AMOUNTS + one.name: standardised(one.amounts[one.amounts_present])
+        for one in evidence.modalities
+        if one.amount_names
     }
     blocks[FLOWS] = standardised(evidence.flows)
     weights = dict.fromkeys(blocks, parameters.modality_weight) | {FLOWS: parameters.flow_weight}
@@ -112,8 +119,9 @@ def _relations(evidence: Evidence) -> dict[str, sparse.csr_array]:
 
 
 def _own_blocks(blocks: Mapping[str, Block], evidence: Evidence) -> dict[str, Vectors]:
-    """The mapped modalities and flows of each cell by block, float32 [N, k] each."""
+    """The mapped modalities, amounts and flows of each cell by block, float32 [N, k] each."""
     own = {MODALITY + one.name: (one.vectors, one.present) for one in evidence.modalities}
+    own |= {AMOUNTS + one.name: (one.amounts, one.amounts_present) for one in evidence.modalities if one.amount_names}
     own[FLOWS] = (evidence.flows, np.ones(evidence.num_cells, dtype=bool))
     return {name: blocks[name].apply(vectors, present) for name, (vectors, present) in own.items()}
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, assembled
 from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS, Schema, damaged, read_settings
-from mora_pipeline.presets.inductive.states import Evidence
+from mora_pipeline.presets.inductive.states import Evidence, StateMap
 from mora_pipeline.presets.mora.axes import Axes
 
 NAME = "mora"
@@ -35,6 +35,10 @@ class MoraEncoder:
     @property
     def schema(self) -> Schema:
         return self.units.schema
+
+    @property
+    def states(self) -> StateMap:
+        return self.units.states
 
     def encode(self, evidence: Evidence) -> EncodedCells:
         """Embed all cells of a region; see `InductiveEncoder.encode`. Vectors are float32 [N, numbers of both]."""

@@ -2,16 +2,32 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities import LoadedModality, kind_of
+from mora_pipeline.modalities.blocks import standardised
 from mora_pipeline.presets.paper.loss import contrastive_loss
 from mora_pipeline.presets.paper.parameters import MOBILITY
 
 HIGHEST_SCALE = 100.0  # CLIP's bound of what it multiplies cosines with: a temperature of 0.01
+
+
+def with_amounts(modality: LoadedModality) -> LoadedModality:
+    """What a modality's head sees: its vectors, and behind them its amounts, standardised by the region's own cells.
+
+    Unknown amounts get 0, the mean; so does a column that does not vary. The result has no amounts beside its vectors,
+    which are float32 [N, d + a].
+    """
+    if not modality.amount_names:
+        return modality
+    block = standardised(modality.amounts[modality.amounts_present])
+    scaled = block.apply(modality.amounts, modality.amounts_present)
+    return replace(modality, vectors=np.concatenate([modality.vectors, scaled], axis=1), amount_names=())
 
 
 def make_head(kind: str, input_dimension: int, dimension: int) -> nn.Module:

@@ -120,4 +120,5 @@ def alignment_key(
     arrays |= {name: getattr(adjacency, name).cpu().numpy() for name in ("indptr", "indices", "values")}
     for one in modalities:
         arrays |= {f"vectors of {one.name}": one.vectors, f"mask of {one.name}": one.present}
+        arrays |= {f"amounts of {one.name}": one.amounts, f"known amounts of {one.name}": one.amounts_present}
     return digest(facts, arrays)[:32]

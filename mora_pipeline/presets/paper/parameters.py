@@ -15,7 +15,7 @@ from mora_pipeline.parameters import Parameters
 MOBILITY = "mobility"  # the graph's own modality: the anchor by default
 # Raise it when a change of LINE, of alignment or of its states gives other bytes for the same inputs and settings:
 # resume states and cached vectors of ablations from before are then not taken up.
-TRAINING_FORMAT = 1
+TRAINING_FORMAT = 2
 
 
 class LineParameters(Parameters):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities import LoadedModality
-from mora_pipeline.presets.paper.alignment import public_name
+from mora_pipeline.presets.paper.alignment import public_name, with_amounts
 from mora_pipeline.presets.paper.checkpoint import Checkpoint, State
 from mora_pipeline.presets.paper.graph import Adjacency
 from mora_pipeline.presets.paper.learner import Learner
@@ -65,7 +65,7 @@ def train_alignment(
     Args:
         adjacency: Ã of the N cells.
         line_vectors: float32 [N, d], the start of the node table.
-        modalities: those beside mobility, in the row order of the cells.
+        modalities: those beside mobility, in the row order of the cells; their heads see their amounts too.
         on_epoch: called with each entry of the history; after a resume first with those from before it.
         checkpoint: the file of the state, under the key of these very arguments (`alignment_key`); a state in it is
             resumed. The caller clears it when the result is safe.
@@ -77,7 +77,7 @@ def train_alignment(
         UserError: if shapes disagree, no two cells share a modality, or the loss is no longer finite.
     """
     names = parameters.chosen([one.name for one in modalities])
-    modalities = [one for one in modalities if one.name in names]
+    modalities = [with_amounts(one) for one in modalities if one.name in names]
     _check(adjacency, line_vectors, modalities)
     with _products_in(parameters.precision):
         learner = Learner(adjacency, line_vectors, modalities, parameters)

@@ -38,10 +38,17 @@ class Town:
         """The same cells in another order of rows: row i of the result is row order[i] of this."""
         position = np.argsort(order)
         flows = Edges(position[self.flows.origin], position[self.flows.destination], self.flows.flow)
-        modalities = tuple(
-            dataclasses.replace(one, vectors=one.vectors[order], present=one.present[order]) for one in self.modalities
-        )
+        modalities = tuple(rows_of(one, order) for one in self.modalities)
         return Town(self.latitude[order], self.longitude[order], self.internal[order], flows, modalities)
+
+
+def rows_of(one: LoadedModality, rows: np.ndarray) -> LoadedModality:
+    """A modality on chosen rows of its cells."""
+    parts = {name: getattr(one, name)[rows] for name in ("vectors", "present", "amounts", "amounts_present")}
+    return dataclasses.replace(one, **parts)
+
+
+COUNTS = ("count: (total)", "count: cafe", "count: (rest)")
 
 
 def make_town(seed: int, num_cells: int = NUM_CELLS) -> Town:
@@ -51,10 +58,21 @@ def make_town(seed: int, num_cells: int = NUM_CELLS) -> Town:
     kept = (origin != destination) & (random.random(num_cells**2) < 0.3) & (origin != 3) & (destination != 3)
     flows = Edges(origin[kept], destination[kept], random.exponential(20, kept.sum()) + 0.1)
     share = random.dirichlet(np.ones(5), num_cells).astype(np.float32)
+    known, everywhere = np.arange(num_cells) % 7 != 0, np.ones(num_cells, bool)
+    people = np.where(known[:, None], np.log1p(random.exponential(900, (num_cells, 1))), 0).astype(np.float32)
+    parts = random.poisson(3, (num_cells, 2))
+    counts = np.log1p(np.column_stack([parts.sum(axis=1), parts])).astype(np.float32)
     modalities = (
-        LoadedModality("ages", "table", share, np.arange(num_cells) % 7 != 0, 0.7),
+        LoadedModality("ages", "table", share, known, 0.7, people, ("people",), known),
         LoadedModality(
-            "poi", "text", random.normal(size=(num_cells, 12)).astype(np.float32), np.ones(num_cells, bool), 0.5
+            "poi",
+            "text",
+            random.normal(size=(num_cells, 12)).astype(np.float32),
+            everywhere,
+            0.5,
+            counts,
+            COUNTS,
+            everywhere,
         ),
         LoadedModality(
             "sky", "image", random.normal(size=(num_cells, 9)).astype(np.float32), np.arange(num_cells) > 4, 0.2
@@ -77,8 +95,8 @@ def other_town() -> Town:
 @pytest.fixture(scope="session")
 def schema() -> Schema:
     inputs = (
-        Input("ages", "table", 5, columns=("a", "b", "c", "d", "e")),
-        Input("poi", "text", 12, backbone="default"),
+        Input("ages", "table", 5, columns=("a", "b", "c", "d", "e"), amounts=("people",)),
+        Input("poi", "text", 12, backbone="default", amounts=COUNTS),
         Input("sky", "image", 9, backbone="default"),
     )
     return Schema("town", 8, 5, inputs, tuple(flow_feature_names()))

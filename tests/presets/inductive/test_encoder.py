@@ -10,6 +10,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.presets.inductive.encoder import load_encoder, save_encoder
 from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS
 from mora_pipeline.presets.inductive.train import train_inductive
+from tests.presets.inductive.conftest import rows_of
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,8 @@ def naive(encoder, evidence, cell: int) -> np.ndarray:
 
     def own(row):
         parts = [mapped(f"modality/{one.name}", one.vectors[row], one.present[row]) for one in evidence.modalities]
+        counted = [one for one in evidence.modalities if one.amount_names]
+        parts += [mapped(f"amounts/{one.name}", one.amounts[row], one.amounts_present[row]) for one in counted]
         return [*parts, mapped("flows", evidence.flows[row], True)]
 
     parts = own(cell)
@@ -70,9 +73,7 @@ def test_a_cell_it_was_not_trained_on_gets_the_vector_it_would_have_had(town, sc
     alone = dataclasses.replace(
         evidence,
         modalities=tuple(
-            dataclasses.replace(one, vectors=np.concatenate([one.vectors, one.vectors[9:10]]),
-                                present=np.append(one.present, one.present[9]))
-            for one in evidence.modalities
+            rows_of(one, np.append(np.arange(60), 9)) for one in evidence.modalities
         ),
         flows=np.concatenate([evidence.flows, evidence.flows[9:10]]),
         partners=twin(evidence.partners, 9),
@@ -125,4 +126,11 @@ def test_a_damaged_encoder_is_told(trained, tmp_path):
 def test_evidence_of_other_modalities_is_refused(trained, town):
     evidence = dataclasses.replace(town.evidence(), modalities=town.modalities[:2])
     with pytest.raises(ValueError, match=r"takes \['ages', 'poi', 'sky'\], not \['ages', 'poi'\]"):
+        trained.encoder.embed(evidence)
+
+
+def test_evidence_of_other_amounts_is_refused(trained, town):
+    poi = dataclasses.replace(town.modalities[1], amount_names=("count: (total)", "count: zoo", "count: (rest)"))
+    evidence = dataclasses.replace(town.evidence(), modalities=(town.modalities[0], poi, town.modalities[2]))
+    with pytest.raises(ValueError, match=r"takes the amounts .*cafe.* of poi, not .*zoo"):
         trained.encoder.embed(evidence)

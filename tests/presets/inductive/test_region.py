@@ -17,6 +17,7 @@ from mora_pipeline.presets.inductive.encoder import save_encoder
 from mora_pipeline.presets.inductive.region import embed_region, embed_with, read_evidence, schema_of
 from mora_pipeline.presets.inductive.schema import DATASET, Schema, check_declared, encoder_version
 from mora_pipeline.presets.inductive.train import train_inductive
+from tests.presets.inductive.conftest import COUNTS
 
 POINT = {"latitude": "y", "longitude": "x"}
 MODALITIES = {
@@ -196,3 +197,58 @@ def test_cells_unlike_all_that_was_seen_are_counted(home, other_town):
     centres, sharpness = encoder.readout.centres.numpy(), encoder.readout.sharpness
     largest = np.exp(-sharpness * np.square(states[:, None] - centres[None]).sum(2)).max(1)
     assert shares["west"] == pytest.approx((largest < 0.1).mean())
+
+
+def with_counts(town, names, columns):
+    """The town with these amounts of its POIs, as counts by cell."""
+    counts = np.log1p(np.array(columns, dtype=np.float64)).astype(np.float32).reshape(len(town.latitude), len(names))
+    poi = dataclasses.replace(town.modalities[1], amounts=counts, amount_names=tuple(names))
+    return dataclasses.replace(town, modalities=(town.modalities[0], poi, town.modalities[2]))
+
+
+def test_amounts_of_another_region_are_matched_by_name(home, other_town):
+    """In another order; a category that the encoder does not know counts in the rest, one that is lacked is 0."""
+    parts = np.random.default_rng(8).poisson(4, (35, 2)).astype(float)
+    total, zoo, rest = parts.sum(axis=1), parts[:, 0], parts[:, 1]
+    names = ["count: (rest)", "count: (total)", "count: zoo"]
+    home.add("west", with_counts(other_town, names, np.column_stack([rest, total, zoo])))
+    table, encoded = embed_with(home.reader("west"), home.trained.encoder)
+    assert table["cell"].to_pylist() == [number * 10 + 7 for number in range(35)]
+    (told,) = encoded.warnings
+    assert "no column for these amounts of poi in 'west': count: zoo. They count in its rest" in told
+    same = with_counts(other_town, COUNTS, np.column_stack([total, np.zeros(35), zoo + rest]))
+    np.testing.assert_allclose(encoded.vectors, home.trained.encoder.embed(same.evidence()), atol=1e-5)
+
+
+def test_amounts_that_another_region_knows_nothing_of_are_the_encoders_mean(home, other_town):
+    """Names without categories, of which only all are counted; and a table whose columns are shares there."""
+    total = np.random.default_rng(8).poisson(8, 35)
+    poi = with_counts(other_town, ["count: (total)"], total)
+    ages = dataclasses.replace(poi.modalities[0], amount_names=())
+    home.add("west", dataclasses.replace(poi, modalities=(ages, *poi.modalities[1:])))
+    _, encoded = embed_with(home.reader("west"), home.trained.encoder)
+    assert [told.partition(": ")[2] for told in encoded.warnings] == [
+        "people. Its own mean takes their place.",
+        "count: cafe, count: (rest). Its own mean takes their place.",
+    ]
+    states = home.trained.encoder.states.blocks["amounts/poi"]
+    columns = np.column_stack([total, *np.tile(np.expm1(states.mean[1:])[:, None], 35)])
+    known = with_counts(other_town, COUNTS, columns)
+    unknown = dataclasses.replace(known.modalities[0], amounts_present=np.zeros(35, bool))
+    same = dataclasses.replace(known, modalities=(unknown, *known.modalities[1:]))
+    np.testing.assert_allclose(encoded.vectors, home.trained.encoder.embed(same.evidence()), atol=1e-5)
+
+
+def test_amounts_that_an_encoder_never_saw_are_left_out_with_a_word(tmp_path, town, other_town, small):
+    home = Home(tmp_path)
+    home.add("east", dataclasses.replace(town, modalities=tuple(bare(one) for one in town.modalities)))
+    trained = home.train("east", small)
+    home.add("west", other_town)
+    _, encoded = embed_with(home.reader("west"), trained.encoder)
+    assert len(encoded.warnings) == 2
+    without = dataclasses.replace(other_town, modalities=tuple(bare(one) for one in other_town.modalities))
+    np.testing.assert_array_equal(encoded.vectors, trained.encoder.embed(without.evidence()))
+
+
+def bare(one):
+    return dataclasses.replace(one, amount_names=())

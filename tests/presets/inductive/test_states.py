@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.presets.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, fit_states
 
-OWN = ["modality/ages", "modality/poi", "modality/sky", FLOWS]
+OWN = ["modality/ages", "modality/poi", "modality/sky", "amounts/ages", "amounts/poi", FLOWS]
 
 
 def columns(states, name):
@@ -23,7 +23,7 @@ def test_blocks_have_the_weights_that_were_asked_for_and_a_state_is_about_one_lo
     states = fit_states(evidence, small)
     found = states.apply(evidence)
     assert list(states.weights) == [*OWN, PARTNERS, NEIGHBOURS]
-    asked = dict(zip(OWN, [0.3, 0.3, 0.3, 1.0], strict=True)) | {PARTNERS: 0.7, NEIGHBOURS: 0.5}
+    asked = dict(zip(OWN, [*[0.3] * 5, 1.0], strict=True)) | {PARTNERS: 0.7, NEIGHBOURS: 0.5}
     total = sum(weight**2 for weight in asked.values())
     for name, weight in asked.items():
         part = found[:, columns(states, name)]
@@ -64,6 +64,35 @@ def test_missing_evidence_is_zero_whatever_stands_in_its_row(town, small):
     np.testing.assert_array_equal(found[~ages.present, columns(states, "modality/ages")], 0)
     np.testing.assert_array_equal(found, states.apply(evidence))
     np.testing.assert_array_equal(found[3, columns(states, PARTNERS)], 0)  # cell 3 has no flow
+
+
+def test_amounts_are_standardised_and_unknown_ones_are_the_mean(town, small):
+    evidence = town.evidence()
+    states = fit_states(evidence, small)
+    found = states.apply(evidence)
+    ages, poi = town.modalities[:2]
+    for one, name in ((ages, "amounts/ages"), (poi, "amounts/poi")):
+        own = one.amounts[one.amounts_present].astype(float)
+        expected = (own - own.mean(0)) / own.std(0) / np.sqrt(own.shape[1]) * states.weights[name]
+        np.testing.assert_allclose(found[one.amounts_present][:, columns(states, name)], expected, atol=1e-5)
+    np.testing.assert_array_equal(found[~ages.amounts_present, columns(states, "amounts/ages")], 0)
+
+
+def test_without_amounts_there_is_no_block_of_them(town, small):
+    evidence = town.evidence()
+    bare = tuple(dataclasses.replace(one, amount_names=()) for one in evidence.modalities)
+    states = fit_states(dataclasses.replace(evidence, modalities=bare), small)
+    assert list(states.weights) == ["modality/ages", "modality/poi", "modality/sky", FLOWS, PARTNERS, NEIGHBOURS]
+
+
+def test_amounts_that_never_vary_say_nothing(town, small):
+    """A region in which every cell has one and the same count."""
+    evidence = town.evidence()
+    poi = dataclasses.replace(town.modalities[1], amounts=np.full((60, 3), np.float32(1.1)))
+    flat = dataclasses.replace(evidence, modalities=(town.modalities[0], poi, town.modalities[2]))
+    states = fit_states(flat, small)
+    assert not states.blocks["amounts/poi"].matrix.any()
+    assert np.isfinite(states.apply(flat)).all()
 
 
 def test_a_column_that_never_varies_says_nothing_elsewhere_either(town, small):
