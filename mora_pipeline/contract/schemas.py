@@ -150,7 +150,10 @@ def features(dimension: int) -> pa.Schema:
 
 
 def embeddings(dimension: int) -> pa.Schema:
-    """The columns of `embeddings`: cell, its hex id and centre, and the vector, in the order of `cells`."""
+    """The columns of `embeddings`: cell, its hex id and centre, the vector, and how familiar it is to the encoder.
+
+    Rows are in the order of `cells`. ``familiarity`` is in [0, 1], and null for presets without an encoder.
+    """
     return pa.schema(
         [
             CELL,
@@ -158,6 +161,7 @@ def embeddings(dimension: int) -> pa.Schema:
             pa.field("latitude", pa.float64(), nullable=False),
             pa.field("longitude", pa.float64(), nullable=False),
             vector_field(dimension),
+            pa.field("familiarity", pa.float32()),
         ]
     )
 

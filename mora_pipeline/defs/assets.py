@@ -24,7 +24,7 @@ def asset_of(step: Step) -> dg.AssetsDefinition:
     def materialize(
         context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkSubmit, tracking: Tracking
     ) -> dg.MaterializeResult:
-        return _materialized(run_in_dagster(step, None, context, lake, spark, tracking))
+        return _materialized(step, run_in_dagster(step, None, context, lake, spark, tracking))
 
     config_class = config_of(step.settings)
 
@@ -35,11 +35,14 @@ def asset_of(step: Step) -> dg.AssetsDefinition:
         spark: SparkSubmit,
         tracking: Tracking,
     ) -> dg.MaterializeResult:
-        return _materialized(run_in_dagster(step, config, context, lake, spark, tracking))
+        return _materialized(step, run_in_dagster(step, config, context, lake, spark, tracking))
 
     check_specs = [
         dg.AssetCheckSpec(name, asset=step.name, blocking=True, description=DESCRIPTIONS.get(name))
         for name in step.checks
+    ]
+    check_specs += [
+        dg.AssetCheckSpec(name, asset=step.name, description=DESCRIPTIONS.get(name)) for name in step.warnings
     ]
     decorate = dg.asset(name=step.name, pool=step.pool, check_specs=check_specs, **_description(step))
     return decorate(materialize if step.settings is NoSettings else materialize_with_settings)
@@ -114,11 +117,16 @@ def run_in_dagster(
         raise dg.Failure(description=str(error), metadata=error.costs) from error
 
 
-def _materialized(result: StepResult) -> dg.MaterializeResult:
+def _materialized(step: Step, result: StepResult) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata=result_metadata(result),
         check_results=[
-            dg.AssetCheckResult(check_name=check.name, passed=bool(check.passed), metadata=dict(check.figures))
+            dg.AssetCheckResult(
+                check_name=check.name,
+                passed=bool(check.passed),
+                metadata=dict(check.figures),
+                severity=dg.AssetCheckSeverity.WARN if check.name in step.warnings else dg.AssetCheckSeverity.ERROR,
+            )
             for check in result.checks
         ],
         data_version=dg.DataVersion(result.data_version) if result.data_version else None,

@@ -35,19 +35,20 @@ class Block:
         """The block of a mean, float64 [d], a matrix, float64 [d, k], and the mapped columns' deviations, [k]."""
         return cls(mean.astype(np.float32), matrix.astype(np.float32), (BOUND * deviation).astype(np.float32))
 
-    def apply(self, vectors: Vectors, present: Present) -> Vectors:
+    def apply(self, vectors: Vectors, present: Present, bounded: bool = True) -> Vectors:
         """Map the rows that are present; the others get zeros, the mean of the region that was fitted.
 
         Args:
             vectors: float32 [N, d].
             present: bool [N].
+            bounded: whether to hold every number within its limits.
 
         Returns:
             float32 [N, k].
         """
         mapped = np.zeros((len(vectors), self.matrix.shape[1]), dtype=np.float32)
-        mapped[present] = np.clip((vectors[present] - self.mean) @ self.matrix, -self.limit, self.limit)
-        return mapped
+        mapped[present] = (vectors[present] - self.mean) @ self.matrix
+        return np.clip(mapped, -self.limit, self.limit, out=mapped) if bounded else mapped
 
 
 def standardised(vectors: Vectors) -> Block:

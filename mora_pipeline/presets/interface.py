@@ -58,6 +58,8 @@ class EncodedRegion:
         link: Markdown that leads to the MLflow run; None without one.
         warnings: sentences for whoever reads the log.
         on_commit: called once the embeddings are committed.
+        familiarity: float32 [N], in [0, 1]: how like the cells of the encoder's region each cell is; None without one.
+        states: float32 [N, width], what an encoder saw of each cell: equal vectors of different states are a collapse.
     """
 
     table: pa.Table
@@ -68,6 +70,8 @@ class EncodedRegion:
     link: str | None = None
     warnings: Sequence[str] = ()
     on_commit: Callable[[], None] = lambda: None
+    familiarity: npt.NDArray[np.float32] | None = None
+    states: npt.NDArray[np.float32] | None = None
 
 
 class Preset(ABC, Generic[Settings]):

@@ -12,7 +12,7 @@ from mora_pipeline.presets.interface import Preset
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.embeddings import PRESETS
 
-DEFAULT, DEFAULT_OF_ENCODERS = "paper", "inductive"
+DEFAULT = "mora"
 DECLARED = "declared"  # the choice is region.yaml's
 
 
@@ -74,7 +74,7 @@ def choose(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
         wanted, encoder = region.embeddings.preset, region.embeddings.encoder
         is_declared = wanted or encoder
         why = f"{region.file} says so" if is_declared else f"neither the run config nor {region.file} says otherwise"
-    chosen = preset_of(wanted or (DEFAULT_OF_ENCODERS if encoder else DEFAULT))
+    chosen = preset_of(wanted or DEFAULT)
     if encoder and not chosen.transferable:
         others = " or ".join(name for name, other in presets().items() if other.transferable)
         raise UserError(

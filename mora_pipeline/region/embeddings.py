@@ -17,14 +17,14 @@ class DeclaredPreset(Protocol):
     def transferable(self) -> bool: ...
 
 
-BUILT_IN = {name: f"mora_pipeline.presets.{name}.preset:PRESET" for name in ("paper", "inductive")}
+BUILT_IN = {name: f"mora_pipeline.presets.{name}.preset:PRESET" for name in ("mora", "paper", "inductive")}
 PRESETS = Plugins[DeclaredPreset]("preset", "mora_pipeline.presets", BUILT_IN)
 
 
 class EmbeddingDefaults(Section):
     """What makes a region's vectors, so that a nightly run keeps them in the space that its users chose."""
 
-    preset: str | None = Field(default=None, description="a preset; by default paper, with an encoder inductive")
+    preset: str | None = Field(default=None, description="a preset; by default mora")
     encoder: str | None = Field(default=None, description="region whose encoder embeds this one")
 
     @model_validator(mode="after")

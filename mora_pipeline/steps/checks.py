@@ -11,6 +11,10 @@ from mora_pipeline.steps.results import Check
 MINIMUM_SPREAD = 1e-3
 MINIMUM_DIRECTIONS = 2.0
 SAMPLED_CELLS = 20_000
+# A cell whose largest unit answers less is unlike all cells of the encoder's region.
+LEAST_FAMILIARITY = 0.1
+UNFAMILIAR_WARNING_SHARE = 0.01  # of the cells, or of the people who live in them
+MERGED_SHARE = 0.01  # of the cells, whose vectors may be another's though their states are not
 
 Cells = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
@@ -45,17 +49,55 @@ def one_row_per_cell(vectors: CellVectors, cells: Cells) -> Check:
     return Check("one_row_per_cell", passed, {"rows": len(vectors.cells), "cells": len(cells)})
 
 
-def not_collapsed(vectors: Vectors) -> Check:
-    """The vectors, float32 [N, d], differ between cells (spread), in more than a few directions.
+def not_collapsed(vectors: Vectors, states: Vectors | None = None) -> Check:
+    """The vectors differ between cells (spread), in more than a few directions, and wherever their states do.
 
     See `spread_and_directions` for the two measures. A region of less than three cells cannot fail.
+
+    Args:
+        vectors: float32 [N, d].
+        states: float32 [N, width], what an encoder made them from; None without one.
     """
     if not np.isfinite(vectors).all():
         return Check("not_collapsed", False, {"reason": "there are numbers that are not finite"})
     spread, directions = spread_and_directions(vectors)
-    passed = len(vectors) < 3 or (spread >= MINIMUM_SPREAD and directions >= MINIMUM_DIRECTIONS)
-    figures = {"spread": spread, "directions": directions, "dimension": vectors.shape[1]}
-    return Check("not_collapsed", passed, figures)
+    merged = 0 if states is None else merged_cells(vectors, states)
+    passed = spread >= MINIMUM_SPREAD and directions >= MINIMUM_DIRECTIONS and merged <= MERGED_SHARE * len(vectors)
+    figures = {"spread": spread, "directions": directions, "dimension": vectors.shape[1], "merged_cells": merged}
+    return Check("not_collapsed", passed or len(vectors) < 3, figures)
+
+
+def merged_cells(vectors: Vectors, states: Vectors) -> int:
+    """How many distinct states have lost a vector of their own: states [N, width] and vectors [N, d] up to rounding."""
+    by_vector, by_state = _groups(vectors), _groups(states)
+    pairs = len(np.unique(by_vector.astype(np.int64) * (by_state.max(initial=0) + 1) + by_state))
+    return pairs - (int(by_vector.max(initial=-1)) + 1)
+
+
+def _groups(rows: Vectors) -> npt.NDArray[np.int64]:
+    """A number for each row of float32 [N, d] that rows equal up to a ten-thousandth of the typical length share."""
+    typical = float(np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1).mean())) if len(rows) else 0.0
+    rounded = np.round(rows / (1e-4 * typical)).astype(np.int32) if typical else np.zeros(rows.shape, np.int32)
+    packed = np.ascontiguousarray(rounded).view(np.dtype((np.void, rounded.itemsize * rounded.shape[1]))).reshape(-1)
+    return np.asarray(np.unique(packed, return_inverse=True)[1], dtype=np.int64)
+
+
+def cells_familiar(familiarity: Vectors | None, population: npt.NDArray[np.float64]) -> Check:
+    """Few cells, and few people, are unlike everything that the encoder was fitted to.
+
+    Args:
+        familiarity: float32 [N], in [0, 1]; None for vectors without an encoder, which cannot fail.
+        population: float64 [N], NaN where it is not known.
+    """
+    if familiarity is None:
+        return Check("cells_familiar", True, {"encoder": "none"})
+    far, people = familiarity < LEAST_FAMILIARITY, np.nan_to_num(population)
+    shares = {
+        "share_of_cells": float(far.mean()),
+        "share_of_population": float(people[far].sum() / max(people.sum(), 1e-9)),
+    }
+    figures = {**shares, "cells": int(far.sum()), "least": float(familiarity.min())}
+    return Check("cells_familiar", max(shares.values()) < UNFAMILIAR_WARNING_SHARE, figures)
 
 
 def spread_and_directions(vectors: Vectors) -> tuple[float, float]:
@@ -93,5 +135,6 @@ DESCRIPTIONS = {
     "no_nan": "Every number is finite.",
     "every_method_scored": "All methods have finite scores for the same trials: one at least, unless all were skipped.",
     "every_variant_scored": "All variants have scores for the same trials, of which there is one at least.",
-    "not_collapsed": "The vectors differ between cells, in more than a few directions.",
+    "not_collapsed": "The vectors differ between cells, in more than a few directions, wherever the evidence does.",
+    "cells_familiar": "Fewer than 1 % of the cells, and of the people, are unlike all that the encoder was fitted to.",
 }

@@ -46,6 +46,7 @@ class Step:
         settings: its settings, a frozen pydantic model.
         columns: of its main dataset.
         checks: names of the checks that hold back its outputs; `steps.checks` describes them.
+        warnings: names of the checks that only warn; a run may have no result of them.
         kinds: engines and formats, for the UI.
         pool: `spark` or `gpu`, where one machine can carry one such step at a time.
         in_chain: whether it belongs to the main chain of a region.
@@ -60,6 +61,7 @@ class Step:
     settings: type[BaseModel] = NoSettings
     columns: pa.Schema | None = None
     checks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     pool: str | None = None
     in_chain: bool = True
 
@@ -140,6 +142,7 @@ class RegionRun(RegionReader):
         if passed and self._drafts:
             data_version = versions[-1].version
         results = [given.get(name) or Check(name, False, {"reason": _UNREPORTED}) for name in self.step.checks]
+        results += [given[name] for name in self.step.warnings if name in given]
         shown = {**(metadata or {}), **self.meter.metadata()}
         rows = versions[-1].rows if passed and self._drafts else None
         return StepResult(versions, passed, results, shown, data_version, rows)

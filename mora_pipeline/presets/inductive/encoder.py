@@ -41,7 +41,8 @@ class EncodedCells:
 
     Attributes:
         vectors: float32 [N, dimension], un-normalised.
-        familiarity: float32 [N], in [0, 1]: the largest answer of a unit, how like a cell of the encoder's region.
+        familiarity: float32 [N], in [0, 1]: the largest answer of a unit to the cell's state before it is bounded; how
+            like a cell of the encoder's region it is.
         states: float32 [N, width], what the vectors were made from.
         warnings: sentences about evidence that the region has in another form than the encoder's own.
     """
@@ -84,16 +85,13 @@ class GaussianReadout:
 
     def __call__(self, states: Tensor) -> Tensor:
         """Embeddings of states, float32 [n, width]: float32 [n, dimension], un-normalised; `CHUNK` at a time."""
-        return self.with_largest(states)[0]
+        answers = (gaussian_units(chunk, self.centres, self.sharpness) for chunk in states.split(CHUNK))
+        return torch.cat([each @ self.readout - self.offset for each in answers])
 
-    def with_largest(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings, float32 [n, dimension], and each cell's largest answer of a unit, float32 [n], in [0, 1]."""
-        embeddings, largest = [], []
-        for chunk in states.split(CHUNK):
-            answers = gaussian_units(chunk, self.centres, self.sharpness)
-            embeddings.append(answers @ self.readout - self.offset)
-            largest.append(answers.amax(1))
-        return torch.cat(embeddings), torch.cat(largest)
+    def largest_answers(self, states: Tensor) -> Tensor:
+        """The largest answer of a unit to each of the states, float32 [n, width]: float32 [n], in [0, 1]."""
+        answers = (gaussian_units(chunk, self.centres, self.sharpness) for chunk in states.split(CHUNK))
+        return torch.cat([each.amax(1) for each in answers])
 
     def to(self, device: torch.device | str) -> "GaussianReadout":
         return GaussianReadout(self.centres.to(device), self.readout.to(device), self.offset.to(device), self.sharpness)
@@ -135,11 +133,12 @@ class InductiveEncoder:
                     f"the encoder takes the amounts {wanted.amounts} of {own.name}, not {own.amount_names}"
                 )
         states = self.states.apply(evidence)
-        vectors, largest = self.readout.with_largest(torch.from_numpy(states))
-        return EncodedCells(vectors.numpy(), largest.numpy(), states)
+        vectors = self.readout(torch.from_numpy(states))
+        familiarity = self.readout.largest_answers(torch.from_numpy(self.states.apply(evidence, bounded=False)))
+        return EncodedCells(vectors.numpy(), familiarity.numpy(), states)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights by name, on the CPU, ready for safetensors: a `GaussianReadout`, and [d], [d, k] and [k] of blocks."""
+        """All weights by name, on the CPU, ready for safetensors: a `GaussianReadout`, then blocks [d], [d, k], [k]."""
         tensors = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
         for name, block in self.states.blocks.items():
             tensors |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in BLOCK_PARTS}

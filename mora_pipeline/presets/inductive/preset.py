@@ -4,24 +4,25 @@ An encoder that is trained is committed as the dataset `encoder` beside the embe
 `encoder.json` with what it asks of a region.
 """
 
-from mora_pipeline.lake import Lake
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
-from mora_pipeline.presets.inductive.schema import DATASET, SETTINGS, check_declared, encoder_version, read_settings
-from mora_pipeline.presets.interface import EncodedRegion, Preset, Training
-from mora_pipeline.region import RegionConfig
+from mora_pipeline.presets.inductive.schema import DATASET, SETTINGS
+from mora_pipeline.presets.inductive.transfer import EncoderPreset
+from mora_pipeline.presets.interface import EncodedRegion, Training
 
-FAR_CELLS_WARNING_SHARE = 0.5  # of the cells: so many that no unit answers are worth a warning
+if TYPE_CHECKING:
+    from mora_pipeline.presets.inductive.encoder import RegionEncoder
 
 
-class InductivePreset(Preset[InductiveParameters]):
+class InductivePreset(EncoderPreset[InductiveParameters]):
     """A function of a cell's features, flows and surroundings: the same one for every region."""
 
     name = "inductive"
     description = "an encoder of features, flows and surroundings, which can embed other regions too"
     settings = InductiveParameters
-    inputs = ("cells", "edges")
-    transferable = True
 
     def train(self, region: RegionReader, settings: InductiveParameters, training: Training) -> EncodedRegion:
         """See `Preset.train`."""
@@ -41,49 +42,17 @@ class InductivePreset(Preset[InductiveParameters]):
             run.file(target.path / SETTINGS)
         metadata = {**result.scores, "training_seconds": result.seconds, "encoder": target.version}
         details = {"mlflow_run": run.run_id, "encoder_region": region.region, "encoder_version": target.version}
-        return EncodedRegion(table, result.embeddings, details, metadata, link=run.link())
+        details["transferable_numbers"] = settings.dimension
+        return EncodedRegion(
+            table, result.encoded.vectors, details, metadata, link=run.link(),
+            familiarity=result.encoded.familiarity, states=result.encoded.states,
+        )  # fmt: skip
 
-    def embed_with(self, region: RegionReader, encoder: str) -> EncodedRegion:
-        """See `Preset.embed_with`."""
+    def load(self, folder: Path) -> "RegionEncoder":
+        """See `EncoderPreset.load`."""
         from mora_pipeline.presets.inductive.encoder import load_encoder
-        from mora_pipeline.presets.inductive.region import embed_with
 
-        version = encoder_version(region.lake, encoder)
-        region.lineage[f"encoder of {encoder}"] = version
-        network = load_encoder(version.path)
-        table, encoded = embed_with(region, network)
-        warnings = list(encoded.warnings)
-        if encoded.share_far > FAR_CELLS_WARNING_SHARE:
-            warnings.append(
-                f"{encoded.share_far:.0%} of the cells of '{region.region}' are unlike all that the encoder of "
-                f"'{encoder}' has seen (no unit answers): their vectors are nearly one and the same. Train an encoder "
-                "on a region like this."
-            )
-        lake = region.lake
-        theirs = lake.read("embeddings", encoder).details if lake.has("embeddings", encoder) else {}
-        is_shared = theirs.get("encoder_version") == version.version
-        if not is_shared:
-            warnings.append(
-                f"The embeddings of '{encoder}' are not those of its encoder any more: the vectors of "
-                f"'{region.region}' will not be in their space. Write embeddings: {{preset: inductive}} into the "
-                f"region.yaml of '{encoder}', so that every rebuild makes both, and materialise it first."
-            )
-        left_out = [name for name in region.config.modalities if name not in network.schema.names]
-        if left_out:
-            warnings.append(f"The encoder of '{encoder}' does not know {', '.join(left_out)}: not used.")
-        metadata = {
-            "encoder_region": encoder,
-            "encoder": version.version,
-            "share_far": encoded.share_far,
-            f"same space as the embeddings of {encoder}": is_shared,
-            "modalities_left_out": left_out or "none",
-        }
-        details = {"encoder_region": encoder, "encoder_version": version.version}
-        return EncodedRegion(table, encoded.vectors, details, metadata, warnings=warnings)
-
-    def check_declared(self, config: RegionConfig, encoder: str, lake: Lake) -> None:
-        """See `Preset.check_declared`."""
-        check_declared(read_settings(encoder_version(lake, encoder).path)["schema"], config)
+        return load_encoder(folder)
 
 
 PRESET = InductivePreset()

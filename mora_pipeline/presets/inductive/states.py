@@ -52,12 +52,17 @@ class StateMap:
         ends = np.cumsum([self.blocks[name].matrix.shape[1] for name in self.weights]).tolist()
         return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
-    def apply(self, evidence: Evidence) -> Vectors:
-        """States of a region's cells, float32 [N, width]: own blocks, then the means of those over related cells."""
-        own = _own_blocks(self.blocks, evidence)
+    def apply(self, evidence: Evidence, bounded: bool = True) -> Vectors:
+        """States of a region's cells, float32 [N, width]: own blocks, then the means of those over related cells.
+
+        Args:
+            evidence: of N cells.
+            bounded: whether every number stays within what the fitted region knew, as encoders have it.
+        """
+        own = _own_blocks(self.blocks, evidence, bounded)
         side_by_side = np.concatenate(list(own.values()), axis=1)
         parts = own | {
-            name: self.blocks[name].apply(*_mean_over(related, side_by_side))
+            name: self.blocks[name].apply(*_mean_over(related, side_by_side), bounded)
             for name, related in _relations(evidence).items()
         }
         return np.concatenate([np.float32(weight) * parts[name] for name, weight in self.weights.items()], axis=1)
@@ -118,12 +123,12 @@ def _relations(evidence: Evidence) -> dict[str, sparse.csr_array]:
     return {PARTNERS: evidence.partners, NEIGHBOURS: evidence.neighbours}
 
 
-def _own_blocks(blocks: Mapping[str, Block], evidence: Evidence) -> dict[str, Vectors]:
+def _own_blocks(blocks: Mapping[str, Block], evidence: Evidence, bounded: bool = True) -> dict[str, Vectors]:
     """The mapped modalities, amounts and flows of each cell by block, float32 [N, k] each."""
     own = {MODALITY + one.name: (one.vectors, one.present) for one in evidence.modalities}
     own |= {AMOUNTS + one.name: (one.amounts, one.amounts_present) for one in evidence.modalities if one.amount_names}
     own[FLOWS] = (evidence.flows, np.ones(evidence.num_cells, dtype=bool))
-    return {name: blocks[name].apply(vectors, present) for name, (vectors, present) in own.items()}
+    return {name: blocks[name].apply(vectors, present, bounded) for name, (vectors, present) in own.items()}
 
 
 def _mean_over(related: sparse.csr_array, own: Vectors) -> tuple[Vectors, Present]:

@@ -8,7 +8,7 @@ import torch
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.devices import best_device
 from mora_pipeline.presets.inductive.components import kernel_components
-from mora_pipeline.presets.inductive.encoder import InductiveEncoder, Schema
+from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, Schema
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.states import Evidence, Vectors, check_finite, fit_states
 
@@ -19,16 +19,21 @@ class InductiveResult:
 
     Attributes:
         encoder: on the CPU.
-        embeddings: of the region it was trained on, float32 [N, dimension], un-normalised.
+        encoded: the region it was trained on; vectors float32 [N, dimension], un-normalised.
         scores: `explained`, the share of the kernel features' variance that the embeddings hold, `width` of a state and
             `units`.
         seconds: wall time.
     """
 
     encoder: InductiveEncoder
-    embeddings: Vectors
+    encoded: EncodedCells
     scores: dict[str, float]
     seconds: float
+
+    @property
+    def embeddings(self) -> Vectors:
+        """float32 [N, dimension], un-normalised."""
+        return self.encoded.vectors
 
 
 def train_inductive(evidence: Evidence, schema: Schema, parameters: InductiveParameters) -> InductiveResult:
@@ -51,7 +56,7 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     readout, explained = kernel_components(inputs, states.columns(), parameters)
     encoder = InductiveEncoder(schema, states, readout.to("cpu"))
     scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}
-    return InductiveResult(encoder, encoder.embed(evidence), scores, time.perf_counter() - started)
+    return InductiveResult(encoder, encoder.encode(evidence), scores, time.perf_counter() - started)
 
 
 def check_evidence(evidence: Evidence) -> None:

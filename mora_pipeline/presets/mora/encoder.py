@@ -47,7 +47,7 @@ class MoraEncoder:
         return EncodedCells(vectors, encoded.familiarity, encoded.states)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights by name, on the CPU, ready for safetensors: those of the units, and [width, k] and [k] of axes."""
+        """All weights by name, on the CPU, ready for safetensors: those of the units, then axes [width, k], [k]."""
         axes = {f"axes/{part}": torch.from_numpy(getattr(self.axes, part)) for part in ("matrix", "offset")}
         return self.units.tensors() | axes
 

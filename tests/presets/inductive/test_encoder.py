@@ -116,7 +116,7 @@ def test_a_damaged_encoder_is_told(trained, tmp_path):
     with pytest.raises(UserError, match="KeyError: 'offset'"):
         load_encoder(tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"cut")
-    with pytest.raises(UserError, match="does not hold a whole inductive encoder"):
+    with pytest.raises(UserError, match="does not hold a whole encoder"):
         load_encoder(tmp_path)
     (tmp_path / SETTINGS).write_text(json.dumps({**settings, "format": "another"}))
     with pytest.raises(UserError, match="its format is 'another'"):

@@ -166,7 +166,9 @@ def test_what_region_yaml_says_is_refused_before_anything_is_made(home, other_to
 
 def test_a_region_without_an_encoder_is_told_how_to_get_one(home, other_town):
     home.add("west", other_town)
-    with pytest.raises(UserError, match=r"'west' has no inductive encoder yet.*west --set embeddings.preset=inductive"):
+    with pytest.raises(
+        UserError, match=r"'west' has no encoder yet.*mora materialize west --set embeddings.preset=mora"
+    ):
         encoder_version(home.lake, "west")
     vectors = CellVectors(np.arange(3), np.zeros((3, 2), np.float32)).to_table()
     home.write("embeddings", "west", vectors, {"encoder_region": "east"})
@@ -184,19 +186,19 @@ def test_features_that_are_not_finite_are_refused_by_name(home, other_town):
         embed_region("west", "east", home.path)
 
 
-def test_cells_unlike_all_that_was_seen_are_counted(home, other_town):
-    """A unit answers exp(-γ |x - centre|²): near 1 at home, nothing where all features are far away."""
+def test_familiarity_is_the_largest_answer_of_a_unit(home, other_town):
+    """exp(-γ |x - centre|²): near 1 at home, and low where every feature is beyond its bound."""
     home.add("west", other_town)
     far = tuple(dataclasses.replace(one, vectors=one.vectors + 1000) for one in other_town.modalities)
     home.add("mars", dataclasses.replace(other_town, modalities=far))
     encoder = home.trained.encoder
-    shares = {name: embed_with(home.reader(name), encoder)[1].share_far for name in ("east", "west", "mars")}
-    assert shares["east"] == 0
-    assert shares["mars"] == 1
-    states = encoder.states.apply(other_town.evidence())
+    familiar = {name: embed_with(home.reader(name), encoder)[1].familiarity for name in ("east", "west", "mars")}
+    assert familiar["east"].min() > 0.5
+    assert familiar["mars"].max() < familiar["west"].min()
+    states = encoder.states.apply(other_town.evidence(), bounded=False)
     centres, sharpness = encoder.readout.centres.numpy(), encoder.readout.sharpness
     largest = np.exp(-sharpness * np.square(states[:, None] - centres[None]).sum(2)).max(1)
-    assert shares["west"] == pytest.approx((largest < 0.1).mean())
+    np.testing.assert_allclose(familiar["west"], largest, atol=1e-5)
 
 
 def with_counts(town, names, columns):
