@@ -79,7 +79,8 @@ def _groups(rows: Vectors) -> npt.NDArray[np.int64]:
     typical = float(np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1).mean())) if len(rows) else 0.0
     rounded = np.round(rows / (1e-4 * typical)).astype(np.int32) if typical else np.zeros(rows.shape, np.int32)
     packed = np.ascontiguousarray(rounded).view(np.dtype((np.void, rounded.itemsize * rounded.shape[1]))).reshape(-1)
-    return np.asarray(np.unique(packed, return_inverse=True)[1], dtype=np.int64)
+    _, group = np.unique(packed, return_inverse=True)
+    return np.asarray(group, dtype=np.int64)
 
 
 def cells_familiar(familiarity: Vectors | None, population: npt.NDArray[np.float64]) -> Check:

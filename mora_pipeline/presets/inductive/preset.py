@@ -5,7 +5,7 @@ An encoder that is trained is committed as the dataset `encoder` beside the embe
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
@@ -41,7 +41,11 @@ class InductivePreset(EncoderPreset[InductiveParameters]):
             run.weights(DATASET, result.encoder.tensors())
             run.file(target.path / SETTINGS)
         metadata = {**result.scores, "training_seconds": result.seconds, "encoder": target.version}
-        details = {"mlflow_run": run.run_id, "encoder_region": region.region, "encoder_version": target.version}
+        details: dict[str, Any] = {
+            "mlflow_run": run.run_id,
+            "encoder_region": region.region,
+            "encoder_version": target.version,
+        }
         details["transferable_numbers"] = settings.dimension
         return EncodedRegion(
             table, result.encoded.vectors, details, metadata, link=run.link(),

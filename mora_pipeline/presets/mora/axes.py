@@ -96,7 +96,7 @@ def _strongest(states: Vectors, blocks: list[slice], most: int, width: int = 0) 
                 axis[block] = fixed_signs(directions[:, column : column + 1])[:, 0] / np.sqrt(total)
                 axes.append((variances[column] / total, axis))
     axes = sorted(axes, key=lambda item: -item[0])[:most]
-    together = np.sqrt(sum(share for share, _ in axes))
+    together = float(np.sqrt(np.sum([share for share, _ in axes])))
     found = [axis / together for _, axis in axes]
     found += [np.zeros(states.shape[1])] * (width - len(found))
     return np.stack(found, axis=1) if found else np.zeros((states.shape[1], 0))

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mora_pipeline.parameters import Parameters
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.mora.aligned_parameters import AlignedParameters
 
 FLOW_FIGURES = (
     "out_strength", "in_strength", "out_partners", "in_partners",
@@ -43,8 +44,9 @@ class MoraParameters(Parameters):
     neighbour_weight: float = Field(0.5, ge=0, description="Weight of the mean over the nearest cells.")
     units: int = Field(1024, ge=2, description="Gaussian units, each centred on a cell of the region; at most all.")
     sharpness: float = Field(0.4, gt=0, description="γ of the units exp(-γ |x - centre|²); the mean |x|² is about 1.")
-    seed: int = Field(0, ge=0, description="Seed of the units' centres, of LINE and of the alignment.")
+    seed: int = Field(0, ge=0, description="Seed of the units' centres; `aligned` adds it to its own.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")
+    aligned: AlignedParameters = Field(AlignedParameters(), description="How the aligned LightGCN vectors are trained.")
 
     @property
     def transferable_numbers(self) -> int:
@@ -55,6 +57,11 @@ class MoraParameters(Parameters):
     def dimension(self) -> int:
         """Length of a vector."""
         return self.transferable_numbers + self.factor_numbers + self.aligned_numbers
+
+    def alignment(self) -> AlignedParameters:
+        """The settings of the aligned vectors, with the seed and the device of all."""
+        device = self.device if self.aligned.device == "auto" else self.aligned.device
+        return self.aligned.model_copy(update={"seed": self.aligned.seed + self.seed, "device": device})
 
     def units_for(self, numbers: int) -> InductiveParameters:
         """The settings of states and Gaussian units whose readout has so many numbers."""

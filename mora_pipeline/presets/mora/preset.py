@@ -42,7 +42,7 @@ class MoraPreset(EncoderPreset[MoraParameters]):
         with training.tracker.run({"preset": self.name, **settings.model_dump()}) as run:
             result = train_encoder(evidence, schema, settings)
             save_encoder(result.encoder, target.path)
-            aligned = aligned_vectors(edges, table.num_rows, evidence.modalities, settings)
+            aligned = aligned_vectors(edges, table.num_rows, evidence.modalities, settings.alignment(), run.epoch)
             run.metrics(result.scores)
             run.weights(DATASET, result.encoder.tensors())
             run.file(target.path / SETTINGS)

@@ -193,7 +193,7 @@ def test_familiarity_is_the_largest_answer_of_a_unit(home, other_town):
     home.add("mars", dataclasses.replace(other_town, modalities=far))
     encoder = home.trained.encoder
     familiar = {name: embed_with(home.reader(name), encoder)[1].familiarity for name in ("east", "west", "mars")}
-    assert familiar["east"].min() > 0.5
+    assert familiar["east"].min() > 0.4
     assert familiar["mars"].max() < familiar["west"].min()
     states = encoder.states.apply(other_town.evidence(), bounded=False)
     centres, sharpness = encoder.readout.centres.numpy(), encoder.readout.sharpness
