@@ -78,7 +78,7 @@ def _groups(rows: Vectors) -> npt.NDArray[np.int64]:
     """A number for each row of float32 [N, d] that rows equal up to a ten-thousandth of the typical length share."""
     typical = float(np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1).mean())) if len(rows) else 0.0
     rounded = np.round(rows / (1e-4 * typical)).astype(np.int32) if typical else np.zeros(rows.shape, np.int32)
-    packed = np.ascontiguousarray(rounded).view(np.dtype((np.void, rounded.itemsize * rounded.shape[1]))).reshape(-1)
+    packed = np.ascontiguousarray(rounded).view(np.dtype((np.void, rounded.itemsize * rows.shape[1]))).reshape(-1)
     _, group = np.unique(packed, return_inverse=True)
     return np.asarray(group, dtype=np.int64)
 

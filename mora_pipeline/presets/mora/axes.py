@@ -67,7 +67,7 @@ def _flow_axes(states: Vectors, flows: slice | None, names: tuple[str, ...]) -> 
         column = flows.start + names.index(name)
         deviation = states[:, column].std(dtype=np.float64)
         axes[column, axis] = 1 / deviation if deviation > SMALLEST_DEVIATION else 0.0
-    return axes / np.sqrt(max(1, np.count_nonzero(axes)))
+    return axes / np.sqrt(max(1, int(np.count_nonzero(axes))))
 
 
 def _strongest(states: Vectors, blocks: list[slice], most: int, width: int = 0) -> Floats:
