@@ -13,10 +13,12 @@ from torch import Tensor
 
 from mora_pipeline.presets.inductive.schema import FORMAT, SETTINGS, WEIGHTS, Schema, damaged, read_settings
 from mora_pipeline.presets.inductive.states import Block, Evidence, StateMap, Vectors
+from mora_pipeline.presets.student import PARTS, Student
 
 CHUNK = 8192  # cells at a time: with 1,024 units 32 MiB
 # A cell whose largest unit answers less is unlike all cells of the encoder's region: its vector nears one point.
 SMALLEST_ANSWER = 0.1
+STUDENT = "student"  # in the names of its weights
 
 
 def gaussian_units(states: Tensor, centres: Tensor, sharpness: float) -> Tensor:
@@ -83,35 +85,46 @@ class GaussianReadout:
 
 @dataclass(frozen=True)
 class InductiveEncoder:
-    """Evidence in, embeddings out; the same function for every region."""
+    """Evidence in, embeddings out; the same function for every region.
+
+    `student` gives its vectors of cells whose flows nobody knows; None where it was not fitted.
+    """
 
     schema: Schema
     states: StateMap
     readout: GaussianReadout
+    student: Student | None = None
 
     def embed(self, evidence: Evidence) -> Vectors:
         """The vectors of `encode` alone, float32 [N, dimension]."""
         return self.encode(evidence).vectors
 
     @torch.no_grad()
-    def encode(self, evidence: Evidence) -> EncodedCells:
+    def encode(self, evidence: Evidence, without_flows: bool = False) -> EncodedCells:
         """Embed all cells of a region in one forward pass, and count those unlike all cells of the encoder's region.
 
         A cell's vector depends on its own evidence and its related cells', not on the order of rows.
 
         Args:
             evidence: of N cells.
+            without_flows: whether the flows are unknown, and the student answers.
 
         Returns:
             Vectors float32 [N, dimension].
 
         Raises:
-            ValueError: if the evidence has other modalities than the schema.
+            ValueError: if the evidence has other modalities than the schema, or there is no student to answer.
         """
         names = [one.name for one in evidence.modalities]
         if names != self.schema.names:
             raise ValueError(f"the encoder takes {self.schema.names}, not {names}")
-        vectors, largest = self.readout.with_largest(torch.from_numpy(self.states.apply(evidence)))
+        states = self.states.apply(evidence)
+        if without_flows:
+            if self.student is None:
+                raise ValueError(f"the encoder of '{self.schema.region}' has no student")
+            guessed, answers = self.student.with_largest(states[:, self.states.columns_without_flows()])
+            return EncodedCells(guessed, float((answers < SMALLEST_ANSWER).mean()))
+        vectors, largest = self.readout.with_largest(torch.from_numpy(states))
         return EncodedCells(vectors.numpy(), float((largest < SMALLEST_ANSWER).double().mean()))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -119,6 +132,8 @@ class InductiveEncoder:
         tensors = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
         for name, block in self.states.blocks.items():
             tensors |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in ("mean", "matrix")}
+        if self.student:
+            tensors |= {f"{STUDENT}/{part}": torch.from_numpy(array) for part, array in self.student.arrays().items()}
         return tensors
 
     def settings(self) -> dict[str, Any]:
@@ -128,6 +143,7 @@ class InductiveEncoder:
             "schema": self.schema.as_json(),
             "weights": dict(self.states.weights),
             "sharpness": self.readout.sharpness,
+            STUDENT: self.student is not None,
         }
 
 
@@ -159,4 +175,16 @@ def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> In
     width = sum(block.matrix.shape[1] for block in blocks.values())
     if readout.centres.shape != (units, width) or readout.offset.shape != (dimension,):
         raise ValueError("its weights and its settings come from different encoders")
-    return InductiveEncoder(settings["schema"], StateMap(blocks, weights), readout)
+    states = StateMap(blocks, weights)
+    return InductiveEncoder(settings["schema"], states, readout, _student(settings, tensors, states, dimension))
+
+
+def _student(
+    settings: Mapping[str, Any], tensors: Mapping[str, Tensor], states: StateMap, dimension: int
+) -> Student | None:
+    if not settings[STUDENT]:
+        return None
+    student = Student.from_arrays({part: tensors[f"{STUDENT}/{part}"].numpy() for part in PARTS})
+    if (len(student.mean), len(student.offset)) != (len(states.columns_without_flows()), dimension):
+        raise ValueError("its student belongs to another encoder")
+    return student

@@ -4,12 +4,14 @@ An encoder that is trained is committed as the dataset `encoder` beside the embe
 `encoder.json` with what it asks of a region.
 """
 
+from typing import Any
+
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.schema import DATASET, SETTINGS, check_declared, encoder_version, read_settings
 from mora_pipeline.presets.interface import EncodedRegion, Preset, Training
-from mora_pipeline.region import RegionConfig
+from mora_pipeline.region import NO_MOBILITY, RegionConfig
 
 FAR_CELLS_WARNING_SHARE = 0.5  # of the cells: so many that no unit answers are worth a warning
 
@@ -27,7 +29,7 @@ class InductivePreset(Preset[InductiveParameters]):
         """See `Preset.train`."""
         from mora_pipeline.presets.inductive.encoder import save_encoder
         from mora_pipeline.presets.inductive.region import read_evidence, schema_of
-        from mora_pipeline.presets.inductive.train import train_inductive
+        from mora_pipeline.presets.inductive.train import train_inductive, with_student
 
         names = list(region.config.modalities)
         schema = schema_of(region, names, settings.neighbours)
@@ -35,11 +37,13 @@ class InductivePreset(Preset[InductiveParameters]):
         target = training.begin(DATASET)
         with training.tracker.run({"preset": self.name, **settings.model_dump()}) as run:
             result = train_inductive(evidence, schema, settings)
-            save_encoder(result.encoder, target.path)
-            run.metrics(result.scores)
-            run.weights(DATASET, result.encoder.tensors())
+            network, student_scores = with_student(result.encoder, evidence, result.embeddings)
+            scores = {**result.scores, **student_scores}
+            save_encoder(network, target.path)
+            run.metrics(scores)
+            run.weights(DATASET, network.tensors())
             run.file(target.path / SETTINGS)
-        metadata = {**result.scores, "training_seconds": result.seconds, "encoder": target.version}
+        metadata = {**scores, "training_seconds": result.seconds, "encoder": target.version}
         details = {"mlflow_run": run.run_id, "encoder_region": region.region, "encoder_version": target.version}
         return EncodedRegion(table, result.embeddings, details, metadata, link=run.link())
 
@@ -52,6 +56,7 @@ class InductivePreset(Preset[InductiveParameters]):
         region.lineage[f"encoder of {encoder}"] = version
         network = load_encoder(version.path)
         table, encoded = embed_with(region, network)
+        by_student = region.config.mobility is None
         warnings = []
         if encoded.share_far > FAR_CELLS_WARNING_SHARE:
             warnings.append(
@@ -74,11 +79,14 @@ class InductivePreset(Preset[InductiveParameters]):
         metadata = {
             "encoder_region": encoder,
             "encoder": version.version,
+            "made_by": f"the student: {NO_MOBILITY}" if by_student else "the encoder",
             "share_far": encoded.share_far,
             f"same space as the embeddings of {encoder}": is_shared,
             "modalities_left_out": left_out or "none",
         }
-        details = {"encoder_region": encoder, "encoder_version": version.version}
+        details: dict[str, Any] = {"encoder_region": encoder, "encoder_version": version.version}
+        if by_student:
+            details["student"] = True
         return EncodedRegion(table, encoded.vectors, details, metadata, warnings=warnings)
 
     def check_declared(self, config: RegionConfig, encoder: str, lake: Lake) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.lake.reading import RegionReader, edge_rows
@@ -42,6 +43,8 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
 def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Table, EncodedCells]:
     """A region's `cells`, N rows, and what an encoder gives for them: vectors float32 [N, dimension].
 
+    Its student answers where the region has no mobility.
+
     Raises:
         UserError: if the encoder does not fit the region, or a feature is not finite.
     """
@@ -50,7 +53,13 @@ def embed_with(reader: RegionReader, encoder: InductiveEncoder) -> tuple[pa.Tabl
     check_features(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
     table, evidence = read_evidence(reader, schema.names, schema.neighbours)
     check_finite(evidence)
-    return table, encoder.encode(evidence)
+    without_flows = reader.config.mobility is None
+    if without_flows and encoder.student is None:
+        raise UserError(
+            f"{reader.config.file} has no mobility, and the encoder of '{schema.region}' has no student to embed "
+            f"cells without flows. Train it again: mora materialize {schema.region} --set embeddings.preset=inductive"
+        )
+    return table, encoder.encode(evidence, without_flows)
 
 
 def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: int) -> tuple[pa.Table, Evidence]:

@@ -11,7 +11,7 @@ from mora_pipeline.lake import Lake, Version
 from mora_pipeline.region import RegionConfig
 
 DATASET = "encoder"  # beside `embeddings`, of a region that has trained one
-WEIGHTS, SETTINGS, FORMAT = "encoder.safetensors", "encoder.json", "mora inductive encoder 1"
+WEIGHTS, SETTINGS, FORMAT = "encoder.safetensors", "encoder.json", "mora inductive encoder 2"
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,11 @@ def check_declared(schema: Schema, config: RegionConfig) -> None:
             f"{whose} is for cells of resolution {schema.resolution}, but {config.file} has resolution "
             f"{config.resolution}: cells of another size have other flows. Write resolution: {schema.resolution}, or "
             f"train an encoder on a region of resolution {config.resolution}."
+        )
+    if config.mobility is None and not schema.modalities:
+        raise UserError(
+            f"{whose} takes mobility alone, but {config.file} has none. Train an encoder on a region with a modality "
+            "that this one has too, or add mobility."
         )
     for wanted in schema.modalities:
         key, own = f"modalities.{wanted.name}", config.modalities.get(wanted.name)

@@ -1,7 +1,7 @@
 """Training of the inductive encoder on one region: its states, then its readout."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,6 +11,7 @@ from mora_pipeline.presets.inductive.components import kernel_components
 from mora_pipeline.presets.inductive.encoder import InductiveEncoder, Schema
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.states import Evidence, Vectors, check_finite, fit_states
+from mora_pipeline.presets.student import StudentParameters, fit_student
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,26 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     encoder = InductiveEncoder(schema, states, readout.to("cpu"))
     scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}
     return InductiveResult(encoder, encoder.embed(evidence), scores, time.perf_counter() - started)
+
+
+def with_student(
+    encoder: InductiveEncoder, evidence: Evidence, embeddings: Vectors
+) -> tuple[InductiveEncoder, dict[str, float]]:
+    """The encoder with a student, fitted to its vectors from all evidence but the flows.
+
+    Args:
+        evidence: of the N cells that the encoder was trained on.
+        embeddings: of these cells, float32 [N, dimension].
+
+    Returns:
+        The encoder as it is, and no figure, where it sees nothing but flows. Else with `student_explained`: the share
+        of the vectors' variance that the student foretells in groups of like cells that it did not see.
+    """
+    if not evidence.modalities:
+        return encoder, {}
+    states = encoder.states.apply(evidence)[:, encoder.states.columns_without_flows()]
+    fitted = fit_student(states, embeddings, StudentParameters())
+    return replace(encoder, student=fitted.student), {"student_explained": fitted.explained}
 
 
 def check_evidence(evidence: Evidence) -> None:
