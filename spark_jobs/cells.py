@@ -1,6 +1,7 @@
 """The cells of a region: the union of those seen in mobility and in any modality, sorted; the only row order.
 
-Source: the outputs of grid_mobility, and of the modalities those of grid_text and grid_table.
+Source: the outputs of grid_mobility, and of the modalities those of grid_text and grid_table. Where no mobility says
+which places there are, a table of places can add its own.
 """
 
 import sys
@@ -19,11 +20,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from mora_pipeline.contract.cells import Cells, find_rows
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CELLS
-from spark_jobs.gridding import centres_of, checked_resolution, resolutions_of
+from spark_jobs.gridding import centres_of, checked_resolution, read_places, resolutions_of
 from spark_jobs.output import checked_empty, open_parquet, part_files, part_name
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
+from spark_jobs.validation import quarantine_and_check
 
 
 def distinct_cells(spark: SparkSession, edges: str, others: list[str]) -> Cells:
@@ -33,6 +36,18 @@ def distinct_cells(spark: SparkSession, edges: str, others: list[str]) -> Cells:
     columns += [_open(spark, folder).select("cell") for folder in others]
     cells = reduce(DataFrame.union, columns).distinct().toArrow()["cell"].to_numpy()
     return np.sort(cells)
+
+
+def cells_of_places(spark: SparkSession, params: Mapping[str, Any], resolution: int) -> tuple[Cells, dict[str, int]]:
+    """The cells of a table of places, int64 [n], ascending, and its bad rows by reason, which are quarantined.
+
+    Raises:
+        UserError: if it cannot be read, or too many of its rows are bad.
+    """
+    places, rows = read_places(spark, params["places"], resolution)
+    allowed = float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE))
+    bad = quarantine_and_check([rows], allowed, "places.maximum_bad_share", parameter(params, "output.quarantine"))
+    return np.unique(places["cell"].to_numpy()), bad.quarantined
 
 
 def spread(
@@ -51,15 +66,22 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
     Args:
         params: ``edges``, ``self_flow`` (folders), ``members`` (folders with a column ``cell``), ``population`` (folder
-            of weights, or null), ``resolution``, ``output.cells`` (folder).
+            of weights, or null), ``resolution``, ``output.cells`` (folder); optionally ``places`` (a source whose
+            cells are the region's too), with ``maximum_bad_share`` of them and ``output.quarantine`` for these.
 
     Raises:
-        UserError: if a dataset is missing or was gridded at another resolution.
+        UserError: if a dataset is missing or was gridded at another resolution, too many places are bad, or there is no
+            cell.
     """
     resolution = checked_resolution(parameter(params, "resolution"))
     self_flow, members = parameter(params, "self_flow"), list(params.get("members") or [])
     target = checked_empty(parameter(params, "output.cells"))
-    cells = distinct_cells(spark, parameter(params, "edges"), [self_flow, *members])
+    cells, bad = distinct_cells(spark, parameter(params, "edges"), [self_flow, *members]), dict[str, int]()
+    if params.get("places"):
+        own, bad = cells_of_places(spark, params, resolution)
+        cells = np.union1d(cells, own)
+    if not len(cells):
+        raise UserError("The region has no cell: nothing of its raw data is anywhere. Look at its bad rows.")
     other = resolutions_of(cells) != resolution
     if other.any():
         raise UserError(
@@ -77,6 +99,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     return Outcome(
         rows={"cells": len(cells)},
         read=len(cells),
+        quarantined=bad,
         checks={"cells_unique_and_sorted": check_order(written["cell"].to_numpy(), written["node"].to_numpy())},
         metadata={
             "cells_with_internal_flow": int((internal_flow > 0).sum()),

@@ -33,8 +33,10 @@ def add(path: Path, replace: bool) -> None:
     config = Registry.at_home().add(path, replace=replace)
     with dagster_instance() as instance:
         instance.add_dynamic_partitions(REGIONS, [config.region])
-    modalities = ", ".join(config.modalities) or "none besides mobility"
+    modalities = ", ".join(config.modalities) or ("none besides mobility" if config.mobility else "none")
     click.echo(f"Added {config.region}: resolution {config.resolution}, modalities: {modalities}.")
+    if config.mobility is None:
+        click.echo(f"It has no mobility: the encoder of {config.embeddings.encoder} embeds it.")
     click.echo(f"Next: mora materialize {config.region}")
 
 

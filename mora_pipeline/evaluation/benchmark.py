@@ -12,7 +12,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.labels.leaks import InputColumns, refuse_leaks
 from mora_pipeline.evaluation.labels.tasks import Task, load_tasks
-from mora_pipeline.evaluation.methods.catalogue import make_methods, shared_methods
+from mora_pipeline.evaluation.methods.catalogue import left_out, make_methods, shared_methods
 from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.evaluation.protocol.intervals import interval_table
@@ -35,6 +35,7 @@ class BenchmarkResult:
     Attributes:
         parameters: those asked for, with the protocol that region.yaml adds.
         not_transferred: why a method was left out, by region fitted on, then method.
+        left_out: why a method was left out altogether, by method.
     """
 
     parameters: BenchmarkParameters
@@ -44,6 +45,7 @@ class BenchmarkResult:
     intervals: pa.Table
     predictions: pa.Table
     not_transferred: dict[str, dict[str, str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def evaluate(
@@ -70,6 +72,9 @@ def evaluate(
     if config.published and REGION_PAPERS not in parameters.protocols:
         parameters = parameters.model_copy(update={"protocols": [*parameters.protocols, REGION_PAPERS]})
     tasks = checked_tasks(context, parameters)
+    without = left_out(parameters.methods, config)
+    for name, reason in without.items():
+        logger.warning("%s is left out of '%s': %s", name, config.region, reason)
     methods = make_methods(parameters.methods, parameters.files, context)
     vectors = {name: own.vectors for name, own in methods.items()}
     records = run_benchmark(vectors, tasks, parameters, progress, cache)
@@ -89,13 +94,15 @@ def evaluate(
         )
     scores, predictions = scores_table(records, metrics), predictions_table(records, context.cells)
     intervals = interval_table(records, parameters.resamples, metric=metrics[0])
-    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred)
+    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred, without)
 
 
 def checked_tasks(context: MethodContext, parameters: BenchmarkParameters) -> list[Task]:
     """The region's tasks; those whose label is an input column are marked as refused."""
-    statistics = flow_statistics(context, "")["flows"].vectors
-    columns = {"the flows": InputColumns(STATISTICS, statistics, np.ones(len(statistics), dtype=bool))}
+    columns: dict[str, InputColumns] = {}
+    if context.reader.config.mobility:
+        statistics = flow_statistics(context, "")["flows"].vectors
+        columns["the flows"] = InputColumns(STATISTICS, statistics, np.ones(len(statistics), dtype=bool))
     for name, modality in context.reader.config.modalities.items():
         if named := kind_of(modality.kind).input_columns(context.reader, name):
             columns[name] = InputColumns(named, *context.features(name))

@@ -67,7 +67,8 @@ def choose(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
         encoder: the region whose encoder embeds this one; None for none.
 
     Raises:
-        UserError: if there is no such preset, or it has no encoder that another region could use.
+        UserError: if there is no such preset, it has no encoder that another region could use, or a region without
+            mobility is to be trained.
     """
     wanted, why = None if preset == DECLARED else preset, "the run config says so"
     if wanted is None and encoder is None:
@@ -80,6 +81,11 @@ def choose(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
         raise UserError(
             f"embeddings.preset is '{chosen.name}' and embeddings.encoder is '{encoder}', but an encoder is of preset "
             f"{others}. Set one of the two."
+        )
+    if region.mobility is None and encoder in (None, region.region):
+        raise UserError(
+            f"embeddings.preset is '{chosen.name}', but {region.file} has no mobility to train it on. Add mobility, or "
+            "let another region's encoder embed this one: --encoder REGION, or embeddings.encoder."
         )
     return Choice(chosen, encoder, why)
 

@@ -1,6 +1,6 @@
 """What a region.yaml may say: raw data described as it is, and every mistake as one clear message."""
 
-from mora_pipeline.region.config import RegionConfig
+from mora_pipeline.region.config import NO_MOBILITY, RegionConfig
 from mora_pipeline.region.embeddings import EmbeddingDefaults
 from mora_pipeline.region.kinds import ModalityConfig
 from mora_pipeline.region.mobility import EventsMobility, OdMobility, TripsMobility
@@ -9,6 +9,7 @@ from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, Point
 
 __all__ = [
     "MEAN",
+    "NO_MOBILITY",
     "CellTask",
     "EmbeddingDefaults",
     "EventsMobility",

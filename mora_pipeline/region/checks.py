@@ -11,7 +11,7 @@ from mora_pipeline.region.columns import Checker, is_text, listed
 from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.files import InputFile, sample_text
 from mora_pipeline.region.kinds import KINDS
-from mora_pipeline.region.mobility import EventsMobility
+from mora_pipeline.region.mobility import EventsMobility, Mobility
 from mora_pipeline.region.sections import PlacesConfig
 from mora_pipeline.region.tasks import CellTask, GroupTask, Members, TaskConfig
 
@@ -30,10 +30,8 @@ def check_files(config: RegionConfig) -> list[InputFile]:
     if places is not None:
         key = "places" if config.places else "mobility.places"
         checker.columns(key, f"{key}.path", places.path, places.roles("id", "latitude", "longitude"))
-    mobility = config.mobility
-    for file in checker.columns("mobility.columns", "mobility.path", mobility.path, mobility.columns.roles()):
-        if isinstance(mobility, EventsMobility):
-            _check_time(checker, file, mobility)
+    if config.mobility is not None:
+        _check_mobility(checker, config.mobility)
     for name, modality in config.modalities.items():
         KINDS[modality.kind].check_files(checker, f"modalities.{name}", modality)
     for name, task in config.tasks.items():
@@ -41,6 +39,12 @@ def check_files(config: RegionConfig) -> list[InputFile]:
     for name, members in config.blocks.items():
         _check_members(checker, f"blocks.{name}", members)
     return [*checker.opened.values(), *checker.others]
+
+
+def _check_mobility(checker: Checker, mobility: Mobility) -> None:
+    for file in checker.columns("mobility.columns", "mobility.path", mobility.path, mobility.columns.roles()):
+        if isinstance(mobility, EventsMobility):
+            _check_time(checker, file, mobility)
 
 
 def _check_task(checker: Checker, key: str, task: TaskConfig, places: PlacesConfig | None) -> None:

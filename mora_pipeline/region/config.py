@@ -9,13 +9,14 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.region.embeddings import EmbeddingDefaults
 from mora_pipeline.region.files import data_files
-from mora_pipeline.region.kinds import Modality
+from mora_pipeline.region.kinds import KINDS, Modality
 from mora_pipeline.region.messages import parse_yaml, sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
 from mora_pipeline.region.sections import PlacesConfig, Section, problem
 from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, ReportedScores, TaskConfig
 
 ANCHOR = "mobility"  # the name of the mobility modality, which no other may take
+NO_MOBILITY = "region.yaml has no mobility"
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -26,7 +27,9 @@ class RegionConfig(Section):
     resolution: int = Field(ge=0, le=15, description="H3 resolution of the cells")
     root: str = Field(default=".", description="folder that relative paths start from, relative to region.yaml")
     places: PlacesConfig | None = Field(default=None, description="the table of places that place ids refer to")
-    mobility: Mobility = Field(description="how people move, the anchor of all else")
+    mobility: Mobility | None = Field(
+        default=None, description="how people move, the anchor of all else; none only with embeddings.encoder"
+    )
     modalities: dict[Key, Modality] = Field(default={}, description="evidence about cells, by name")
     embeddings: EmbeddingDefaults = Field(default=EmbeddingDefaults(), description="how its cells are embedded")
     tasks: dict[Key, TaskConfig] = Field(default={}, description="labels to evaluate embeddings on, by name")
@@ -85,7 +88,23 @@ class RegionConfig(Section):
                     f"{key} refers to places, but there is no table of places. Add places with path, id, "
                     "latitude and longitude"
                 )
+        if self.mobility is None:
+            self._check_without_mobility()
         return self
+
+    def _check_without_mobility(self) -> None:
+        encoder = self.embeddings.encoder
+        if encoder in (None, self.region):
+            instead = "embeddings.encoder names no other region" if encoder else "so is embeddings.encoder"
+            raise problem(
+                f"mobility is missing, and {instead}. Add mobility, which embeddings are trained on; or, where nobody "
+                "knows how people move, write embeddings: {encoder: REGION}, a region whose encoder embeds this one"
+            )
+        if self.places is None and not any(KINDS[one.kind].job for one in self.modalities.values()):
+            raise problem(
+                "mobility is missing, and nothing else says which cells the region has. Add places, or a modality of "
+                "texts or tables"
+            )
 
     def _keys_that_need_places(self) -> list[str]:
         keys = ["mobility.columns.origin"] if isinstance(self.mobility, OdMobility) else []

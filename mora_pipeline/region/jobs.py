@@ -13,6 +13,8 @@ from mora_pipeline.region.window import Window
 def mobility_job(config: RegionConfig) -> dict[str, Any]:
     """Parameters of `grid_mobility`, less `output` and, where there are `weeks`, `kept`."""
     mobility = config.mobility
+    if mobility is None:
+        raise ValueError(f"'{config.region}' has no mobility to grid")
     events = mobility if isinstance(mobility, EventsMobility) else None
     job: dict[str, Any] = {
         "kind": mobility.kind,
@@ -27,12 +29,12 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
         "partitions": None,
     }
     if isinstance(mobility, OdMobility | TripsMobility) and mobility.window:
-        _add_window(job, config, mobility.window)
+        _add_window(job, config, mobility.path, mobility.window)
     return job
 
 
-def _add_window(job: dict[str, Any], config: RegionConfig, window: Window) -> None:
-    where, files = f"{config.file.name}: mobility.window", config.files(config.mobility.path)
+def _add_window(job: dict[str, Any], config: RegionConfig, path: str, window: Window) -> None:
+    where, files = f"{config.file.name}: mobility.window", config.files(path)
     if window.listing:
         versions = listed_files(config.base, window.listing, files, f"{where}.listing ")
         job["versions"] = {str(file): text for file, text in versions.items()}

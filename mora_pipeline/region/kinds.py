@@ -34,6 +34,9 @@ class Kind(Protocol):
     @property
     def config(self) -> type[ModalityConfig]: ...
 
+    @property
+    def job(self) -> str | None: ...
+
     def check_files(self, checker: Checker, key: str, config: Any) -> None: ...
 
 

@@ -116,5 +116,5 @@ def parse_yaml(file: str, text: str) -> dict[str, Any]:
         raise UserError(f"{file}: not valid YAML: {error}.") from None
     if not isinstance(data, dict):
         what = "is empty" if data is None else f"holds {shown(data)}"
-        raise UserError(f"{file}: {what}; it must be a mapping with the keys region, resolution and mobility.")
+        raise UserError(f"{file}: {what}; it must be a mapping with keys such as region, resolution and mobility.")
     return data

@@ -59,3 +59,4 @@ class PlacesConfig(Section):
     id: Name = Field(description="column of the place's id")
     latitude: Name = Field(description="column of the latitude, degrees")
     longitude: Name = Field(description="column of the longitude, degrees")
+    maximum_bad_share: BadShare  # where the places make the cells

@@ -10,6 +10,7 @@ import pyarrow as pa
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.evaluation.ablation.parameters import AblationParameters
+from mora_pipeline.region import NO_MOBILITY
 from mora_pipeline.steps.features import features_names
 from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import Check, Markdown, StepResult
@@ -25,6 +26,11 @@ def run(region: RegionRun, settings: AblationParameters, progress: Progress, tra
     from mora_pipeline.evaluation.protocol.scores import metrics_by_name
     from mora_pipeline.evaluation.report.ablations import ablation_markdown
 
+    if region.config.mobility is None:
+        raise UserError(
+            f"{NO_MOBILITY} ('{region.region}'), and ablations train embeddings on it: ablate the region of the "
+            "encoder."
+        )
     if not region.config.tasks:
         raise UserError(
             f"region.yaml of '{region.region}' has no tasks, so nothing can be ablated: add some under 'tasks'."

@@ -1,6 +1,6 @@
 """Sampled mobility graph: of every origin, the strongest share of its flows, or what another strategy keeps.
 
-Source: `edges`. Written by the Spark job `sample_graph`; every file holds whole origins.
+Source: `edges`. Written by the Spark job `sample_graph`; every file holds whole origins. Skipped without mobility.
 """
 
 from typing import Literal
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.constants import TOP_SHARE
+from mora_pipeline.region import NO_MOBILITY
 from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.spark import merged_checks
@@ -42,7 +43,9 @@ class SamplingSettings(BaseModel):
 
 
 def run(region: RegionRun, settings: SamplingSettings, progress: Progress, tracker: Tracker) -> StepResult:
-    """Sample the region's edges."""
+    """Sample the region's edges; skipped where it has no mobility."""
+    if region.config.mobility is None:
+        return region.skip(NO_MOBILITY)
     edges = region.read("edges")
     target = region.begin("graph")
     chosen = settings.in_use()

@@ -6,7 +6,8 @@ from typing import Any
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.modalities import ModalityKind, kinds
-from mora_pipeline.region.jobs import mobility_job
+from mora_pipeline.region import NO_MOBILITY
+from mora_pipeline.region.jobs import mobility_job, places_source
 from mora_pipeline.steps.checks import cells_known
 from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import Check, StepResult
@@ -20,12 +21,16 @@ def grid_mobility(region: RegionRun, settings: NoSettings, progress: Progress, t
     """Flows between cells, every file with whole origins.
 
     Source: the region's mobility (od, trips or events). Written by the Spark job `grid_mobility`, together with
-    `self_flow` (moves inside one cell) and `quarantine/edges` (bad rows, with the reason).
+    `self_flow` (moves inside one cell) and `quarantine/edges` (bad rows, with the reason). Without mobility the first
+    two have no rows.
     """
+    kept = region.home / "cache" / "mobility" / region.region
+    if region.config.mobility is None:
+        shutil.rmtree(kept, ignore_errors=True)
+        return _no_flows(region)
     quarantine = region.begin("quarantine/edges", evidence=True)
     self_flow, edges = region.begin("self_flow"), region.begin("edges")
     parameters = mobility_job(region.config)
-    kept = region.home / "cache" / "mobility" / region.region
     if "weeks" in parameters:
         parameters["kept"] = kept
     else:  # the sums of a window may hold users' ids
@@ -33,6 +38,14 @@ def grid_mobility(region: RegionRun, settings: NoSettings, progress: Progress, t
     output = {"edges": edges.path, "self_flow": self_flow.path, "quarantine": quarantine.path}
     report = region.spark.run("grid_mobility", {**parameters, "output": output})
     return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
+
+
+def _no_flows(region: RegionRun) -> StepResult:
+    """`edges` and `self_flow` without rows: what is known of the flows of a region without mobility."""
+    for name, schema in (("self_flow", schemas.SELF_FLOW), ("edges", schemas.EDGES)):
+        region.begin(name).write(schema.empty_table())
+    checks = [Check(name, True, {"edges": 0, "reason": NO_MOBILITY}) for name in region.step.checks]
+    return region.finish(checks, {"edges": f"none: {NO_MOBILITY}"}, {"reason": NO_MOBILITY})
 
 
 def grid_rows(
@@ -56,7 +69,8 @@ def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, trac
     """The region's cells: all that mobility, texts or tables have seen, ascending; `node` is the row of a cell.
 
     Source: `edges`, `self_flow`, and the cells of every kind of modality that a Spark job grids (`text_cells/*`,
-    `table_cells/*`). Written by the Spark job `cells`. Nothing else decides the row order of features and embeddings.
+    `table_cells/*`); without mobility, the table of places besides, whose bad rows are in `quarantine/cells`. Written
+    by the Spark job `cells`. Nothing else decides the row order of features and embeddings.
     """
     modalities = [(kind, *item) for kind in gridded_by_spark() for item in region.modalities(kind.name).items()]
     members = [region.read(f"{kind.name}_cells/{name}").path for kind, name, _ in modalities]
@@ -69,8 +83,12 @@ def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, trac
         "population": region.read(population).path if population else None,
         "resolution": region.config.resolution,
     }
-    target = region.begin("cells")
-    report = region.spark.run("cells", {**parameters, "output": {"cells": target.path}})
+    output = {"cells": region.begin("cells").path}
+    places = None if region.config.mobility else region.config.places
+    if places:
+        output["quarantine"] = region.begin("quarantine/cells", evidence=True).path
+        parameters |= {"places": places_source(region.config), "maximum_bad_share": places.maximum_bad_share}
+    report = region.spark.run("cells", {**parameters, "output": output})
     return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
 
 

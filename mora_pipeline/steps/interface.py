@@ -147,6 +147,15 @@ class RegionRun(RegionReader):
         rows = versions[-1].rows if passed and self._drafts else None
         return StepResult(versions, passed, results, shown, data_version, rows)
 
+    def skip(self, reason: str) -> StepResult:
+        """End the step without outputs, because the region has nothing to make them of; what needs them does without.
+
+        Its checks pass, with the reason as their figure: there is nothing that could break a promise.
+        """
+        self.log.info(f"Skipped {self.step.name}: {reason}.")
+        checks = [Check(name, True, {"skipped": reason}) for name in self.step.checks]
+        return StepResult([], True, checks, {"skipped": reason, **self.meter.metadata()})
+
     def _commit_evidence(self) -> list[Version]:
         """Commit what explains a failure; files in a subfolder (of one modality) move up and get its name."""
         due, self._evidence = self._evidence, []

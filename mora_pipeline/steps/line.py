@@ -1,6 +1,6 @@
 """LINE vectors of the cells, learned from all edges; alignment starts from them.
 
-Source: `edges` (in full, not the sampled graph) and `cells`. One MLflow run.
+Source: `edges` (in full, not the sampled graph) and `cells`. One MLflow run. Skipped without mobility.
 """
 
 from functools import partial
@@ -8,13 +8,16 @@ from functools import partial
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.presets.paper.parameters import LineParameters
+from mora_pipeline.region import NO_MOBILITY
 from mora_pipeline.steps.checks import no_nan, one_row_per_cell
 from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import Markdown, StepResult
 
 
 def run(region: RegionRun, settings: LineParameters, progress: Progress, tracker: Tracker) -> StepResult:
-    """Train LINE on the region's edges."""
+    """Train LINE on the region's edges; skipped where it has no mobility."""
+    if region.config.mobility is None:
+        return region.skip(NO_MOBILITY)
     from mora_pipeline.lake.reading import edge_rows
     from mora_pipeline.presets.paper.line import train_line
 

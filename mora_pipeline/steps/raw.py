@@ -24,6 +24,7 @@ def run(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tr
         "region_yaml": config.file,
         "files": markdown_rows(["key", "file", "format", "rows", "bytes"], rows),
         "bytes": sum(file.bytes for file in files),
+        "mobility": config.mobility.kind if config.mobility else "none",
         "modalities": ", ".join(f"{name} ({item.kind})" for name, item in config.modalities.items()) or "none",
         "tasks": ", ".join(f"{name} ({task.level})" for name, task in config.tasks.items()) or "none",
     }

@@ -37,7 +37,7 @@ class StepResult:
 
     Attributes:
         versions: datasets committed, the main one last.
-        committed: whether the checks let its outputs be committed.
+        committed: whether the checks let its outputs be committed; also of a step that was skipped.
         checks: one for each that the step declares.
         metadata: figures, texts, `Markdown`, `Picture` and paths for people, by name.
         data_version: changes with what the step made; None if it made nothing.

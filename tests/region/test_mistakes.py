@@ -100,7 +100,7 @@ def test_a_key_that_stands_twice_is_no_silent_loss(tmp_path: Path) -> None:
 def test_a_file_without_keys_says_which_keys_it_needs(tmp_path: Path, text: str, what: str) -> None:
     path = tmp_path / "region.yaml"
     path.write_text(text)
-    message = f"region.yaml: {what}; it must be a mapping with the keys region, resolution and mobility."
+    message = f"region.yaml: {what}; it must be a mapping with keys such as region, resolution and mobility."
     with pytest.raises(UserError) as caught:
         RegionConfig.load(path)
     assert str(caught.value) == message

@@ -16,7 +16,9 @@ from mora_pipeline.evaluation.methods.interface import Method, MethodContext, Me
 from mora_pipeline.evaluation.methods.node2vec import node2vec
 from mora_pipeline.evaluation.methods.raw import pca, raw
 from mora_pipeline.evaluation.methods.training import mora_neighbour_graph
+from mora_pipeline.region import NO_MOBILITY, RegionConfig
 
+OF_FLOWS = ("line", "flows", "flow_svd", "node2vec", "dataset:line_vectors")  # nothing is left of them without flows
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
 
 
@@ -54,23 +56,30 @@ METHODS: Mapping[str, Method] = {
 def make_methods(names: Sequence[str], files: Mapping[str, str], context: MethodContext) -> dict[str, MethodVectors]:
     """Vectors [N, d] of all methods asked for, by the name to show, in that order; then those of files.
 
-    A method that the region has no data for (`raw` without modalities) gives nothing.
+    A method that the region has no data for gives nothing: `raw` without modalities, those of `left_out`.
 
     Raises:
         UserError: if there is no such method, or a file has the name of another method.
     """
     methods: dict[str, MethodVectors] = {}
+    without = left_out(names, context.reader.config)
     for asked in names:
         name, _, argument = asked.partition(":")
         if name not in METHODS or (argument and name not in ("raw", "dataset")):
             near = did_you_mean(name, METHODS)
             raise UserError(f"benchmark: there is no method '{asked}'; there are {', '.join(METHODS)}.{near}")
-        methods.update(METHODS[name](context, argument))
+        if asked not in without:
+            methods.update(METHODS[name](context, argument))
     for name, path in files.items():
         if name in methods or name in METHODS:
             raise UserError(f"benchmark: files calls {path} '{name}', which is a method's name. Choose another.")
         methods[name] = own_vectors(context, path)
     return methods
+
+
+def left_out(names: Sequence[str], config: RegionConfig) -> dict[str, str]:
+    """Why some of the methods asked for cannot be made in a region, by name: they are of flows, and it has none."""
+    return {} if config.mobility else {name: NO_MOBILITY for name in names if name in OF_FLOWS}
 
 
 def shared_methods(
@@ -99,7 +108,8 @@ def shared_methods(
             reasons[name] = str(error)
             continue
         if other is None or other.space != own.space:
-            reasons[name] = "its numbers mean something else there"
+            elsewhere = left_out([name], there.reader.config)
+            reasons[name] = elsewhere.get(name, "its numbers mean something else there")
         else:
             shared[name] = own.vectors, other.vectors
     return shared, reasons

@@ -102,7 +102,11 @@ def benchmark_facts(
         labels: digest of each task's labels, from before they were read.
     """
     lineage, config = context.reader.lineage, context.reader.config
-    encoder, (count, largest) = lineage.get("distilled_encoder"), pieces(context.edges, len(context.cells))
+    encoder: Version | None = lineage.get("distilled_encoder")
+    flows: dict[str, Any] | str = "none"
+    if config.mobility:
+        count, largest = pieces(context.edges, len(context.cells))
+        flows = {"unconnected pieces": count, "share of cells in the largest": largest}
     versions = {name: version.version for name, version in lineage.items()}
     for region, source in sources.items():
         versions |= {f"{region}/{name}": version.version for name, version in source.reader.lineage.items()}
@@ -110,11 +114,12 @@ def benchmark_facts(
         "preset": lineage["embeddings"].details.get("preset"),
         "resolution": config.resolution,
         "cells": len(context.cells),
-        "flows": {"unconnected pieces": count, "share of cells in the largest": largest},
+        "flows": flows,
         "modalities": {name: item.kind for name, item in config.modalities.items()} or "none",
         "distilled encoder": encoder.details.get("scores", {}) if encoder else {},
         "versions": versions,
         "labels, first 16 digits of SHA-256": dict(labels),
+        **({"left out": result.left_out} if result.left_out else {}),
         **({"not transferred from": result.not_transferred} if result.not_transferred else {}),
         **provenance(),
     }

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,10 +13,12 @@ from torch import Tensor
 
 from mora_pipeline.presets.inductive.schema import FORMAT, SETTINGS, WEIGHTS, Schema, damaged, read_settings
 from mora_pipeline.presets.inductive.states import Block, Evidence, StateMap, Vectors
+from mora_pipeline.presets.student import PARTS, Student
 
 NAME = "inductive"
 BLOCK_PARTS = ("mean", "matrix", "limit")
 CHUNK = 8192  # cells at a time: with 1,024 units 32 MiB
+STUDENT = "student"  # in the names of its weights
 
 
 def gaussian_units(states: Tensor, centres: Tensor, sharpness: float) -> Tensor:
@@ -62,8 +64,11 @@ class RegionEncoder(Protocol):
     @property
     def states(self) -> StateMap: ...
 
-    def encode(self, evidence: Evidence) -> EncodedCells:
-        """Embed all cells of a region."""
+    @property
+    def student(self) -> Student | None: ...
+
+    def encode(self, evidence: Evidence, without_flows: bool = False) -> EncodedCells:
+        """Embed all cells of a region; without flows by the student."""
         ...
 
 
@@ -99,30 +104,35 @@ class GaussianReadout:
 
 @dataclass(frozen=True)
 class InductiveEncoder:
-    """Evidence in, embeddings out; the same function for every region."""
+    """Evidence in, embeddings out; the same function for every region.
+
+    `student` gives its vectors of cells whose flows nobody knows; None where it was not fitted.
+    """
 
     schema: Schema
     states: StateMap
     readout: GaussianReadout
+    student: Student | None = None
 
     def embed(self, evidence: Evidence) -> Vectors:
         """The vectors of `encode` alone, float32 [N, dimension]."""
         return self.encode(evidence).vectors
 
     @torch.no_grad()
-    def encode(self, evidence: Evidence) -> EncodedCells:
+    def encode(self, evidence: Evidence, without_flows: bool = False) -> EncodedCells:
         """Embed all cells of a region in one forward pass, and say how like the encoder's region each of them is.
 
         A cell's vector depends on its own evidence and its related cells', not on the order of rows.
 
         Args:
             evidence: of N cells.
+            without_flows: whether the flows are unknown, and the student answers.
 
         Returns:
             Vectors float32 [N, dimension].
 
         Raises:
-            ValueError: if the evidence has other modalities or amounts than the schema.
+            ValueError: if the evidence has other modalities or amounts than the schema, or no student can answer.
         """
         names = [one.name for one in evidence.modalities]
         if names != self.schema.names:
@@ -132,6 +142,8 @@ class InductiveEncoder:
                 raise ValueError(
                     f"the encoder takes the amounts {wanted.amounts} of {own.name}, not {own.amount_names}"
                 )
+        if without_flows:
+            return answered(self, evidence)
         states = self.states.apply(evidence)
         vectors = self.readout(torch.from_numpy(states))
         familiarity = self.readout.largest_answers(torch.from_numpy(self.states.apply(evidence, bounded=False)))
@@ -142,6 +154,8 @@ class InductiveEncoder:
         tensors = {name: getattr(self.readout, name).cpu().contiguous() for name in ("centres", "readout", "offset")}
         for name, block in self.states.blocks.items():
             tensors |= {f"{name}/{part}": torch.from_numpy(getattr(block, part)) for part in BLOCK_PARTS}
+        if self.student:
+            tensors |= student_tensors(self.student)
         return tensors
 
     def settings(self) -> dict[str, Any]:
@@ -152,6 +166,7 @@ class InductiveEncoder:
             "schema": self.schema.as_json(),
             "weights": dict(self.states.weights),
             "sharpness": self.readout.sharpness,
+            STUDENT: self.student is not None,
         }
 
 
@@ -170,13 +185,15 @@ def load_encoder(folder: Path) -> InductiveEncoder:
     """
     settings = read_settings(folder, NAME)
     try:
-        return assembled(settings, load_file(folder / WEIGHTS))
+        tensors = load_file(folder / WEIGHTS)
+        encoder = assembled(settings, tensors)
+        return replace(encoder, student=read_student(settings, tensors, encoder.states, len(encoder.readout.offset)))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder, error) from error
 
 
 def assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> InductiveEncoder:
-    """The encoder of `read_settings` and the tensors of `InductiveEncoder.tensors`.
+    """The encoder of `read_settings` and the tensors of `InductiveEncoder.tensors`, less its student.
 
     Raises:
         ValueError, KeyError, TypeError: if the two do not belong together.
@@ -188,4 +205,41 @@ def assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ind
     width = sum(block.matrix.shape[1] for block in blocks.values())
     if readout.centres.shape != (units, width) or readout.offset.shape != (dimension,):
         raise ValueError("its weights and its settings come from different encoders")
-    return InductiveEncoder(settings["schema"], StateMap(blocks, weights), readout)
+    states = StateMap(blocks, weights)
+    return InductiveEncoder(settings["schema"], states, readout)
+
+
+def answered(encoder: RegionEncoder, evidence: Evidence) -> EncodedCells:
+    """What the student of an encoder gives for the cells of a region whose flows are unknown.
+
+    Raises:
+        ValueError: if there is no student.
+    """
+    if encoder.student is None:
+        raise ValueError(f"the encoder of '{encoder.schema.region}' has no student")
+    columns = encoder.states.columns_without_flows()
+    states = encoder.states.apply(evidence)[:, columns]
+    vectors, _ = encoder.student.with_largest(states)
+    _, familiarity = encoder.student.with_largest(encoder.states.apply(evidence, bounded=False)[:, columns])
+    return EncodedCells(vectors, familiarity, states)
+
+
+def student_tensors(student: Student) -> dict[str, Tensor]:
+    """The weights of a student by name, float32, as `read_student` takes them."""
+    return {f"{STUDENT}/{part}": torch.from_numpy(array) for part, array in student.arrays().items()}
+
+
+def read_student(
+    settings: Mapping[str, Any], tensors: Mapping[str, Tensor], states: StateMap, dimension: int
+) -> Student | None:
+    """The student of an encoder whose vectors have so many numbers; None where it was not fitted.
+
+    Raises:
+        ValueError, KeyError: if it is of another encoder, or a part is missing.
+    """
+    if not settings[STUDENT]:
+        return None
+    student = Student.from_arrays({part: tensors[f"{STUDENT}/{part}"].numpy() for part in PARTS})
+    if (len(student.mean), len(student.offset)) != (len(states.columns_without_flows()), dimension):
+        raise ValueError("its student belongs to another encoder")
+    return student

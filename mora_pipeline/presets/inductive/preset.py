@@ -28,7 +28,7 @@ class InductivePreset(EncoderPreset[InductiveParameters]):
         """See `Preset.train`."""
         from mora_pipeline.presets.inductive.encoder import save_encoder
         from mora_pipeline.presets.inductive.region import read_evidence, schema_of
-        from mora_pipeline.presets.inductive.train import train_inductive
+        from mora_pipeline.presets.inductive.train import train_inductive, with_student
 
         names = list(region.config.modalities)
         schema = schema_of(region, names, settings.neighbours)
@@ -36,11 +36,13 @@ class InductivePreset(EncoderPreset[InductiveParameters]):
         target = training.begin(DATASET)
         with training.tracker.run({"preset": self.name, **settings.model_dump()}) as run:
             result = train_inductive(evidence, schema, settings)
-            save_encoder(result.encoder, target.path)
-            run.metrics(result.scores)
-            run.weights(DATASET, result.encoder.tensors())
+            network, student_scores = with_student(result.encoder, evidence, result.embeddings)
+            scores = {**result.scores, **student_scores}
+            save_encoder(network, target.path)
+            run.metrics(scores)
+            run.weights(DATASET, network.tensors())
             run.file(target.path / SETTINGS)
-        metadata = {**result.scores, "training_seconds": result.seconds, "encoder": target.version}
+        metadata = {**scores, "training_seconds": result.seconds, "encoder": target.version}
         details: dict[str, Any] = {
             "mlflow_run": run.run_id,
             "encoder_region": region.region,

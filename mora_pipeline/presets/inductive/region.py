@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.lake.reading import RegionReader, edge_rows
@@ -52,6 +53,8 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
 def embed_with(reader: RegionReader, encoder: RegionEncoder) -> tuple[pa.Table, EncodedCells]:
     """A region's `cells`, N rows, and what an encoder gives for them: vectors float32 [N, dimension].
 
+    Its student answers where the region has no mobility.
+
     Raises:
         UserError: if the encoder does not fit the region, or a feature is not finite.
     """
@@ -60,8 +63,14 @@ def embed_with(reader: RegionReader, encoder: RegionEncoder) -> tuple[pa.Table, 
     check_features(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
     table, evidence = read_evidence(reader, schema.names, schema.neighbours)
     check_finite(evidence)
+    without_flows = reader.config.mobility is None
+    if without_flows and encoder.student is None:
+        raise UserError(
+            f"{reader.config.file} has no mobility, and the encoder of '{schema.region}' has no student to embed "
+            f"cells without flows. Train it again: mora materialize {schema.region} --select embeddings"
+        )
     evidence, warnings = in_columns_of(encoder, evidence, reader.region)
-    return table, replace(encoder.encode(evidence), warnings=warnings)
+    return table, replace(encoder.encode(evidence, without_flows), warnings=warnings)
 
 
 def in_columns_of(encoder: RegionEncoder, evidence: Evidence, region: str) -> tuple[Evidence, tuple[str, ...]]:

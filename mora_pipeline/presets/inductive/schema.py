@@ -130,6 +130,11 @@ def check_declared(schema: Schema, config: RegionConfig) -> None:
             f"{config.resolution}: cells of another size have other flows. Write resolution: {schema.resolution}, or "
             f"train an encoder on a region of resolution {config.resolution}."
         )
+    if config.mobility is None and not schema.modalities:
+        raise UserError(
+            f"{whose} takes mobility alone, but {config.file} has none. Train an encoder on a region with a modality "
+            "that this one has too, or add mobility."
+        )
     for wanted in schema.modalities:
         key, own = f"modalities.{wanted.name}", config.modalities.get(wanted.name)
         if own is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from mora_pipeline.contract.errors import UserError
@@ -51,6 +52,14 @@ class StateMap:
         """The columns of each block in a state."""
         ends = np.cumsum([self.blocks[name].matrix.shape[1] for name in self.weights]).tolist()
         return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def columns_without_flows(self) -> npt.NDArray[np.int64]:
+        """The columns of a state that no flow has a part in, int64 [k]: own evidence, and its means over neighbours."""
+        columns = dict(zip(self.weights, self.columns(), strict=True))
+        own = [name for name in columns if name not in (PARTNERS, NEIGHBOURS)]
+        names = np.repeat(own, [self.blocks[name].matrix.shape[1] for name in own])
+        rows = np.flatnonzero(names != FLOWS)  # own blocks come first, and the means have the same columns as they
+        return np.concatenate([rows, columns[NEIGHBOURS].start + rows])
 
     def apply(self, evidence: Evidence, bounded: bool = True) -> Vectors:
         """States of a region's cells, float32 [N, width]: own blocks, then the means of those over related cells.

@@ -1,16 +1,20 @@
 """Training of the inductive encoder on one region: its states, then its readout."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.devices import best_device
 from mora_pipeline.presets.inductive.components import kernel_components
-from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, Schema
+from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, RegionEncoder, Schema
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.states import Evidence, Vectors, check_finite, fit_states
+from mora_pipeline.presets.student import StudentParameters, fit_student
+
+Encoder = TypeVar("Encoder", bound=RegionEncoder)  # a dataclass
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,25 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     encoder = InductiveEncoder(schema, states, readout.to("cpu"))
     scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}
     return InductiveResult(encoder, encoder.encode(evidence), scores, time.perf_counter() - started)
+
+
+def with_student(encoder: Encoder, evidence: Evidence, embeddings: Vectors) -> tuple[Encoder, dict[str, float]]:
+    """The encoder with a student, fitted to its vectors from all evidence but the flows.
+
+    Args:
+        evidence: of the N cells that the encoder was trained on.
+        embeddings: of these cells, float32 [N, dimension].
+
+    Returns:
+        The encoder as it is, and no figure, where it sees nothing but flows. Else with `student_explained`: the share
+        of the vectors' variance that the student foretells in groups of like cells that it did not see.
+    """
+    if not evidence.modalities:
+        return encoder, {}
+    states = encoder.states.apply(evidence)[:, encoder.states.columns_without_flows()]
+    fitted = fit_student(states, embeddings, StudentParameters())
+    taught: Encoder = replace(encoder, student=fitted.student)  # type: ignore[type-var]
+    return taught, {"student_explained": fitted.explained}
 
 
 def check_evidence(evidence: Evidence) -> None:

@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.presets.inductive.schema import check_declared, encoder_version, read_settings
 from mora_pipeline.presets.interface import EncodedRegion, Preset, Settings
-from mora_pipeline.region import RegionConfig
+from mora_pipeline.region import NO_MOBILITY, RegionConfig
 
 if TYPE_CHECKING:
     from mora_pipeline.presets.inductive.encoder import RegionEncoder
@@ -36,7 +36,7 @@ class EncoderPreset(Preset[Settings]):
         region.lineage[f"encoder of {encoder}"] = version
         network = self.load(version.path)
         table, encoded = embed_with(region, network)
-        warnings = list(encoded.warnings)
+        warnings, by_student = list(encoded.warnings), region.config.mobility is None
         lake = region.lake
         theirs = lake.read("embeddings", encoder).details if lake.has("embeddings", encoder) else {}
         is_shared = theirs.get("encoder_version") == version.version
@@ -54,13 +54,13 @@ class EncoderPreset(Preset[Settings]):
         metadata = {
             "encoder_region": encoder,
             "encoder": version.version,
+            "made_by": f"the student: {NO_MOBILITY}" if by_student else "the encoder",
             f"same space as the embeddings of {encoder}": is_shared,
             "modalities_left_out": left_out or "none",
             "numbers": f"{transferable}, which are the first {own} of the vectors of {encoder}",
         }
-        details = {
-            "encoder_region": encoder, "encoder_version": version.version, "transferable_numbers": transferable,
-        }  # fmt: skip
+        details: dict[str, Any] = {"encoder_region": encoder, "encoder_version": version.version}
+        details |= {"transferable_numbers": transferable} | ({"student": True} if by_student else {})
         return EncodedRegion(
             table, encoded.vectors, details, metadata, warnings=warnings,
             familiarity=encoded.familiarity, states=encoded.states,

@@ -1,7 +1,7 @@
 """The aligned part of `mora`: LightGCN vectors as the preset `paper` has them, for a twentieth of the time.
 
-All is made from the edges: the graph of the strongest flows, LINE and the alignment. So the vectors depend on no setting
-of the steps `graph` and `line_vectors`, and neither has to run.
+All is made from the edges: the graph of the strongest flows, LINE and the alignment. So the vectors depend on no
+setting of the steps `graph` and `line_vectors`, and neither has to run.
 """
 
 import logging

@@ -12,10 +12,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, assembled
+from mora_pipeline.presets.inductive.encoder import (
+    STUDENT,
+    EncodedCells,
+    InductiveEncoder,
+    answered,
+    assembled,
+    read_student,
+    student_tensors,
+)
 from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS, Schema, damaged, read_settings
 from mora_pipeline.presets.inductive.states import Evidence, StateMap
 from mora_pipeline.presets.mora.axes import Axes
+from mora_pipeline.presets.student import Student
 
 NAME = "mora"
 
@@ -27,10 +36,12 @@ class MoraEncoder:
     Attributes:
         units: states and Gaussian units.
         axes: of the same states.
+        student: gives all these numbers of cells whose flows nobody knows; None where it was not fitted.
     """
 
     units: InductiveEncoder
     axes: Axes
+    student: Student | None = None
 
     @property
     def schema(self) -> Schema:
@@ -40,20 +51,22 @@ class MoraEncoder:
     def states(self) -> StateMap:
         return self.units.states
 
-    def encode(self, evidence: Evidence) -> EncodedCells:
+    def encode(self, evidence: Evidence, without_flows: bool = False) -> EncodedCells:
         """Embed all cells of a region; see `InductiveEncoder.encode`. Vectors are float32 [N, numbers of both]."""
+        if without_flows:
+            return answered(self, evidence)
         encoded = self.units.encode(evidence)
         vectors = np.concatenate([encoded.vectors, self.axes(encoded.states)], axis=1)
         return EncodedCells(vectors, encoded.familiarity, encoded.states)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights by name, on the CPU, ready for safetensors: those of the units, then axes [width, k], [k]."""
+        """All weights by name, on the CPU: those of the units, axes [width, k] and [k], and those of the student."""
         axes = {f"axes/{part}": torch.from_numpy(getattr(self.axes, part)) for part in ("matrix", "offset")}
-        return self.units.tensors() | axes
+        return self.units.tensors() | axes | (student_tensors(self.student) if self.student else {})
 
     def settings(self) -> dict[str, Any]:
         """What its JSON says."""
-        return {**self.units.settings(), "preset": NAME}
+        return {**self.units.settings(), "preset": NAME, STUDENT: self.student is not None}
 
 
 def save_encoder(encoder: MoraEncoder, folder: Path) -> None:
@@ -82,4 +95,5 @@ def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mo
     width = units.readout.centres.shape[1]
     if axes.matrix.ndim != 2 or len(axes.matrix) != width or axes.offset.shape != axes.matrix.shape[1:]:
         raise ValueError("its axes and its units come from different encoders")
-    return MoraEncoder(units, axes)
+    numbers = len(units.readout.offset) + len(axes.offset)
+    return MoraEncoder(units, axes, read_student(settings, tensors, units.states, numbers))

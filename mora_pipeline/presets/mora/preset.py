@@ -30,6 +30,7 @@ class MoraPreset(EncoderPreset[MoraParameters]):
         """See `Preset.train`."""
         from mora_pipeline.lake.reading import edge_rows
         from mora_pipeline.presets.inductive.region import read_evidence, schema_of
+        from mora_pipeline.presets.inductive.train import with_student
         from mora_pipeline.presets.mora.aligned import aligned_vectors
         from mora_pipeline.presets.mora.encoder import save_encoder
         from mora_pipeline.presets.mora.train import region_part, train_encoder
@@ -41,10 +42,12 @@ class MoraPreset(EncoderPreset[MoraParameters]):
         target = training.begin(DATASET)
         with training.tracker.run({"preset": self.name, **settings.model_dump()}) as run:
             result = train_encoder(evidence, schema, settings)
-            save_encoder(result.encoder, target.path)
+            network, student_scores = with_student(result.encoder, evidence, result.encoded.vectors)
+            scores = {**result.scores, **student_scores}
+            save_encoder(network, target.path)
             aligned = aligned_vectors(edges, table.num_rows, evidence.modalities, settings.alignment(), run.epoch)
-            run.metrics(result.scores)
-            run.weights(DATASET, result.encoder.tensors())
+            run.metrics(scores)
+            run.weights(DATASET, network.tensors())
             run.file(target.path / SETTINGS)
         own = region_part(edges, aligned, table.num_rows, settings)
         vectors = np.concatenate([result.encoded.vectors, own], axis=1)
@@ -54,7 +57,7 @@ class MoraPreset(EncoderPreset[MoraParameters]):
             "transferable_numbers": numbers,
         }  # fmt: skip
         metadata = {
-            **result.scores, "training_seconds": result.seconds, "encoder": target.version,
+            **scores, "training_seconds": result.seconds, "encoder": target.version,
             "numbers": f"{numbers} that its encoder gives other regions too, {own.shape[1]} of its own",
         }  # fmt: skip
         return EncodedRegion(

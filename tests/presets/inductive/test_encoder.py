@@ -7,9 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.presets.inductive.encoder import load_encoder, save_encoder
 from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS
-from mora_pipeline.presets.inductive.train import train_inductive
+from mora_pipeline.presets.inductive.train import train_inductive, with_student
 from tests.presets.inductive.conftest import rows_of
 
 
@@ -134,3 +135,42 @@ def test_evidence_of_other_amounts_is_refused(trained, town):
     evidence = dataclasses.replace(town.evidence(), modalities=(town.modalities[0], poi, town.modalities[2]))
     with pytest.raises(ValueError, match=r"takes the amounts .*cafe.* of poi, not .*zoo"):
         trained.encoder.embed(evidence)
+
+
+def test_the_student_does_not_see_flows(town, schema, small) -> None:
+    """Nor those of neighbours: another region's flows change nothing."""
+    trained = train_inductive(town.evidence(), schema, small)
+    encoder, figures = with_student(trained.encoder, town.evidence(), trained.embeddings)
+    nothing = Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    blank = dataclasses.replace(town, flows=nothing, internal=np.zeros(len(town.internal)))
+    with_flows = encoder.encode(town.evidence(), without_flows=True).vectors
+    assert with_flows.tobytes() == encoder.encode(blank.evidence(), without_flows=True).vectors.tobytes()
+    assert not np.allclose(with_flows, trained.embeddings)
+    assert figures["student_explained"] < 1
+
+
+def test_an_encoder_of_flows_alone_has_no_student(town, schema, small) -> None:
+    alone = dataclasses.replace(town.evidence(), modalities=())
+    trained = train_inductive(alone, dataclasses.replace(schema, modalities=()), small)
+    encoder, figures = with_student(trained.encoder, alone, trained.embeddings)
+    assert (encoder.student, figures) == (None, {})
+    with pytest.raises(ValueError, match="has no student"):
+        encoder.encode(alone, without_flows=True)
+
+
+def test_a_student_is_stored_with_its_encoder_and_a_damaged_one_is_named(town, schema, small, tmp_path) -> None:
+    trained = train_inductive(town.evidence(), schema, small)
+    encoder, _ = with_student(trained.encoder, town.evidence(), trained.embeddings)
+    save_encoder(encoder, tmp_path)
+    asked = town.evidence()
+    read = load_encoder(tmp_path).encode(asked, without_flows=True).vectors
+    assert read.tobytes() == encoder.encode(asked, without_flows=True).vectors.tobytes()
+    tensors = load_file(tmp_path / WEIGHTS)
+    for spoilt in (
+        {name: tensor for name, tensor in tensors.items() if name != "student/readout"},
+        tensors | {"student/readout": tensors["student/readout"] * float("nan")},
+        tensors | {"student/mean": tensors["student/mean"][1:], "student/centres": tensors["student/centres"][:, 1:]},
+    ):
+        save_file({name: tensor.contiguous() for name, tensor in spoilt.items()}, tmp_path / WEIGHTS)
+        with pytest.raises(UserError, match=r"does not hold a whole encoder .* Train it again"):
+            load_encoder(tmp_path)

@@ -9,14 +9,14 @@ import yaml
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.inductive.encoder import save_encoder
 from mora_pipeline.presets.inductive.region import embed_region, embed_with, read_evidence, schema_of
 from mora_pipeline.presets.inductive.schema import DATASET, Schema, check_declared, encoder_version
-from mora_pipeline.presets.inductive.train import train_inductive
+from mora_pipeline.presets.inductive.train import train_inductive, with_student
 from tests.presets.inductive.conftest import COUNTS
 
 POINT = {"latitude": "y", "longitude": "x"}
@@ -34,12 +34,14 @@ class Home:
     def __init__(self, path):
         self.path, self.lake = path, Lake(path / "lake")
 
-    def add(self, region, town, modalities=MODALITIES, resolution=8, columns=COLUMNS):
+    def add(self, region, town, modalities=MODALITIES, resolution=8, columns=COLUMNS, encoder=None):
+        """With an encoder, the region's file has no mobility; the town must have no flows then."""
         columns_of_trips = {f"{end}_{axis}": f"{end}_{axis}" for end in ("origin", "destination") for axis in POINT}
         mobility = {"kind": "trips", "path": "trips.csv", "columns": columns_of_trips}
         folder = self.path / region
         folder.mkdir()
-        text = {"region": region, "resolution": resolution, "mobility": mobility, "modalities": modalities}
+        text = {"region": region, "resolution": resolution, "modalities": modalities}
+        text |= {"embeddings": {"encoder": encoder}} if encoder else {"mobility": mobility}
         (folder / "region.yaml").write_text(yaml.safe_dump(text))
         registry = Registry(self.path)
         registry._write(registry.all() | {region: folder / "region.yaml"})
@@ -82,6 +84,7 @@ class Home:
         _, evidence = read_evidence(reader, names, parameters.neighbours)
         found = train_inductive(evidence, schema_of(reader, names, parameters.neighbours), parameters)
         draft = self.lake.begin(DATASET, region)
+        found = dataclasses.replace(found, encoder=with_student(found.encoder, evidence, found.embeddings)[0])
         save_encoder(found.encoder, draft.path)
         draft.commit()
         return found
@@ -101,6 +104,43 @@ def test_another_region_is_embedded_without_training(home, other_town):
     assert found.cells.tolist() == [number * 10 + 7 for number in range(35)]
     expected = home.trained.encoder.embed(other_town.evidence())
     np.testing.assert_array_equal(found.vectors, expected)
+
+
+@pytest.fixture
+def blank(other_town):
+    """A region whose flows nobody knows."""
+    nothing = Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    return dataclasses.replace(other_town, flows=nothing, internal=np.zeros(len(other_town.internal)))
+
+
+def test_a_region_without_mobility_is_embedded_by_the_student(home, blank):
+    home.add("west", blank, encoder="east")
+    found = embed_region("west", "east", home.path)
+    student = home.trained.encoder.encode(blank.evidence(), without_flows=True)
+    np.testing.assert_array_equal(found.vectors, student.vectors)
+    assert not np.allclose(found.vectors, home.trained.encoder.embed(blank.evidence()))
+
+
+def test_a_student_takes_the_modalities_that_its_encoder_takes(home, blank):
+    """One that it does not know is left out; one that it takes must be there."""
+    more = dataclasses.replace(blank.modalities[1], name="signs")
+    knows = {**MODALITIES, "signs": MODALITIES["poi"]}
+    home.add("west", dataclasses.replace(blank, modalities=(*blank.modalities, more)), knows, encoder="east")
+    student = home.trained.encoder.encode(blank.evidence(), without_flows=True)
+    np.testing.assert_array_equal(embed_region("west", "east", home.path).vectors, student.vectors)
+    home.add("south", blank, {name: MODALITIES[name] for name in ("poi", "ages")}, encoder="east")
+    with pytest.raises(UserError, match=r"'east' takes ages, poi, sky, but .*region.yaml has ages, poi. Add"):
+        embed_region("south", "east", home.path)
+
+
+def test_an_encoder_that_cannot_do_without_flows_says_so(home, blank):
+    home.add("west", blank, encoder="east")
+    schema = dataclasses.replace(home.trained.encoder.schema, modalities=())
+    with pytest.raises(UserError, match=r"'east' takes mobility alone, but .*west/region.yaml has none. Train"):
+        check_declared(schema, Registry(home.path).load("west"))
+    unschooled = dataclasses.replace(home.trained.encoder, student=None)
+    with pytest.raises(UserError, match=r"'east' has no student to embed cells without flows. Train it again: mora"):
+        embed_with(home.reader("west"), unschooled)
 
 
 def test_its_own_region_gets_the_vectors_of_the_training(home):
