@@ -388,10 +388,10 @@ def test_a_wrong_selection_names_the_assets(mora: Mora, town: Path, select: str,
 
 def test_a_wrong_setting_names_the_right_ones(mora: Mora, town: Path) -> None:
     mora("region", "add", town)
-    ended = mora("materialize", "town", "--set", "embeddings.maximum_epoch=3")
+    ended = mora("materialize", "town", "--set", "embeddings.sharpnes=3")
     assert ended.exit_code == 2
-    assert "ops.embeddings.config has no 'maximum_epoch'" in ended.stderr
-    assert "Did you mean 'maximum_epochs'?" in ended.stderr
+    assert "ops.embeddings.config has no 'sharpnes'" in ended.stderr
+    assert "Did you mean 'sharpness'?" in ended.stderr
     assert "ops.embeddings.config.seed" in mora("materialize", "town", "--set", "embeddings.seed=2020-01-01").stderr
 
 

@@ -34,7 +34,7 @@ def materialize(
       mora materialize us_east
       mora materialize us_east --select benchmark
       mora materialize us_east --select embeddings+        (and all that is made from them)
-      mora materialize us_east --set embeddings.maximum_epochs=20 --set line_vectors.seed=1
+      mora materialize us_east --set embeddings.units=512 --set line_vectors.seed=1
       mora materialize us_east --config settings.yaml
       mora materialize us_east --set embeddings.preset=inductive
       mora materialize us_west --encoder us_east           (vectors in the space of us_east)

@@ -35,7 +35,7 @@ def run_config(config_file: Path | None, assignments: Sequence[str]) -> dict[str
         name, equals, text = assignment.partition("=")
         asset, *keys = name.strip().split(".")
         if not (equals and asset and keys and all(keys)):
-            raise UserError(f"--set {assignment}: write ASSET.KEY=VALUE, for example embeddings.maximum_epochs=20")
+            raise UserError(f"--set {assignment}: write ASSET.KEY=VALUE, for example embeddings.units=512")
         try:
             value = _parsed(text)
         except (ValueError, TypeError, yaml.YAMLError) as error:

@@ -32,7 +32,7 @@ DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required h
 # Training for seconds: what is tested is the way, not the vectors.
 SETTINGS = {
     "line_vectors": {"samples_per_cell": 20.0, "samples_per_edge": 1.0},
-    "embeddings": {"maximum_epochs": 4},
+    "embeddings": {"preset": "paper", "paper": {"maximum_epochs": 4}},
     "distilled_encoder": {"epochs": 5, "degree": 4, "hidden": 16, "hidden_layers": 1},
     "benchmark": {"trees": 10, "fast_trees": 10, "seeds": [42], "folds": 3, "cell_minimum_child": 5},
 }

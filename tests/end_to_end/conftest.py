@@ -125,7 +125,7 @@ def tiny_settings() -> dict[str, object]:
     configs = {
         "graph": {"share": 0.3},
         "line_vectors": {"samples_per_cell": 20.0, "samples_per_edge": 1.0},
-        "embeddings": {"maximum_epochs": 4},
+        "embeddings": {"preset": "paper", "paper": {"maximum_epochs": 4}},
         "distilled_encoder": {"epochs": 10, "degree": 4, "hidden": 16, "hidden_layers": 1},
         "benchmark": {"trees": 10, "fast_trees": 10, "seeds": [42], "folds": 3, "cell_minimum_child": 5},
         "ablations": {"families": ["layers", "graph"], "layers": [1], "alignment_epochs": 2, "seeds": [42]},

@@ -308,14 +308,21 @@ def test_an_inductive_encoder_is_published_and_embeds_a_region_it_never_saw(alon
     assert home.vectors("embeddings", "alone").vectors.shape == (NUM_CELLS, 128)
     assert 0 < float(str(metadata(trained, "embeddings")["explained"])) <= 1
 
-    used = home.materialize("tiny", "embeddings", settings={"embeddings": {"encoder": "alone"}})
+    used = home.materialize("tiny", "embeddings", settings={"embeddings": {"preset": "inductive", "encoder": "alone"}})
     assert failures(used) == []
     told = metadata(used, "embeddings")
     assert (told["encoder_region"], told["encoder"]) == ("alone", encoder.version)
     assert told["modalities_left_out"] == ["ages", "poi", "sky"]
-    assert 0 <= float(str(told["share_far"])) <= 0.5
     made = home.lake.read("embeddings", "tiny")
-    assert made.details == {"preset": "inductive", "encoder_region": "alone", "encoder_version": encoder.version}
+    assert made.details == {
+        "preset": "inductive",
+        "encoder_region": "alone",
+        "encoder_version": encoder.version,
+        "transferable_numbers": 128,
+    }
+    familiarity = made.table()["familiarity"].to_numpy()
+    assert (0 <= familiarity).all()
+    assert (familiarity <= 1).all()
     assert made.inputs["encoder of alone"] == encoder.version
     expected = embed_region("tiny", "alone", home.path)
     np.testing.assert_array_equal(home.vectors("embeddings", "tiny").vectors, expected.vectors)
@@ -340,7 +347,8 @@ def test_all_that_follows_takes_inductive_embeddings_as_it_takes_the_papers(whol
 def test_an_encoder_of_other_modalities_is_refused(alone, whole, home: Home) -> None:
     assert failures(home.materialize("tiny", "embeddings", settings={"embeddings": INDUCTIVE})) == []
     before = home.lake.read("embeddings", "alone").version
-    done = home.materialize("alone", "embeddings", settings={"embeddings": {"encoder": "tiny"}})
+    asked = {"embeddings": {"preset": "inductive", "encoder": "tiny"}}
+    done = home.materialize("alone", "embeddings", settings=asked)
     assert "The encoder of 'tiny' takes ages, poi, sky" in message(done)
     assert home.lake.read("embeddings", "alone").version == before
 

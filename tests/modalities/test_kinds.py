@@ -26,7 +26,7 @@ from tests.modalities.toy_kind import KIND
 SETTINGS: dict[str, Any] = {
     "graph": {"share": 0.3},
     "line_vectors": {"samples_per_cell": 20.0, "samples_per_edge": 1.0},
-    "embeddings": {"maximum_epochs": 3},
+    "embeddings": {"preset": "paper", "paper": {"maximum_epochs": 3}},
     "distilled_encoder": {"epochs": 10, "degree": 4, "hidden": 16, "hidden_layers": 1},
     "benchmark": {
         "methods": ["mora", "distilled", "raw:visits", "coordinates"],

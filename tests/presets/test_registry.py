@@ -37,17 +37,23 @@ def toy() -> Iterator[Preset]:
 @pytest.mark.parametrize(
     ("preset", "encoder", "line", "expected", "why"),
     [
-        ("declared", None, "", ("paper", None), "neither the run config nor"),
+        ("declared", None, "", ("mora", None), "neither the run config nor"),
         ("declared", None, "embeddings: {preset: inductive}", ("inductive", None), "region.yaml says so"),
-        ("declared", None, "embeddings: {encoder: us_east}", ("inductive", "us_east"), "region.yaml says so"),
+        ("declared", None, "embeddings: {encoder: us_east}", ("mora", "us_east"), "region.yaml says so"),
         ("declared", None, "embeddings: {preset: paper}", ("paper", None), "region.yaml says so"),
         ("paper", None, "embeddings: {encoder: us_east}", ("paper", None), "the run config says so"),
         ("inductive", None, "embeddings: {encoder: us_east}", ("inductive", None), "the run config says so"),
-        ("declared", "us_west", "embeddings: {encoder: us_east}", ("inductive", "us_west"), "the run config says so"),
-        ("declared", "us_west", "embeddings: {preset: paper}", ("inductive", "us_west"), "the run config says so"),
+        (
+            "declared",
+            "us_west",
+            "embeddings: {preset: inductive, encoder: us_east}",
+            ("mora", "us_west"),
+            "the run config says so",
+        ),
+        ("declared", "us_west", "embeddings: {preset: paper}", ("mora", "us_west"), "the run config says so"),
     ],
 )
-def test_the_run_config_wins_over_region_yaml_and_that_over_the_paper(
+def test_the_run_config_wins_over_region_yaml_and_that_over_the_default(
     declared, preset, encoder, line, expected, why
 ) -> None:
     choice = choose(preset, encoder, declared(line))
@@ -61,17 +67,17 @@ def test_an_encoder_of_the_preset_paper_is_refused(declared) -> None:
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones(declared) -> None:
-    with pytest.raises(UserError, match=r"preset is 'inductiv', but there are paper, inductive\. Did you mean"):
+    with pytest.raises(UserError, match=r"preset is 'inductiv', but there are mora, paper, inductive\. Did you mean"):
         choose("inductiv", None, declared(""))
-    with pytest.raises(UserError, match=r"embeddings has preset toy, but there are paper, inductive\."):
+    with pytest.raises(UserError, match=r"embeddings has preset toy, but there are mora, paper, inductive\."):
         declared("embeddings: {preset: toy}")
 
 
-def test_the_settings_of_the_paper_are_beside_the_choice_and_each_other_preset_has_a_key(toy: Preset) -> None:
-    settings = embeddings_settings()(maximum_epochs=3, inductive={"units": 7}, toy={"seed": 5})
+def test_the_settings_of_the_default_are_beside_the_choice_and_each_other_preset_has_a_key(toy: Preset) -> None:
+    settings = embeddings_settings()(sharpness=3, paper={"layers": 1}, inductive={"units": 7}, toy={"seed": 5})
     assert settings.model_dump(include={"preset", "encoder"}) == {"preset": "declared", "encoder": None}
-    own = [settings_of(preset_of(name), settings) for name in ("paper", "inductive", "toy")]
-    assert (own[0].maximum_epochs, own[1].units, own[2]) == (3, 7, ToyParameters(seed=5))
+    own = [settings_of(preset_of(name), settings) for name in ("mora", "paper", "inductive", "toy")]
+    assert (own[0].sharpness, own[1].layers, own[2].units, own[3]) == (3, 1, 7, ToyParameters(seed=5))
     assert own[0].model_fields_set == set(own[0].model_fields)
     with pytest.raises(ValidationError, match=r"toy\.dimension"):
         embeddings_settings()(toy={"dimension": 0})
@@ -87,13 +93,13 @@ def test_no_two_presets_have_one_name_nor_a_preset_that_of_a_setting(toy: Preset
     with pytest.raises(ValueError, match="There is a preset 'toy' already"):
         register(PRESET)
 
-    class Layers(ToyPreset):
-        name = "layers"
+    class Units(ToyPreset):
+        name = "units"
 
-    register(Layers())
-    with pytest.raises(ValueError, match=r"embeddings\.layers is a setting already"):
+    register(Units())
+    with pytest.raises(ValueError, match=r"embeddings\.units is a setting already"):
         embeddings_settings()
-    unregister("layers")
+    unregister("units")
 
 
 def test_an_installed_package_adds_its_preset_by_an_entry_point(tmp_path: Path) -> None:
@@ -111,7 +117,7 @@ def test_an_installed_package_adds_its_preset_by_an_entry_point(tmp_path: Path) 
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines() == ["paper|inductive|toy|('dimension', 128)|('seed', 3)", ""]
+    assert done.stdout.splitlines() == ["mora|paper|inductive|toy|('dimension', 128)|('seed', 3)", ""]
 
 
 @pytest.mark.parametrize(
