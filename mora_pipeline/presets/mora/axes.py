@@ -16,7 +16,8 @@ from mora_pipeline.presets.mora.parameters import FLOW_FIGURES, MoraParameters
 
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-MODALITY_LENGTH, SURROUNDINGS_LENGTH = 0.5, 0.5  # root mean squares, beside the 1 of the flow figures
+# Root mean squares, beside the 1 of the flow figures; partners and neighbours have half of the surroundings each.
+MODALITY_LENGTH, SURROUNDINGS_LENGTH = 0.5, 0.5
 SMALLEST_SHARE = 1e-6  # of the strongest variance: below it, a direction of float32 states is rounding
 
 
@@ -46,13 +47,13 @@ def fit_axes(
         Axes of up to ``len(FLOW_FIGURES) + modality_numbers + surroundings_numbers`` numbers, with mean 0 over the
         states; modalities of fewer directions give fewer.
     """
-    half = parameters.surroundings_numbers // 2
+    half, each = parameters.surroundings_numbers // 2, SURROUNDINGS_LENGTH / 2**0.5
     own = [block for name, block in columns.items() if name not in (FLOWS, PARTNERS, NEIGHBOURS)]
     parts = [
         _flow_axes(states, columns.get(FLOWS), flow_features),
         _strongest(states, own, parameters.modality_numbers) * MODALITY_LENGTH,
-        _strongest(states, [columns[PARTNERS]] if PARTNERS in columns else [], half, half) * SURROUNDINGS_LENGTH,
-        _strongest(states, [columns[NEIGHBOURS]] if NEIGHBOURS in columns else [], half, half) * SURROUNDINGS_LENGTH,
+        _strongest(states, [columns[PARTNERS]] if PARTNERS in columns else [], half, half) * each,
+        _strongest(states, [columns[NEIGHBOURS]] if NEIGHBOURS in columns else [], half, half) * each,
     ]
     matrix = np.concatenate(parts, axis=1)
     return Axes(matrix.astype(np.float32), (states.mean(axis=0, dtype=np.float64) @ matrix).astype(np.float32))
