@@ -109,7 +109,7 @@ def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
         blocks[name], weights[name] = _one_scale(means[present]), weight
     total = float(np.sqrt(sum(weight**2 for weight in weights.values())))
     if total == 0:
-        raise UserError("inductive encoder: every weight is 0, so cells have nothing to differ by. Give one a weight.")
+        raise UserError("encoder: every weight is 0, so cells have nothing to differ by. Give one a weight.")
     return StateMap(blocks, {name: weight / total for name, weight in weights.items()})
 
 
@@ -123,7 +123,7 @@ def check_finite(evidence: Evidence) -> None:
         broken = int((~np.isfinite(one.vectors[one.present]).all(axis=1)).sum())
         if broken:
             raise UserError(
-                f"inductive encoder: features of {one.name} hold NaN or infinity in {broken} cells. Look at what "
+                f"encoder: features of {one.name} hold NaN or infinity in {broken} cells. Look at what "
                 f"region.yaml names for modalities.{one.name}, and make {one.kind}_features again."
             )
 

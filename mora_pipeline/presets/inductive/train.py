@@ -89,11 +89,11 @@ def check_evidence(evidence: Evidence) -> None:
         UserError: if there are fewer than 4 cells, a modality is in none of them, or a feature is not finite.
     """
     if evidence.num_cells < 4:
-        raise UserError(f"inductive encoder: {evidence.num_cells} cells are too few to learn from; 4 are needed.")
+        raise UserError(f"encoder: {evidence.num_cells} cells are too few to learn from; 4 are needed.")
     check_finite(evidence)
     for one in evidence.modalities:
         if not one.present.any():
             raise UserError(
-                f"inductive encoder: no cell has {one.name}. Remove the modality from region.yaml, or use data that "
+                f"encoder: no cell has {one.name}. Remove the modality from region.yaml, or use data that "
                 "cover the region."
             )
