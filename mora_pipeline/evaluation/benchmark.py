@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.evaluation.best_of_seeds import BestOfSeeds, best_of_seeds
 from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.labels.leaks import InputColumns, refuse_leaks
 from mora_pipeline.evaluation.labels.tasks import Task, load_tasks
@@ -36,6 +37,7 @@ class BenchmarkResult:
     Attributes:
         parameters: those asked for, with the protocol and the folds that region.yaml adds.
         not_transferred: why a method, or which part of it, was left out, by region fitted on, then method.
+        best_of_seeds: an optimistic row beside reported scores, in no table of scores and no comparison.
     """
 
     parameters: BenchmarkParameters
@@ -45,6 +47,7 @@ class BenchmarkResult:
     intervals: pa.Table
     predictions: pa.Table
     not_transferred: dict[str, dict[str, str]] = field(default_factory=dict)
+    best_of_seeds: BestOfSeeds | None = None
 
 
 def evaluate(
@@ -89,7 +92,8 @@ def evaluate(
         )
     scores, predictions = scores_table(records, metrics), predictions_table(records, context.cells)
     intervals = interval_table(records, parameters.resamples, metric=metrics[0])
-    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred)
+    best = best_of_seeds(context, tasks, parameters, progress, cache)
+    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred, best)
 
 
 def with_reported(parameters: BenchmarkParameters, reported: ReportedScores | None) -> BenchmarkParameters:
