@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.evaluation.best_of_seeds import BestOfSeeds, best_of_seeds
 from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.labels.leaks import InputColumns, refuse_leaks
 from mora_pipeline.evaluation.labels.tasks import Task, load_tasks
@@ -24,6 +25,7 @@ from mora_pipeline.evaluation.protocol.scores import scores_table
 from mora_pipeline.evaluation.protocol.transfer import LabelledRegion, transfer_trials
 from mora_pipeline.evaluation.protocol.trials import BLOCKED, RANDOM, REGION_PAPERS
 from mora_pipeline.modalities import kind_of
+from mora_pipeline.region import ReportedScores
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +35,10 @@ class BenchmarkResult:
     """Tasks, methods, and `schemas.BENCHMARK`, `schemas.INTERVALS` and `schemas.PREDICTIONS` of them.
 
     Attributes:
-        parameters: those asked for, with the protocol that region.yaml adds.
-        not_transferred: why a method was left out, by region fitted on, then method.
+        parameters: those asked for, with the protocol and the folds that region.yaml adds.
+        not_transferred: why a method, or which part of it, was left out, by region fitted on, then method.
         left_out: why a method was left out altogether, by method.
+        best_of_seeds: an optimistic row beside reported scores, in no table of scores and no comparison.
     """
 
     parameters: BenchmarkParameters
@@ -46,6 +49,7 @@ class BenchmarkResult:
     predictions: pa.Table
     not_transferred: dict[str, dict[str, str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    best_of_seeds: BestOfSeeds | None = None
 
 
 def evaluate(
@@ -69,8 +73,7 @@ def evaluate(
         UserError: if a task, a method or a region cannot be read.
     """
     config = context.reader.config
-    if config.published and REGION_PAPERS not in parameters.protocols:
-        parameters = parameters.model_copy(update={"protocols": [*parameters.protocols, REGION_PAPERS]})
+    parameters = with_reported(parameters, config.published)
     tasks = checked_tasks(context, parameters)
     without = left_out(parameters.methods, config)
     for name, reason in without.items():
@@ -83,7 +86,7 @@ def evaluate(
         source = (sources or {}).get(region)
         if source is None or region == config.region:
             raise UserError(f"benchmark: transfer_from names '{region}', which is not another region of this home.")
-        stacked, not_transferred[region] = _shared_vectors(methods, config.region, source, parameters)
+        stacked, not_transferred[region] = _shared_vectors(methods, context, source, parameters)
         here = LabelledRegion(config, context.cells, tasks)
         there = LabelledRegion(source.reader.config, source.cells, checked_tasks(source, parameters))
         records += run_trials(stacked, transfer_trials(here, there, parameters), parameters, progress, cache)
@@ -94,7 +97,19 @@ def evaluate(
         )
     scores, predictions = scores_table(records, metrics), predictions_table(records, context.cells)
     intervals = interval_table(records, parameters.resamples, metric=metrics[0])
-    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred, without)
+    best = best_of_seeds(context, tasks, parameters, progress, cache)
+    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred, without, best)
+
+
+def with_reported(parameters: BenchmarkParameters, reported: ReportedScores | None) -> BenchmarkParameters:
+    """The parameters with the protocol of reported scores, and with their folds where region.yaml declares them."""
+    if reported is None:
+        return parameters
+    changed: dict[str, object] = {"protocols": list(dict.fromkeys([*parameters.protocols, REGION_PAPERS]))}
+    if folds := reported.folds:
+        changed |= {"region_papers_folds": folds.count, "region_papers_shuffled": folds.shuffled}
+        changed |= {"region_papers_seed": folds.seed, "region_papers_positive_only": folds.positive_only}
+    return parameters.model_copy(update=changed)
 
 
 def checked_tasks(context: MethodContext, parameters: BenchmarkParameters) -> list[Task]:
@@ -113,17 +128,18 @@ def checked_tasks(context: MethodContext, parameters: BenchmarkParameters) -> li
 
 
 def _shared_vectors(
-    methods: Mapping[str, MethodVectors], region: str, source: MethodContext, parameters: BenchmarkParameters
+    methods: Mapping[str, MethodVectors], context: MethodContext, source: MethodContext, parameters: BenchmarkParameters
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Vectors over the cells of both regions, [N + M, d], of the methods that both share, and why others are not."""
-    shared, reasons = shared_methods(methods, parameters.files, source)
+    shared, reasons = shared_methods(methods, parameters.files, context, source)
     for name, reason in reasons.items():
-        logger.warning("%s is not transferred from '%s': %s", name, source.reader.region, reason)
+        how = "transferred" if name in shared else "not transferred"
+        logger.warning("%s is %s from '%s': %s", name, how, source.reader.region, reason)
     if not shared:
         raise UserError(
-            f"benchmark: '{source.reader.region}' and '{region}' share no method. Methods transfer if their numbers "
-            "mean the same in both (coordinates, space2vec_grid, flows, constant, raw of equal modalities with "
-            "raw_components=0, files, datasets of one encoder). "
+            f"benchmark: '{source.reader.region}' and '{context.reader.region}' share no method. Methods transfer if "
+            "their numbers mean the same in both (inputs, coordinates, space2vec_grid, flows, constant, raw of equal "
+            "modalities with raw_components=0, files, datasets of one encoder). "
             + " ".join(f"{name}: {reason.rstrip('.')}." for name, reason in reasons.items())
         )
     return {name: np.concatenate([here, there.astype(here.dtype)]) for name, (here, there) in shared.items()}, reasons

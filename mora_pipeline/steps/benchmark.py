@@ -64,7 +64,10 @@ def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tr
         "report": report.path.with_name(report.version) / page.name,
         "mlflow": Markdown(tracked.link()),
     }
-    details = {"mlflow_run": tracked.run_id, "parameters": parameters, "facts": data.details, "tasks": data.tasks}
+    details = {
+        "mlflow_run": tracked.run_id, "parameters": parameters, "facts": data.details, "tasks": data.tasks,
+        "best_of_seeds": data.best_of_seeds,
+    }  # fmt: skip
     return region.finish([every_method_scored(result.scores)], metadata, details)
 
 

@@ -7,9 +7,9 @@ from scipy.sparse.csgraph import connected_components
 
 from mora_pipeline.contract.schemas import DIMENSION, Edges
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
+from mora_pipeline.presets.mora.factors import log_flow_factors
 
 STATISTICS = ("flow out", "flow in", "destinations", "origins", "internal flow")
-CELLS_A_COMPONENT = 5  # a small region gets fewer components than cells to fit them on
 
 
 def flow_statistics(context: MethodContext, _: str) -> dict[str, MethodVectors]:
@@ -28,19 +28,7 @@ def statistics(edges: Edges, internal_flow: npt.NDArray[np.float64]) -> npt.NDAr
 
 def flow_svd(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """Leading left singular vectors of the log flows out and in, float32 [N, d], as long as their singular values."""
-    return {"flow_svd": MethodVectors(log_flow_components(context.edges, len(context.cells)))}
-
-
-def log_flow_components(edges: Edges, num_cells: int) -> npt.NDArray[np.float32]:
-    """U Σ of [log1p F, log1p Fᵀ], float32 [N, min(128, N / CELLS_A_COMPONENT)]; F [N, N] are the flows."""
-    from sklearn.utils.extmath import randomized_svd
-
-    shape = (num_cells, num_cells)
-    flows = sparse.csr_matrix((edges.flow, (edges.origin, edges.destination)), shape=shape).log1p()
-    both = sparse.hstack([flows, flows.T]).tocsr()
-    components = max(1, min(DIMENSION, num_cells // CELLS_A_COMPONENT))
-    left, values, _ = randomized_svd(both, components, n_iter=7, random_state=0)
-    return np.asarray(left * values, dtype=np.float32)
+    return {"flow_svd": MethodVectors(log_flow_factors(context.edges, len(context.cells), DIMENSION))}
 
 
 def pieces(edges: Edges, num_cells: int) -> tuple[int, float]:
