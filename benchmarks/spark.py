@@ -16,6 +16,7 @@ PARTS = {
     "gridding": ("benchmarks.spark_gridding", "--kind", "trips"),
     "events": ("benchmarks.spark_gridding", "--kind", "events"),
     "incremental": ("benchmarks.spark_incremental",),
+    "hours": ("benchmarks.spark_hours",),
     "skew": ("benchmarks.spark_skew",),
 }
 

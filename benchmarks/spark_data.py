@@ -50,6 +50,11 @@ class Trips:
 
 
 @dataclass(frozen=True)
+class TimedTrips(Trips):
+    """Trips with a start time."""
+
+
+@dataclass(frozen=True)
 class Events:
     """Which records of users to draw.
 
@@ -139,7 +144,8 @@ def trips_of_file(wanted: Trips, number: int) -> Iterator[pa.Table]:
     """The trips of one file in no order.
 
     Columns:
-        ``origin_latitude``, ``origin_longitude``, ``destination_latitude``, ``destination_longitude`` (degrees).
+        ``origin_latitude``, ``origin_longitude``, ``destination_latitude``, ``destination_longitude`` (degrees), and of
+        timed trips ``time`` (UTC).
     """
     country = make_country(wanted.seed)
     random = np.random.default_rng([wanted.seed, 1, number])
@@ -149,7 +155,7 @@ def trips_of_file(wanted: Trips, number: int) -> Iterator[pa.Table]:
         for name, place in (("origin", origin), ("destination", destination)):
             columns[f"{name}_latitude"] = country.latitude[place] + random.normal(0, SPREAD_DEGREES, rows)
             columns[f"{name}_longitude"] = country.longitude[place] + random.normal(0, SPREAD_DEGREES, rows)
-        yield pa.table(columns)
+        yield pa.table(columns | ({"time": times(random, rows)} if isinstance(wanted, TimedTrips) else {}))
 
 
 def events_of_file(wanted: Events, number: int) -> Iterator[pa.Table]:

@@ -172,7 +172,7 @@ def measure(options: Namespace) -> dict[str, float]:
     def run(way: str) -> Usage:
         if way != "grid_mobility":
             return run_peer("benchmarks.spark_gridding", way, raw, work)
-        return run_job("grid_mobility", params, ["edges", "self_flow", "quarantine"], work)
+        return run_job("grid_mobility", params, ["edges", "self_flow", "rhythm", "quarantine"], work)
 
     runs = in_turn(["grid_mobility", "polars", "duckdb"], options.repeats, run)
     if rows_of(size) <= options.plain_up_to:

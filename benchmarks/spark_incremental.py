@@ -19,7 +19,7 @@ from benchmarks.spark_ways import as_row, command, fresh, options_of, read_once,
 
 DAYS = WEEKS * 7
 FIRST_DAY = datetime.date(2024, 1, 1)
-OUTPUTS = ["edges", "self_flow", "quarantine"]
+OUTPUTS = ["edges", "self_flow", "rhythm", "quarantine"]
 
 
 def measure(options: Namespace) -> dict[str, float]:

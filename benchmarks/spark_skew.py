@@ -46,7 +46,7 @@ def measure(options: Namespace) -> dict[str, float]:
         columns = {column: column for column in pq.read_schema(files[0]).names}
         source = {"files": files, "format": "parquet", "columns": columns}
         params = {"kind": name.split(",")[0], "source": source, "resolution": RESOLUTION}
-        return run_job("grid_mobility", params, ["edges", "self_flow", "quarantine"], work)
+        return run_job("grid_mobility", params, ["edges", "self_flow", "rhythm", "quarantine"], work)
 
     for folder in raw.values():
         read_once(folder)

@@ -1,4 +1,4 @@
-"""Raw mobility to edges between H3 cells, clustered by origin, and the flow inside each cell.
+"""Raw mobility to edges between H3 cells, clustered by origin, the flow inside each cell, and its hours.
 
 Reads od (places and flows between them), trips (two points each) or events (a user at a time and point). Each task adds
 up the moves that it reads; one shuffle carries the sums to their origin's partition; events take one more, by user.
@@ -34,12 +34,13 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
     Args:
         params: ``kind`` (od, trips, events), ``source`` and, for od, ``places`` (files, format, columns by role),
-            ``resolution``, ``maximum_gap_hours`` and ``time_zone`` (events), ``maximum_bad_share``,
+            ``resolution``, ``maximum_gap_hours`` (events), ``time_zone`` (trips and events: of times that carry none,
+            and in which hours are counted; null: UTC, and every event needs a zone), ``maximum_bad_share``,
             ``minimum_users`` and ``minimum_flow`` (of an edge, or null), ``partitions`` (of the shuffle, or null),
             ``kept`` (folder of what earlier runs added up, or null) and with it ``dates`` (the day of each file, or
             null where it is that of a row's ``time``), ``weeks`` (up to the newest day, or null: all) and ``versions``
             (of each file, or null: its size and time of change),
-            ``output.edges``, ``.self_flow``, ``.quarantine`` (folders).
+            ``output.edges``, ``.self_flow``, ``.rhythm``, ``.quarantine`` (folders).
 
     Raises:
         UserError: if the files or the parameters are wrong, too many rows are bad, or no edge remains.
@@ -48,14 +49,19 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     if kind not in READERS:
         raise UserError(f"kind is '{kind}': say {', '.join(READERS)}.")
     checked_resolution(parameter(params, "resolution"))
-    for name in ("edges", "self_flow", "quarantine"):
+    for name in ("edges", "self_flow", "rhythm", "quarantine"):
         checked_empty(parameter(params, f"output.{name}"))
     gridded = grid_window if params.get("kept") else grid_whole
     written, bad, figures = gridded(spark, params)
     if written.edges == 0:
         raise UserError(no_edge(Source.parse(params["source"], set()).describe(), written, params))
     return Outcome(
-        rows={"edges": written.edges, "self_flow": written.self_flow, "quarantine": sum(bad.quarantined.values())},
+        rows={
+            "edges": written.edges,
+            "self_flow": written.self_flow,
+            "rhythm": written.rhythm,
+            "quarantine": sum(bad.quarantined.values()),
+        },
         read=bad.read,
         quarantined=bad.quarantined,
         checks={**edges_checks(spark, part_files(params["output"]["edges"])), "bad_rows_within_limit": bad.check()},
@@ -63,6 +69,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             **figures,
             "edges_suppressed": written.edges_suppressed,
             "cells_suppressed": written.cells_suppressed,
+            "cells_with_rhythm": written.rhythm,
         },
     )
 
@@ -73,7 +80,7 @@ def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written,
     least = thresholds_of(params, moves)
     partitions = number_of_partitions(spark, params, moves.source, moves.rows())
     output = params["output"]
-    written = write_edges(moves.packed(partitions), partitions, least, output["edges"], output["self_flow"])
+    written = write_edges(moves.packed(partitions), partitions, least, output)
     moves.sources[0].count_as(written.read, written.good)
     bad = quarantine_and_check(moves.sources, allowed_share(params), BAD_SHARE, output["quarantine"])
     return written, bad, {"partitions": partitions}

@@ -93,7 +93,7 @@ def read_groups(
 ) -> list[DataFrame]:
     """As `read_source`, apart for files of different types, with ``values``, a struct, instead of ``row``."""
     if time_zone is not None:
-        _checked_zone(time_zone)
+        checked_zone(time_zone)
     used = {role: column for role, column in source.columns.items() if role in kinds}
     frames = []
     for files, stored in _alike(spark, source, list(used.values())):
@@ -178,7 +178,12 @@ def _epoch(value: Column) -> Column:
     return sql.when(~sql.isnan(value), scaled).try_cast("bigint")
 
 
-def _checked_zone(name: str) -> None:
+def checked_zone(name: str) -> None:
+    """Refuse a name that is no time zone's.
+
+    Raises:
+        UserError: if there is none.
+    """
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):

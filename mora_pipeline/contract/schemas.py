@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mora_pipeline.contract.cells import rows_of
+from mora_pipeline.contract.rhythm import RHYTHM_COLUMNS
 
 CELL = pa.field("cell", pa.int64(), nullable=False)
 DIMENSION = 128  # MoRA section 4: every embedding has 128 dimensions
@@ -38,6 +39,8 @@ GRAPH = pa.schema(
 )
 EDGES = GRAPH.append(pa.field("users", pa.int64()))
 SELF_FLOW = pa.schema([CELL, pa.field("internal_flow", pa.float64(), nullable=False)])
+# How many moves arrive in a cell, leave it, and stay in it, by hour of the week (`contract.rhythm`).
+RHYTHM = pa.schema([CELL, *(pa.field(name, pa.float64(), nullable=False) for name in RHYTHM_COLUMNS)])
 TEXTS = pa.schema(
     [
         pa.field("text_id", pa.int64(), nullable=False),  # of a text and its category

@@ -1,7 +1,9 @@
 """The people of the demo city and a diary of their days, as events: user, time, latitude, longitude.
 
 Everybody has a home, one place of work (or a daily haunt), and a few favourite shops and pubs. On a weekday they leave
-home for work, may shop on the way back, may go out in the evening, and come home; at weekends they do not work.
+home for work, may shop on the way back, may go out in the evening, and come home; at weekends they do not work. Each
+social group keeps its own hours: makers begin before six, students come home after midnight, pensioners before dark. So
+the hours of a district say who goes there, and those of a block who lives there.
 """
 
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from mora_pipeline.contract.rhythm import FIRST_WEEKEND_DAY
 from mora_pipeline.demo.city import City, Floats, Ints, scatter
 from mora_pipeline.demo.travel import LEISURE, SHOP, WORK, Purpose, destination_chances
 
@@ -40,22 +43,31 @@ class People:
 
 @dataclass(frozen=True)
 class Stop:
-    """One entry of the daily routine."""
+    """One entry of the daily routine.
 
-    where: str  # attribute of People
-    hour: float
+    Attributes:
+        where: attribute of People.
+        weekday_hours, weekend_hours: of each social group; 25 is one o'clock in the next night.
+        weekday_chance, weekend_chance: that somebody goes.
+    """
+
+    where: str
+    weekday_hours: tuple[float, float, float, float]
+    weekend_hours: tuple[float, float, float, float]
     weekday_chance: float
     weekend_chance: float
 
 
+# Hours of clerks, makers, students, pensioners; those of a group are two spreads apart, so that none overtakes another.
 ROUTINE = (
-    Stop("home", 7.2, 1.0, 0.7),
-    Stop("work", 9.0, 0.95, 0.05),
-    Stop("shops", 17.0, 0.45, 0.7),
-    Stop("pubs", 19.8, 0.30, 0.5),
-    Stop("home", 22.5, 1.0, 1.0),
+    Stop("home", (7.4, 5.0, 8.6, 9.0), (9.0, 8.4, 10.4, 8.8), 1.0, 0.7),
+    Stop("work", (9.0, 6.6, 10.4, 10.8), (10.6, 10.2, 12.2, 10.6), 0.95, 0.05),
+    Stop("shops", (17.2, 15.2, 17.0, 13.2), (13.0, 13.0, 15.0, 12.6), 0.45, 0.7),
+    Stop("pubs", (19.8, 18.0, 21.4, 15.6), (20.8, 20.8, 22.2, 15.8), 0.30, 0.5),
+    Stop("home", (22.5, 20.6, 23.2, 18.6), (22.9, 22.9, 25.6, 18.8), 1.0, 1.0),
 )
 HOUR_SPREAD = 0.4  # standard deviation of a stop's hour
+WIDEST_SPREAD = 0.8
 
 
 def draw_people(rng: np.random.Generator, city: City, users: int) -> People:
@@ -79,15 +91,16 @@ def _haunts(rng: np.random.Generator, city: City, block: Ints) -> Haunts:
 
 
 def write_diaries(rng: np.random.Generator, city: City, people: People, day: int) -> pa.Table:
-    """The events of one day in the order of time; BAD_ROW_SHARE of them are broken."""
-    users, weekend = len(people.group), day % 7 >= 5
+    """The events of one day, and of the night after it, in the order of time; BAD_ROW_SHARE of them are broken."""
+    users, weekend = len(people.group), day % 7 >= FIRST_WEEKEND_DAY
     who, hours, spots = [], [], []
     for stop in ROUTINE:
         goes = rng.uniform(0, 1, users) < (stop.weekend_chance if weekend else stop.weekday_chance)
         haunts: Haunts = getattr(people, stop.where)
         picked = np.arange(users), rng.integers(0, haunts.block.shape[1], users)
         who.append(np.flatnonzero(goes))
-        hours.append(rng.normal(stop.hour, HOUR_SPREAD, users).clip(stop.hour - 0.8, stop.hour + 0.8)[goes])
+        usual = np.array(stop.weekend_hours if weekend else stop.weekday_hours)[people.group]
+        hours.append((usual + rng.normal(0, HOUR_SPREAD, users).clip(-WIDEST_SPREAD, WIDEST_SPREAD))[goes])
         spots.append(np.stack([haunts.x[picked], haunts.y[picked]])[:, goes])
     user, (x, y) = np.concatenate(who), np.concatenate(spots, axis=1)
     seconds = np.round((np.concatenate(hours) + 24 * day) * 3600).astype(np.int64)

@@ -29,6 +29,10 @@ class RegionReader:
         self.lineage[dataset] = self.lake.read(dataset, self.region)
         return self.lineage[dataset]
 
+    def read_if_made(self, dataset: str) -> Version | None:
+        """As `read`; None where no run has made it, such as one that is newer than the region's last run."""
+        return self.read(dataset) if self.lake.has(dataset, self.region) else None
+
     def cells(self) -> Cells:
         """The region's cells, int64 [N], ascending; an input."""
         return np.asarray(self.read("cells").table(["cell"])["cell"].to_numpy(), dtype=np.int64)

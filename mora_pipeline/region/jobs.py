@@ -6,7 +6,7 @@ from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.files import file_format
 from mora_pipeline.region.listing import listed_files
-from mora_pipeline.region.mobility import EventsMobility, OdMobility, TripsMobility
+from mora_pipeline.region.mobility import EventsMobility, OdMobility, TimedMobility, TripsMobility
 from mora_pipeline.region.window import Window
 
 
@@ -22,7 +22,7 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
         "places": places_source(config) if isinstance(mobility, OdMobility) else None,
         "resolution": config.resolution,
         "maximum_gap_hours": events.maximum_gap_hours if events else MAXIMUM_GAP_HOURS,
-        "time_zone": events.time_zone if events else None,
+        "time_zone": mobility.time_zone if isinstance(mobility, TimedMobility) else None,
         "maximum_bad_share": mobility.maximum_bad_share,
         "minimum_users": mobility.minimum_users,
         "minimum_flow": mobility.minimum_flow,

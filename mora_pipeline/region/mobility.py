@@ -33,6 +33,23 @@ class BaseMobility(Section):
         return self
 
 
+class TimedMobility(BaseMobility):
+    """Mobility whose hours may be counted."""
+
+    time_zone: str | None = Field(
+        default=None,
+        description="zone of time stamps without one, and in which hours are counted, such as America/Santiago",
+    )
+
+    @model_validator(mode="after")
+    def _zone_exists(self) -> Self:
+        zones = available_timezones()
+        if self.time_zone is not None and self.time_zone not in zones:
+            text = f"has time_zone '{self.time_zone}', which is not an IANA time zone, such as Europe/Berlin or UTC"
+            raise problem(text, self.time_zone, zones)
+        return self
+
+
 class OdColumns(Section):
     """Columns of origin-destination flows."""
 
@@ -79,12 +96,20 @@ class TripColumns(Section):
     user: Name | None = Field(default=None, description="column of the user's id")
 
 
-class TripsMobility(WindowedMobility):
+class TripsMobility(WindowedMobility, TimedMobility):
     """Trips with the coordinates of both ends."""
 
     kind: Literal["trips"]
     path: Name = Field(description="file, folder or glob of the trips")
     columns: TripColumns = Field(description="the trips' columns")
+
+    @model_validator(mode="after")
+    def _zone_of_times(self) -> Self:
+        if self.time_zone is not None and self.columns.time is None:
+            raise problem(
+                f"has time_zone '{self.time_zone}', but no column of times. Name columns.time, or remove time_zone"
+            )
+        return self
 
 
 class EventColumns(Section):
@@ -96,7 +121,7 @@ class EventColumns(Section):
     longitude: Name = Field(description="column of the longitude, degrees")
 
 
-class EventsMobility(BaseMobility):
+class EventsMobility(TimedMobility):
     """Where users were when; consecutive places of one user become a move."""
 
     kind: Literal["events"]
@@ -105,15 +130,6 @@ class EventsMobility(BaseMobility):
     maximum_gap_hours: float = Field(
         default=MAXIMUM_GAP_HOURS, gt=0, lt=1e9, description="hours between two events up to which they make a move"
     )
-    time_zone: str | None = Field(default=None, description="zone of time stamps without one, such as America/Santiago")
-
-    @model_validator(mode="after")
-    def _zone_exists(self) -> Self:
-        zones = available_timezones()
-        if self.time_zone is not None and self.time_zone not in zones:
-            text = f"has time_zone '{self.time_zone}', which is not an IANA time zone, such as Europe/Berlin or UTC"
-            raise problem(text, self.time_zone, zones)
-        return self
 
 
 Mobility = Annotated[OdMobility | TripsMobility | EventsMobility, Field(discriminator="kind")]

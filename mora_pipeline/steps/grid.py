@@ -21,28 +21,34 @@ def grid_mobility(region: RegionRun, settings: NoSettings, progress: Progress, t
     """Flows between cells, every file with whole origins.
 
     Source: the region's mobility (od, trips or events). Written by the Spark job `grid_mobility`, together with
-    `self_flow` (moves inside one cell) and `quarantine/edges` (bad rows, with the reason). Without mobility the first
-    two have no rows.
+    `self_flow` (moves inside one cell), `rhythm` (how many moves arrive in a cell, leave it and stay in it by hour of
+    the week; empty where mobility carries no times) and `quarantine/edges` (bad rows, with the reason). Without
+    mobility the first three have no rows.
     """
     kept = region.home / "cache" / "mobility" / region.region
     if region.config.mobility is None:
         shutil.rmtree(kept, ignore_errors=True)
         return _no_flows(region)
     quarantine = region.begin("quarantine/edges", evidence=True)
-    self_flow, edges = region.begin("self_flow"), region.begin("edges")
+    self_flow, rhythm, edges = region.begin("self_flow"), region.begin("rhythm"), region.begin("edges")
     parameters = mobility_job(region.config)
     if "weeks" in parameters:
         parameters["kept"] = kept
     else:  # the sums of a window may hold users' ids
         shutil.rmtree(kept, ignore_errors=True)
-    output = {"edges": edges.path, "self_flow": self_flow.path, "quarantine": quarantine.path}
+    output = {
+        "edges": edges.path,
+        "self_flow": self_flow.path,
+        "rhythm": rhythm.path,
+        "quarantine": quarantine.path,
+    }
     report = region.spark.run("grid_mobility", {**parameters, "output": output})
     return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
 
 
 def _no_flows(region: RegionRun) -> StepResult:
-    """`edges` and `self_flow` without rows: what is known of the flows of a region without mobility."""
-    for name, schema in (("self_flow", schemas.SELF_FLOW), ("edges", schemas.EDGES)):
+    """`edges`, `self_flow` and `rhythm` without rows: what is known of the flows of a region without mobility."""
+    for name, schema in (("self_flow", schemas.SELF_FLOW), ("rhythm", schemas.RHYTHM), ("edges", schemas.EDGES)):
         region.begin(name).write(schema.empty_table())
     checks = [Check(name, True, {"edges": 0, "reason": NO_MOBILITY}) for name in region.step.checks]
     return region.finish(checks, {"edges": f"none: {NO_MOBILITY}"}, {"reason": NO_MOBILITY})

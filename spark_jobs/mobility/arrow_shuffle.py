@@ -97,8 +97,8 @@ def bucket_of(values: pa.ChunkedArray, buckets: int) -> npt.NDArray[np.int32]:
     return (hashed % np.uint64(buckets)).astype(np.int32)
 
 
-def written(table: pa.Table) -> bytes:
+def written(table: pa.Table, compression: str | None = None) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())

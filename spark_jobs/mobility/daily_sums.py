@@ -11,6 +11,7 @@ from spark_jobs.mobility.arrow_shuffle import by_bucket, packed, payload_row, wr
 from spark_jobs.mobility.edges import Received
 from spark_jobs.mobility.move_tables import condensed
 from spark_jobs.mobility.records import Rows
+from spark_jobs.mobility.rhythm import RhythmCounter
 from spark_jobs.output import in_one_step, open_parquet, part_name
 
 MICROSECONDS_PER_DAY = 86_400_000_000
@@ -25,15 +26,19 @@ def pack_by_file(
     files: Sequence[str],
     days: Mapping[str, int] | None,
     buckets: int,
+    zone: str | None = None,
 ) -> Rows:
-    """Moves of good rows as payloads by origin, and what was counted of each file.
+    """Moves of good rows as payloads by origin, counts of their hours, and what was counted of each file.
 
     Args:
-        rows: `source`, and `time` (microseconds since 1970) if `days` is None, beside what `moves` looks at.
+        rows: `source`, and `time` (microseconds since 1970) if `days` is None or there is a `zone`, beside what `moves`
+            looks at.
         moves: makes a move of each row.
         files: their numbers are their places here.
         days: of the files; None: a row's day is that of its time, UTC.
+        zone: in which hours are counted; None: none are.
     """
+    rhythm = RhythmCounter(zone)
     number_of = {file: number for number, file in enumerate(files)}
     counts: list[tuple[int, int, int, int]] = []
 
@@ -52,10 +57,13 @@ def pack_by_file(
                 if len(own):
                     counts.append((number_of[name], len(own), int(own.min()), int(own.max())))
             slot = (number << 32) + (day - FIRST_SLOT_DAY)
-            yield moves(batch).add_column(0, "slot", pa.array(slot))
+            table = moves(batch).add_column(0, "slot", pa.array(slot))
+            rhythm.add(table, batch)
+            yield table
 
     for table in condensed(with_slots()):
         yield from packed(table, "origin", buckets)
+    yield from rhythm.packed(buckets)
     if counts:
         columns = [pa.array(column, pa.int64()) for column in zip(*counts, strict=True)]
         yield payload_row(0, written(added_counts(pa.table(columns, schema=FILE_COUNTS))))
@@ -80,12 +88,18 @@ def write_batch_parts(batches: Iterator[pa.RecordBatch], folder: str) -> Iterato
 def _write_part(batches: Iterator[pa.RecordBatch], folder: str) -> pa.RecordBatch:
     received = Received(batches)
     sums = received.sums()
-    if received.bucket is not None and sums is not None:
-        with in_one_step(Path(folder) / part_name(received.bucket)) as draft:
-            write_slots(sums, draft)
+    for name, table in ((part_name, sums), (rhythm_name, received.rhythm)):
+        if received.bucket is not None and table is not None:
+            with in_one_step(Path(folder) / name(received.bucket)) as draft:
+                write_slots(table, draft)
     files = written(pa.concat_tables([FILE_COUNTS.empty_table(), *received.counts]))
     values = [[received.tally.read], [received.tally.good], [files]]
     return pa.record_batch(values, names=["read", "good", "files"])
+
+
+def rhythm_name(number: int) -> str:
+    """The file of a partition's counts by hour, beside that of its moves."""
+    return f"rhythm-{part_name(number)}"
 
 
 def write_slots(sums: pa.Table, target: Path) -> None:

@@ -1,6 +1,6 @@
 """The last step from moves to edges: a task adds up all moves of its origins and writes them as one file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,16 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.schemas import EDGES, SELF_FLOW
 from spark_jobs.mobility.arrow_shuffle import Tally, shuffled, unpacked, written
 from spark_jobs.mobility.fixed_point import PARTS, summed, to_float
-from spark_jobs.mobility.move_tables import Adder
+from spark_jobs.mobility.move_tables import Adder, added_up
+from spark_jobs.mobility.rhythm import counted, is_rhythm, rhythm_of, write_rhythm
 from spark_jobs.output import ROWS_PER_GROUP, in_one_step, part_name, written_by_tasks
 
 COUNTS = ("edges", "edges_suppressed", "cells_suppressed", "read", "good")
-SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), ("self_flow", pa.binary())])
+OF_CELLS = ("self_flow", "rhythm")  # datasets of one file, which the driver writes
+SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), *((name, pa.binary()) for name in OF_CELLS)])
 
 
 @dataclass(frozen=True)
@@ -28,37 +30,56 @@ class Thresholds:
     users: int = 0
     flow: float = 0.0
 
+    def __bool__(self) -> bool:
+        return bool(self.users or self.flow)
+
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of the two datasets, what was held back of each, and the raw rows that were read and good."""
+    """Rows of the three datasets, what was held back of edges and cells, and the raw rows that were read and good."""
 
     edges: int
     self_flow: int
+    rhythm: int
     edges_suppressed: int
     cells_suppressed: int
     read: int
     good: int
 
 
-def write_edges(
-    packed: DataFrame, partitions: int, least: Thresholds, edges_folder: str, self_flow_folder: str
-) -> Written:
-    """Shuffle moves to their origin's partition and write edges and self-flow.
+def write_edges(packed: DataFrame, partitions: int, least: Thresholds, output: Mapping[str, str]) -> Written:
+    """Shuffle moves to their origin's partition and write edges, self-flow and rhythm.
 
     Args:
         packed: rows of `PACKED` by origin, of so many partitions.
-        edges_folder: gets a file a partition, of whole origins sorted by origin and destination.
-        self_flow_folder: gets one file, sorted by cell.
+        output: folders; ``edges`` gets a file a partition, of whole origins sorted by origin and destination,
+            ``self_flow`` and ``rhythm`` one file each, sorted by cell.
     """
-    target, inside = Path(edges_folder), Path(self_flow_folder)
-    writer = partial(write_partition, least=least, folder=edges_folder)
-    with written_by_tasks(target), written_by_tasks(inside):
-        summary = ", ".join([*(f"{name} long" for name in COUNTS), "self_flow binary"])
+    writer = partial(write_partition, least=least, folder=output["edges"])
+    with written_by_tasks(Path(output["edges"])):
+        summary = ", ".join([*(f"{name} long" for name in COUNTS), *(f"{name} binary" for name in OF_CELLS)])
         rows = shuffled(packed, partitions).mapInArrow(writer, summary).toArrow()
-        self_flow = write_self_flow(rows["self_flow"].to_pylist(), inside)
+        of_cells = {name: rows[name].to_pylist() for name in OF_CELLS}
+        of_cells_written = write_of_cells(packed.sparkSession, of_cells, least, output)
     total = {name: pc.sum(rows[name]).as_py() or 0 for name in COUNTS}
-    return Written(self_flow=self_flow, **total)
+    return Written(**of_cells_written, **total)
+
+
+def write_of_cells(
+    spark: SparkSession, parts: Mapping[str, list[bytes]], least: Thresholds, output: Mapping[str, str]
+) -> dict[str, int]:
+    """Write self-flow and rhythm of all partitions; gives the rows of each.
+
+    Args:
+        parts: Arrow tables as bytes, by dataset.
+        output: folders; the edges are there already.
+    """
+    inside, hours = Path(output["self_flow"]), Path(output["rhythm"])
+    with written_by_tasks(inside), written_by_tasks(hours):
+        return {
+            "self_flow": write_self_flow(parts["self_flow"], inside),
+            "rhythm": write_rhythm(spark, parts["rhythm"], output["edges"], bool(least), hours),
+        }
 
 
 def write_self_flow(parts: list[bytes], folder: Path) -> int:
@@ -80,29 +101,36 @@ def write_partition(batches: Iterator[pa.RecordBatch], least: Thresholds, folder
     sums = received.sums()
     if received.bucket is None:
         return
-    part = write_part(sums, received.bucket, least, folder)
+    part = write_part(sums, received.rhythm, received.bucket, least, folder)
     values = [part.edges, part.edges_suppressed, part.cells_suppressed, received.tally.read, received.tally.good]
-    yield pa.record_batch([[value] for value in [*values, part.self_flow]], schema=SUMMARY)
+    yield pa.record_batch([[value] for value in [*values, part.self_flow, part.rhythm]], schema=SUMMARY)
 
 
 class Received:
     """What a task receives from the shuffle: rows of `PACKED`, all of one bucket (None until a row came).
 
-    ``counts``: tables that are no moves, but count them.
+    ``rhythm``: the counts by hour added up, None if there are none; ``counts``: tables that count the moves of files.
+    Both are there once `sums` has been called.
     """
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self.batches, self.tally = batches, Tally()
         self.bucket: int | None = None
         self.counts: list[pa.Table] = []
+        self.rhythm: pa.Table | None = None
 
     def sums(self) -> pa.Table | None:
         """All moves added up; None if there are none."""
-        return sum_of(self._moves())
+        by_hour = Adder(add=counted)
+        sums = sum_of(self._moves(by_hour))
+        self.rhythm = next(by_hour.rest(), None)
+        return sums
 
-    def _moves(self) -> Iterator[pa.Table]:
+    def _moves(self, by_hour: Adder) -> Iterator[pa.Table]:
         for table in unpacked(self._noted(), self.tally):
-            if "origin" in table.column_names:
+            if is_rhythm(table):
+                by_hour.add(table.replace_schema_metadata(None))
+            elif "origin" in table.column_names:
                 yield table
             else:
                 self.counts.append(table)
@@ -114,9 +142,9 @@ class Received:
                 yield batch
 
 
-def sum_of(moves: Iterable[pa.Table]) -> pa.Table | None:
+def sum_of(moves: Iterable[pa.Table], add: Callable[[pa.Table], pa.Table] = added_up) -> pa.Table | None:
     """Tables of moves added up, sorted by origin and destination; None if there are none."""
-    adder = Adder()
+    adder = Adder(add=add)
     for table in moves:
         adder.add(table)
     return next(adder.rest(), None)
@@ -124,19 +152,22 @@ def sum_of(moves: Iterable[pa.Table]) -> pa.Table | None:
 
 @dataclass(frozen=True)
 class Part:
-    """What was written and held back of one partition; ``self_flow`` is an Arrow table of `SELF_FLOW`, as bytes."""
+    """What was written and held back of one partition; ``self_flow`` and ``rhythm`` are Arrow tables, as bytes."""
 
     edges: int
     edges_suppressed: int
     cells_suppressed: int
     self_flow: bytes
+    rhythm: bytes
 
 
-def write_part(sums: pa.Table | None, bucket: int, least: Thresholds, folder: str) -> Part:
-    """Write the edges of one partition as a file, if there are any."""
-    if sums is None:
-        return Part(0, 0, 0, written(SELF_FLOW.empty_table()))
-    every = as_edges(sums)
+def write_part(sums: pa.Table | None, counts: pa.Table | None, bucket: int, least: Thresholds, folder: str) -> Part:
+    """Write the edges of one partition as a file, if there are any.
+
+    Args:
+        counts: of its cells by hour, added up (`rhythm`).
+    """
+    every = EDGES.empty_table() if sums is None else as_edges(sums)
     own = pc.equal(every["origin"], every["destination"])
     edges, edges_suppressed = above_threshold(every.filter(pc.invert(own)), least)
     inside, cells_suppressed = above_threshold(every.filter(own), least)
@@ -145,7 +176,8 @@ def write_part(sums: pa.Table | None, bucket: int, least: Thresholds, folder: st
         with in_one_step(Path(folder) / part_name(bucket)) as draft:
             pq.write_table(edges, draft, row_group_size=ROWS_PER_GROUP, compression="zstd", use_dictionary=coded)
     self_flow = pa.table([inside["origin"], inside["flow"]], schema=SELF_FLOW)
-    return Part(edges.num_rows, edges_suppressed, cells_suppressed, written(self_flow))
+    rhythm = rhythm_of(counts, edges["origin"], inside["origin"])
+    return Part(edges.num_rows, edges_suppressed, cells_suppressed, written(self_flow), written(rhythm, "zstd"))
 
 
 def as_edges(sums: pa.Table) -> pa.Table:

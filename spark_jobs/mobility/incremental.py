@@ -5,7 +5,7 @@ those of a rebuild, to the byte (`merging`). Where the sums of the window are no
 they are added up from those of the files (`sums_cache`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
@@ -21,9 +21,11 @@ from pyspark.sql import SparkSession
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import QUARANTINE
 from spark_jobs.clustering import on_each_file
-from spark_jobs.mobility.daily_sums import Days, read_slots
-from spark_jobs.mobility.edges import Part, Thresholds, Written, sum_of, write_part, write_self_flow
+from spark_jobs.mobility.daily_sums import Days, read_slots, rhythm_name
+from spark_jobs.mobility.edges import OF_CELLS, Part, Thresholds, Written, sum_of, write_of_cells, write_part
 from spark_jobs.mobility.merging import negated, with_change
+from spark_jobs.mobility.move_tables import added_up
+from spark_jobs.mobility.rhythm import counted as counts_added_up
 from spark_jobs.mobility.sums_cache import BAD_ROWS_FOLDER, CachedFile, SumsCache, Total, name_of
 from spark_jobs.output import in_one_step, part_files, part_name, written_by_tasks
 from spark_jobs.validation import ROWS_PER_FILE
@@ -96,11 +98,11 @@ def write_window(
     least: Thresholds,
     output: Mapping[str, str],
 ) -> Written:
-    """Bring the sums of the window up to date, write edges, self-flow and quarantine, forget what is no longer used.
+    """Bring the sums of the window up to date, write edges, self-flow, rhythm and quarantine, forget the rest.
 
     Args:
         files: the region's, all of them in the cache; those without a day in the window count nowhere.
-        output: folders ``edges``, ``self_flow``, ``quarantine``; bad rows are put beside what is there.
+        output: folders ``edges``, ``self_flow``, ``rhythm``, ``quarantine``; bad rows are put beside what is there.
 
     Raises:
         UserError: if somebody changed the cache.
@@ -115,15 +117,14 @@ def write_window(
         with cache.new_folder(name, buckets) as (draft, record), written_by_tasks(draft):
             parts = add_up(spark, cache, change, draft, buckets, least, output)
             record["held"] = wanted
-    inside = Path(output["self_flow"])
-    with written_by_tasks(inside):
-        self_flow = write_self_flow([part.self_flow for part in parts], inside)
+    of_cells = {name: [getattr(part, name) for part in parts] for name in OF_CELLS}
+    of_cells_written = write_of_cells(spark, of_cells, least, output)
     inside_window = counted(files, wanted)
     copy_bad_rows(cache, inside_window, Path(output["quarantine"]))
     cache.forget([name, *(file.batch for file in files)])
     return Written(
         edges=sum(part.edges for part in parts),
-        self_flow=self_flow,
+        **of_cells_written,
         edges_suppressed=sum(part.edges_suppressed for part in parts),
         cells_suppressed=sum(part.cells_suppressed for part in parts),
         read=sum(file.read for file in inside_window),
@@ -153,7 +154,28 @@ def finish(
     number: int, bucket: int, cache: Path, change: Change, target: Path | None, least: Thresholds, edges: str
 ) -> Part:
     """One partition, in a task."""
-    part = part_name(bucket)
+    moves, by_hour = part_name(bucket), rhythm_name(bucket)
+    try:
+        sums = {
+            moves: sums_in(cache, change, moves, added_up),
+            by_hour: sums_in(cache, change, by_hour, counts_added_up),
+        }
+    except (ArithmeticError, pa.ArrowException, OSError) as error:
+        text = f"What earlier runs left in {cache} was changed or is damaged ({error}). Delete that folder."
+        raise UserError(text) from None
+    for part, table in sums.items():
+        if target and table is not None:
+            with in_one_step(target / part) as draft:  # read and written by every run: quick matters more than small
+                pq.write_table(table, draft, compression="lz4", use_dictionary=["origin"])
+    return write_part(sums[moves], sums[by_hour], bucket, least, edges)
+
+
+def sums_in(cache: Path, change: Change, part: str, add: Callable[[pa.Table], pa.Table]) -> pa.Table | None:
+    """The sums of a part of that name, changed.
+
+    Args:
+        add: adds up tables as `added_up` does.
+    """
 
     def moves(slices: Slices) -> Iterator[pa.Table]:
         for batch, files in slices.items():
@@ -161,17 +183,9 @@ def finish(
                 yield from read_slots(stated(cache / batch / part), files)
 
     sums = None
-    try:
-        if change.base and part in change.parts[change.base]:
-            sums = pq.read_table(stated(cache / change.base / part), use_threads=False, partitioning=None)
-        sums = with_change(sums, sum_of(chain(moves(change.added), map(negated, moves(change.taken)))))
-    except (ArithmeticError, pa.ArrowException, OSError) as error:
-        text = f"What earlier runs left in {cache} was changed or is damaged ({error}). Delete that folder."
-        raise UserError(text) from None
-    if target and sums is not None:
-        with in_one_step(target / part) as draft:  # read and written by every run: quick matters more than small
-            pq.write_table(sums, draft, compression="lz4", use_dictionary=["origin"])
-    return write_part(sums, bucket, least, edges)
+    if change.base and part in change.parts[change.base]:
+        sums = pq.read_table(stated(cache / change.base / part), use_threads=False, partitioning=None)
+    return with_change(sums, sum_of(chain(moves(change.added), map(negated, moves(change.taken))), add))
 
 
 def stated(file: Path) -> Path:

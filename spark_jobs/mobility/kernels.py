@@ -1,6 +1,6 @@
 """What tasks do with good records of each kind: the moves they make, and how these are packed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +10,28 @@ from spark_jobs.gridding import cells_at
 from spark_jobs.mobility.arrow_shuffle import Tally, packed, packed_tally, unpacked
 from spark_jobs.mobility.move_tables import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
 from spark_jobs.mobility.records import Rows
+from spark_jobs.mobility.rhythm import RhythmCounter, bins_of, counted, counts_of, packed_counts
 
 ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
 
 
-def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets: int) -> Rows:
-    """Moves of good rows as payloads by origin, added up before where that saves rows."""
-    for table in condensed(moves(batch) for batch in rows):
+def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets: int, zone: str | None = None) -> Rows:
+    """Moves of good rows as payloads by origin, added up before where that saves rows, and counts of their hours.
+
+    Args:
+        zone: in which hours are counted; None: the rows have no `time`.
+    """
+    rhythm = RhythmCounter(zone)
+
+    def passing() -> Iterator[pa.Table]:
+        for batch in rows:
+            table = moves(batch)
+            rhythm.add(table, batch)
+            yield table
+
+    for table in condensed(passing()):
         yield from packed(table, "origin", buckets)
+    yield from rhythm.packed(buckets)
 
 
 def od_moves(rows: pa.RecordBatch) -> pa.Table:
@@ -47,24 +61,28 @@ def pack_records(rows: Rows, resolution: int, buckets: int) -> Rows:
         yield from packed(pa.concat_tables(held), "user", buckets)
 
 
-def pack_diaries(batches: Rows, gap: int, buckets: int) -> Rows:
-    """The moves of whole users, from payloads of their records, as payloads by origin."""
+def pack_diaries(batches: Rows, gap: int, buckets: int, zone: str) -> Rows:
+    """The moves of whole users and their hours, from payloads of their records, as payloads by origin."""
     tally = Tally()
     tables = list(unpacked(batches, tally))
     if tables:
-        yield from packed(moves_of_users(pa.concat_tables(tables), gap), "origin", buckets)
+        moves, counts = moves_of_users(pa.concat_tables(tables), gap, zone)
+        yield from packed(moves, "origin", buckets)
+        yield from packed_counts(counts, buckets)
     yield packed_tally(tally, 0)
 
 
-def moves_of_users(records: pa.Table, gap: int) -> pa.Table:
+def moves_of_users(records: pa.Table, gap: int, zone: str) -> tuple[pa.Table, pa.Table]:
     """Count the moves between consecutive records of a user.
 
     Args:
         records: user, time (microseconds), cell; all records of the users, in any order.
         gap: microseconds between two records up to which they make a move.
+        zone: in which hours are counted.
 
     Returns:
-        Moves: origin, destination, whole (the moves of all users), users (how many of them made it).
+        Moves: origin, destination, whole (the moves of all users), users (how many of them made it). And their counts
+        by hour: a move leaves at the time of its first record and arrives at that of its second.
     """
     user = records["user"].dictionary_encode().combine_chunks().indices.to_numpy()
     time, cell = records["time"].to_numpy(), records["cell"].to_numpy()
@@ -73,7 +91,8 @@ def moves_of_users(records: pa.Table, gap: int) -> pa.Table:
     apart = np.diff(time.view(np.uint64))  # ascending within a user: never negative, however far apart
     step = np.flatnonzero((user[1:] == user[:-1]) & (apart <= gap))
     once = np.ones(len(step), dtype=np.int64)
-    moves = {"origin": cell[step], "destination": cell[step + 1], "whole": once, "user": user[step]}
-    of_each = added_up(pa.table(moves)).drop_columns(["user"])
-    counted = of_each.append_column("users", pa.array(np.ones(of_each.num_rows, dtype=np.int64)))
-    return added_up(counted)
+    moves = pa.table({"origin": cell[step], "destination": cell[step + 1], "whole": once, "user": user[step]})
+    bins = bins_of(time, zone)
+    counts = counted(counts_of(moves, bins[step], bins[step + 1]))
+    of_each = added_up(moves).drop_columns(["user"])
+    return added_up(of_each.append_column("users", pa.array(np.ones(of_each.num_rows, dtype=np.int64)))), counts

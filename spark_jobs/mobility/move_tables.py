@@ -5,7 +5,7 @@ A table of moves has ``origin`` and ``destination`` (int64 cells), the parts of 
 kept by file and day have a ``slot`` (int64) as well: moves of different slots are not added up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -113,13 +113,13 @@ def joined(tables: list[pa.Table]) -> pa.Table:
 
 
 class Adder:
-    """Adds up moves as they come.
+    """Adds up moves as they come, by `added_up` or what does the same.
 
     What it holds is bounded by the pairs (of named users: pairs and users) it has seen.
     """
 
-    def __init__(self, rows_at_once: int = ROWS_AT_ONCE) -> None:
-        self.rows_at_once = rows_at_once
+    def __init__(self, rows_at_once: int = ROWS_AT_ONCE, add: Callable[[pa.Table], pa.Table] = added_up) -> None:
+        self.rows_at_once, self.add_up = rows_at_once, add
         self.sums: list[pa.Table] = []  # one table, or none yet
         self.coming: list[pa.Table] = []
         self.rows_coming = 0
@@ -139,7 +139,7 @@ class Adder:
         self.sums = []
 
     def _settle(self) -> None:
-        self.sums = [added_up(joined([*self.sums, *self.coming]))]
+        self.sums = [self.add_up(joined([*self.sums, *self.coming]))]
         self.coming, self.rows_coming = [], 0
 
 

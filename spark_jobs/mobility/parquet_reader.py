@@ -16,6 +16,7 @@ from mora_pipeline.contract.errors import UserError
 from spark_jobs.output import open_parquet
 from spark_jobs.remote import is_remote
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source
+from spark_jobs.time_zones import to_instants
 
 ROWS_PER_SPLIT = 8 << 20  # fixed, not by cores
 ROWS_PER_BATCH = 1 << 18
@@ -35,7 +36,7 @@ class ParquetSource:
     """A source that tasks can read by themselves.
 
     ``splits``: what each task reads; ``rows``: of all files; ``columns``: the column of each role; ``types``: the Arrow
-    type that each role is given; ``times``: the roles that are times.
+    type that each role is given; ``times``: the roles that are times; ``time_zone``: of those without one (None: UTC).
     """
 
     splits: tuple[tuple[Piece, ...], ...]
@@ -43,14 +44,18 @@ class ParquetSource:
     columns: Mapping[str, str]
     types: Mapping[str, pa.DataType]
     times: tuple[str, ...] = ()
+    time_zone: str | None = None
 
     @classmethod
-    def of(cls, source: Source, kinds: Mapping[str, str], instants: bool = True) -> "ParquetSource | None":
+    def of(
+        cls, source: Source, kinds: Mapping[str, str], instants: bool = True, time_zone: str | None = None
+    ) -> "ParquetSource | None":
         """The source if it is plain, else None.
 
         Args:
             kinds: of the roles, as for `read_source`.
-            instants: whether times must have a zone; otherwise only whether there is one matters.
+            instants: whether times must have a zone.
+            time_zone: of times that have none; None: UTC.
 
         Raises:
             UserError: if a file is missing or unreadable.
@@ -73,7 +78,7 @@ class ParquetSource:
             return None
         types = {role: _type(kinds[role], stored[role]) for role in columns}
         times = tuple(role for role in columns if kinds[role] == TIME)
-        return cls(_splits(pieces), sum(rows for _, rows in pieces), columns, types, times)
+        return cls(_splits(pieces), sum(rows for _, rows in pieces), columns, types, times, time_zone)
 
     def read(self, split: tuple[Piece, ...]) -> Iterator[pa.RecordBatch]:
         """The rows of a split, one column a role (null where a value is missing, or a text empty), ``<role>_zoneless``
@@ -93,7 +98,9 @@ class ParquetSource:
         groups = range(piece.first, piece.last)
         with pq.ParquetFile(piece.file) as parquet:
             for batch in parquet.iter_batches(ROWS_PER_BATCH, groups, wanted, use_threads=False):
-                arrays = {role: _typed(batch[self.columns[role]], kind) for role, kind in self.types.items()}
+                arrays = {
+                    role: _typed(batch[self.columns[role]], kind, self.time_zone) for role, kind in self.types.items()
+                }
                 arrays |= {f"{role}_zoneless": pa.array(np.zeros(len(batch), dtype=bool)) for role in self.times}
                 first = pa.array(np.zeros(len(batch), dtype=np.int32))
                 arrays["source"] = pa.DictionaryArray.from_arrays(first, pa.array([piece.file]))
@@ -124,9 +131,13 @@ def _type(role: str, stored: set[pa.DataType]) -> pa.DataType:
     return pa.int64()
 
 
-def _typed(values: pa.Array, kind: pa.DataType) -> pa.Array:
+def _typed(values: pa.Array, kind: pa.DataType, time_zone: str | None) -> pa.Array:
     if pa.types.is_timestamp(values.type):
-        return values.cast(pa.timestamp("us", values.type.tz)).cast(kind)
+        moments = values.cast(pa.timestamp("us", values.type.tz)).cast(kind)
+        if values.type.tz is not None or time_zone in (None, "UTC"):
+            return moments
+        instants = to_instants(moments.fill_null(0).to_numpy(), time_zone)
+        return pa.array(instants, mask=moments.is_null().to_numpy(zero_copy_only=False))
     if kind != pa.string():
         return values.cast(kind, safe=False)  # a large whole number loses its last digits, as in Spark
     trimmed = pc.utf8_trim(values.cast(kind), " ")

@@ -32,7 +32,7 @@ from spark_jobs.rules import (
     missing,
     users_rules,
 )
-from spark_jobs.sources import NUMBER, TEXT, TIME, Source
+from spark_jobs.sources import NUMBER, TEXT, TIME, Source, checked_zone
 from spark_jobs.validation import ValidatedRows
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
@@ -53,6 +53,7 @@ class RawMoves:
     ``sources``: the files the moves come from, the main one first.
     ``packed``: for a number of partitions, rows of `PACKED` by origin that hold tables of moves.
     ``moves``: makes a move of each row; None where two rows make one.
+    ``zone``: in which the hours of `moves` are counted; None where nothing says when they were.
     """
 
     source: Source
@@ -61,6 +62,7 @@ class RawMoves:
     records: Records
     packed: Callable[[int], DataFrame]
     moves: Callable[[pa.RecordBatch], pa.Table] | None = None
+    zone: str | None = None
 
     def rows(self) -> int:
         """How many raw rows there are, where the files' footers say; else 0."""
@@ -74,9 +76,9 @@ class RawMoves:
         """
         if self.moves is None:
             raise UserError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
-        columns = ("source",) if days is not None else ("source", "time")
-        kernel = partial(pack_by_file, moves=self.moves, files=files, days=days, buckets=partitions)
-        return replace(self.records, columns=(*self.records.columns, *columns)).mapped(kernel)
+        columns = dict.fromkeys((*self.records.columns, "source", *(["time"] if days is None else [])))
+        kernel = partial(pack_by_file, moves=self.moves, files=files, days=days, buckets=partitions, zone=self.zone)
+        return replace(self.records, columns=tuple(columns)).mapped(kernel)
 
 
 def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
@@ -110,14 +112,15 @@ def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
         *([Rule(NO_USER, ("user",), missing)] if "user" in source.columns else []),
         *time_rules(source, params.get("latest")),
     ]
-    # A time decides no more than the day, so a missing zone does little harm.
-    validated = ValidatedRows(spark, source, roles_of(source, "trips"), rules, params.get("time_zone") or "UTC")
-    columns = (*ENDS, *(role for role in ("count", "user") if role in source.columns))
-    records = Records(validated, columns, parquet_source_of(source, "trips"))
+    time_zone = zone_of(params)  # without one, hours are read as they are written
+    validated = ValidatedRows(spark, source, roles_of(source, "trips"), rules, time_zone)
+    columns = (*ENDS, *(role for role in ("count", "user", "time") if role in source.columns))
+    records = Records(validated, columns, parquet_source_of(source, "trips", time_zone))
     moves = partial(trip_moves, resolution=params["resolution"])
-    packed = partial(_by_origin, records, partial(pack_moves, moves=moves))
+    zone = time_zone if "time" in source.columns else None
+    packed = partial(_by_origin, records, partial(pack_moves, moves=moves, zone=zone))
     users: Literal["named", "unknown"] = "named" if "user" in columns else "unknown"
-    return RawMoves(source, users, [validated], records, packed, moves)
+    return RawMoves(source, users, [validated], records, packed, moves, zone)
 
 
 def read_events(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
@@ -140,7 +143,7 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     validated = ValidatedRows(spark, source, KINDS["events"], rules, params.get("time_zone"))
     records = Records(validated, tuple(KINDS["events"]), parquet_source_of(source, "events"))
     kernel = partial(pack_records, resolution=params["resolution"])
-    packed = partial(_by_user_and_origin, records, kernel, int(gap * MICROSECONDS_PER_HOUR))
+    packed = partial(_by_user_and_origin, records, kernel, int(gap * MICROSECONDS_PER_HOUR), zone_of(params))
     return RawMoves(source, "counted", [validated], records, packed)
 
 
@@ -151,9 +154,20 @@ READERS: Mapping[str, Callable[[SparkSession, Mapping[str, Any]], RawMoves]] = {
 }
 
 
-def parquet_source_of(source: Source, kind: str) -> ParquetSource | None:
+def zone_of(params: Mapping[str, Any]) -> str:
+    """The zone in which hours are counted.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    time_zone = params.get("time_zone") or "UTC"
+    checked_zone(time_zone)
+    return str(time_zone)
+
+
+def parquet_source_of(source: Source, kind: str, time_zone: str | None = None) -> ParquetSource | None:
     """The raw files as tasks can read them by themselves; None if Spark must."""
-    return ParquetSource.of(source, KINDS[kind], instants=kind == "events")
+    return ParquetSource.of(source, KINDS[kind], instants=kind == "events", time_zone=time_zone)
 
 
 def roles_of(source: Source, kind: str) -> dict[str, str]:
@@ -172,6 +186,8 @@ def _by_origin(records: Records, kernel: Callable[..., Rows], partitions: int) -
     return records.mapped(partial(kernel, buckets=partitions))
 
 
-def _by_user_and_origin(records: Records, kernel: Callable[..., Rows], gap: int, partitions: int) -> DataFrame:
+def _by_user_and_origin(
+    records: Records, kernel: Callable[..., Rows], gap: int, zone: str, partitions: int
+) -> DataFrame:
     by_user = shuffled(records.mapped(partial(kernel, buckets=partitions)), partitions)
-    return by_user.mapInArrow(partial(pack_diaries, gap=gap, buckets=partitions), PACKED)
+    return by_user.mapInArrow(partial(pack_diaries, gap=gap, buckets=partitions, zone=zone), PACKED)

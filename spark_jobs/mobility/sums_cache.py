@@ -1,8 +1,8 @@
 """What earlier runs have added up of dated raw files, in a folder that may be deleted at any time.
 
-A batch holds the sums of some raw files by file and day; a total holds those of all days of a window. The names of both
-are made of all that they depend on (files by path and version; settings; the number of our format), so nobody has to
-say what changed: a new, late or corrected file has a name that is not there yet.
+A batch holds the sums of some raw files by file and day, of flows and of counts by hour; a total holds those of all
+days of a window. The names of both are made of all that they depend on (files by path and version; settings; the number
+of our format), so nobody has to say what changed: a new, late or corrected file has a name that is not there yet.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from spark_jobs.output import in_one_step, written_by_tasks
 RECORD = "record.json"
 # Of records, parts and what they say of a raw file: goes up with every change of the rules for bad rows, of how a value
 # is read, a point gridded or a flow added up, so that sums of other numbers are computed anew.
-FORMAT = 2
+FORMAT = 3
 LOCK = "lock"
 BAD_ROWS_FOLDER = "quarantine"  # of a batch
 OURS = re.compile(r"(draft-|batch-|total-)[0-9a-f]{32}(-[0-9a-f]{8})?")  # names of folders that this may delete

@@ -57,6 +57,7 @@ def test_a_size_may_have_a_unit(size: str, rows: int) -> None:
 WAYS = {
     "sampling": ["job sample_graph", "DuckDB, 12GB", "Spark row_number"],
     "events": ["job grid_mobility", "Polars, polars-h3", "DuckDB, 12GB, cells by h3ronpy in a process a core"],
+    "hours": ["trips", "trips, hours of UTC", "trips, hours of New York"],
     "skew": ["trips", "trips, hot place", "events", "events, hot user"],
     "incremental": ["54 weeks, nothing kept", "one day more, the first one less"],
     "gridding": ["job grid_mobility", "Polars, polars-h3", "DuckDB, 12GB, cells by h3ronpy in a process a core"],

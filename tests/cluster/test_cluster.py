@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 ENDS = ["origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude"]
-MOBILITY = ("edges", "self_flow", "quarantine")
+MOBILITY = ("edges", "self_flow", "rhythm", "quarantine")
 
 
 def raw_files(folder: Path, name: str, frame: pd.DataFrame, files: int, form: str = "parquet") -> dict[str, Any]:

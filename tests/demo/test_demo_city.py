@@ -16,7 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from mora_pipeline.demo import make_demo_city
 from mora_pipeline.demo.city import CLERKS, DISTRICTS, HOMES, MAKERS, NUM_GROUPS, RESOLUTION, City, lay_out_city
-from mora_pipeline.demo.people import BAD_ROW_SHARE
+from mora_pipeline.demo.people import BAD_ROW_SHARE, ROUTINE, WIDEST_SPREAD
 from mora_pipeline.demo.pois import CATEGORIES
 from mora_pipeline.demo.tasks import expected_truth
 from mora_pipeline.demo.travel import PURPOSES, destination_chances
@@ -86,7 +86,8 @@ def test_events_carry_a_zone_and_a_few_of_them_are_broken_in_every_way(demo: Pat
 def test_people_sleep_at_home_and_move_through_the_day(demo: Path) -> None:
     events = pq.read_table(demo / "events").to_pandas().dropna()
     events = events[events.latitude <= 90]
-    night = events[events.time.dt.hour >= 21]
+    night = events[events.time.dt.hour < 5]
+    assert night.user_id.nunique() > 1_000  # makers, who rise early, and students, who come home late
     spread = night.groupby("user_id")[["latitude", "longitude"]].agg(lambda degrees: degrees.max() - degrees.min())
     assert (spread * 111_000).to_numpy().max() < 200  # metres: one home, and the noise of a phone
     workdays = events[events.time.dt.dayofweek < 5].groupby(["user_id", events.time.dt.date]).size()
@@ -175,3 +176,32 @@ def test_movement_explains_income_and_coordinates_do_not(demo: Path) -> None:
     assert known.sum() >= 800
     assert score(ridge, flow_features(demo, labels)) > 0.4
     assert score(smooth, labels[["latitude", "longitude"]].to_numpy()) < 0.1
+
+
+def test_nobody_is_at_two_stops_at_once() -> None:
+    for hours in np.array([(*stop.weekday_hours, *stop.weekend_hours) for stop in ROUTINE]).T:
+        assert np.diff(hours).min() >= 2 * WIDEST_SPREAD - 1e-9
+        assert hours[-1] + WIDEST_SPREAD < 24 + 5.0 - WIDEST_SPREAD  # before anybody rises
+
+
+def hours_of_cells(demo: Path, labels) -> np.ndarray:
+    """Shares of the events of each cell by hour of the week, by an oracle of a few lines."""
+    row = {h3.latlng_to_cell(*point, RESOLUTION): i for i, point in enumerate(labels[["latitude", "longitude"]].values)}
+    events = pq.read_table(demo / "events").to_pandas().dropna()
+    events = events[events.latitude <= 90]
+    at = [row[h3.latlng_to_cell(*point, RESOLUTION)] for point in events[["latitude", "longitude"]].values]
+    counts = np.ones((len(row), 48))
+    weekend = (events.time.dt.dayofweek >= 5).to_numpy()
+    np.add.at(counts, (at, events.time.dt.hour.to_numpy() + 24 * weekend), 1)
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def test_hours_tell_who_lives_in_a_block_and_what_a_district_is_for(demo: Path) -> None:
+    labels = pq.read_table(demo / "labels/cells.parquet").to_pandas()
+    hours, known = hours_of_cells(demo, labels), labels.income.notna().to_numpy()
+    ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
+    assert np.mean(cross_val_score(ridge, hours[known], labels.income[known], cv=5, scoring="r2")) > 0.4
+    assert known.mean() < 1  # the others are districts, where nobody lives
+    morning, evening = hours[:, 7:11].sum(axis=1), hours[:, 20:24].sum(axis=1)
+    assert evening[known].mean() > 1.5 * evening[~known].mean()
+    assert morning[known].mean() > 0.1

@@ -179,6 +179,17 @@ def test_times_carry_a_zone_or_declare_one(tiny: Tiny, tmp_path: Path, times: pa
     assert mobility_job(declared)["time_zone"] == "Asia/Tokyo"
 
 
+def test_trips_may_declare_the_zone_of_their_hours(tiny: Tiny) -> None:
+    ends = {
+        f"{end}_{part}": f"{short}_{part[:3]}"
+        for end, short in (("origin", "from"), ("destination", "to"))
+        for part in ("latitude", "longitude")
+    }
+    trips = {"kind": "trips", "path": "trips.csv", "columns": {**ends, "time": "from_lat"}, "time_zone": "Asia/Tokyo"}
+    config = RegionConfig.load(tiny(lambda content: content.update(mobility=trips)))
+    assert mobility_job(config)["time_zone"] == "Asia/Tokyo"
+
+
 def test_numbers_written_as_text_are_numbers(tiny: Tiny, tmp_path: Path) -> None:
     table = pa.table({"origin_place": ["a"], "destination_place": ["b"], "workers": ["3"]})
     pq.write_table(table, tmp_path / "commuting_flows.parquet")

@@ -32,7 +32,7 @@ from spark_jobs.mobility.window import steady
 from spark_jobs.output import part_files
 from spark_jobs.session import code_archive
 
-OUTPUTS = ("edges", "self_flow", "quarantine")
+OUTPUTS = ("edges", "self_flow", "rhythm", "quarantine")
 FIRST = date(2024, 1, 1)
 
 

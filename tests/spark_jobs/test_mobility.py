@@ -19,7 +19,7 @@ from spark_jobs.mobility.readers import read_events, read_od, read_trips
 from spark_jobs.output import part_files
 from spark_jobs.validation import ValidatedRows
 
-OUTPUTS = ("edges", "self_flow", "quarantine")
+OUTPUTS = ("edges", "self_flow", "rhythm", "quarantine")
 ENDS = ["origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude"]
 
 
@@ -86,7 +86,8 @@ def test_od_flows_add_up_between_the_cells_of_their_places(
     assert edges["users"].isna().all()
     assert read(target["quarantine"]).empty
     assert outcome.read == len(flows)
-    assert outcome.rows == {"edges": len(edges), "self_flow": len(read(target["self_flow"])), "quarantine": 0}
+    inside = len(read(target["self_flow"]))
+    assert outcome.rows == {"edges": len(edges), "self_flow": inside, "rhythm": 0, "quarantine": 0}
     assert all(check.passed for check in outcome.checks.values())
     assert set(outcome.checks) == {"edges_positive", "edges_clustered", "bad_rows_within_limit"}
 

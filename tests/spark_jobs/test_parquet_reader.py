@@ -21,7 +21,7 @@ from spark_jobs.mobility import kernels, parquet_reader, readers
 from spark_jobs.output import part_files
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source
 
-OUTPUTS = ("edges", "self_flow", "quarantine")
+OUTPUTS = ("edges", "self_flow", "rhythm", "quarantine")
 degrees = draw.one_of(
     draw.floats(40.0, 40.3),
     draw.sampled_from([None, math.nan, 90.0, -90.0, 90.5, -91.0, math.inf, 180.0, 181.0, -200.0]),

@@ -44,7 +44,7 @@ def trips_params(folder: Path, rows: int = 50) -> dict[str, Any]:
     ends = ["origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude"]
     pd.DataFrame(random.uniform(0, 1, (rows, 4)), columns=ends).to_parquet(folder / "trips.parquet")
     source = {"files": [str(folder / "trips.parquet")], "format": "parquet", "columns": {end: end for end in ends}}
-    output = {name: str(folder / "lake" / name) for name in ("edges", "self_flow", "quarantine")}
+    output = {name: str(folder / "lake" / name) for name in ("edges", "self_flow", "rhythm", "quarantine")}
     return {"kind": "trips", "source": source, "resolution": 5, "output": output}
 
 

@@ -16,6 +16,7 @@ from spark_jobs.output import part_files, write_parts
 DECLARED: dict[str, pa.Schema] = {
     "edges": schemas.EDGES,
     "self_flow": schemas.SELF_FLOW,
+    "rhythm": schemas.RHYTHM,
     "quarantine": schemas.QUARANTINE,
     "texts": schemas.TEXTS,
     "text_cells": schemas.TEXT_CELLS,
@@ -51,7 +52,7 @@ def test_every_job_writes_what_is_declared(spark: SparkSession, source: Any, out
             raw = source(ends, f"trips.{form}")
             raw["columns"] = {**{n: n for n in ends.columns if n != "day"}}
             dates = dict.fromkeys(raw["files"], "2024-01-01")
-            mobility = output("edges", "self_flow", "quarantine")
+            mobility = output("edges", "self_flow", "rhythm", "quarantine")
             params = {"kind": "trips", "source": raw, "kept": kept, "dates": dates, "output": mobility, **common}
             assert bool(grid_mobility.run(spark, params).quarantined) == bad
             check(mobility)
