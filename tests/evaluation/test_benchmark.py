@@ -91,7 +91,7 @@ def test_the_folds_of_reported_scores_are_those_that_region_yaml_declares() -> N
 
 def test_a_leaked_label_is_refused_and_allowed_where_marked(
     region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext],
-    labels: pd.DataFrame, tmp_path: Path,
+    labels: pd.DataFrame, cells: pa.Table, tmp_path: Path,
 ) -> None:  # fmt: skip
     config = region({"income": INCOME}, modalities={"ages": AGES})
     lake = write_lake(config)
@@ -100,6 +100,14 @@ def test_a_leaked_label_is_refused_and_allowed_where_marked(
     refused = evaluate(make_inputs(config, lake), QUICK).scores
     assert set(refused["r2"].to_pylist()) == {None}
     assert "input column young of ages" in skipped_trials(refused)[0]["reason"]
+    draft = lake.begin("amounts/ages", config.region)
+    counts = np.random.default_rng(3).poisson(40, len(cells))
+    draft.write(pa.table([cells["cell"], np.log1p(counts)], schema=schemas.amounts(["age: (total)"])))
+    draft.commit()
+    labels.sort_index().assign(income=counts)[["id", "income"]].to_csv(tmp_path / "labels.csv", index=False)
+    reason = skipped_trials(evaluate(make_inputs(config, lake), QUICK).scores)[0]["reason"]
+    assert "input column age: (total) of the amounts of ages" in reason
+    assert "Materialise table_features again, which leaves it out, or write tasks.income.leaks: allowed" in reason
     allowed = region({"income": {**INCOME, "leaks": "allowed"}}, modalities={"ages": AGES})
     rows = evaluate(make_inputs(allowed, lake), QUICK).scores.to_pylist()
     assert all(row["r2"] is not None for row in rows)

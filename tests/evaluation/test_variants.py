@@ -211,3 +211,31 @@ def test_effects_are_per_cent_of_the_base() -> None:
     assert effects == pytest.approx({BASE: 0.0, "graph: neighbours": -10.0})
     assert np.isnan(relative_effects({BASE: -0.1, "x": 0.1})["x"])
     assert share_of_cells(["base", "cells: 15 %"]) == {"cells: 15 %": 0.15, BASE: 1.0}
+
+
+def test_the_amounts_of_a_region_can_be_left_out_and_are_part_of_the_training(
+    inputs: MethodContext, trained: list[Any]
+) -> None:
+    names = [one.name for one in variants(inputs, AblationParameters(families=["modalities"]))]
+    assert "no amounts" not in names  # there are none yet
+    bare = train_variant(inputs, Variant("bare", "x"), SHORT).vectors
+    counts = np.log1p(np.random.default_rng(0).poisson(5, len(inputs.cells)))
+    draft = inputs.reader.lake.begin("amounts/ages", inputs.reader.region)
+    draft.write(pa.table([inputs.cells, counts], schema=schemas.amounts(["people"])))
+    draft.commit()
+    chosen = {one.name: one for one in variants(inputs, AblationParameters(families=["modalities"]))}
+    whole, without = (train_variant(inputs, chosen[name], SHORT).vectors for name in (BASE, "no amounts"))
+    assert [one.amount_names for one in trained[1]["modalities"]] == [("people",), ()]
+    assert not np.array_equal(whole, bare)
+    assert np.array_equal(without, bare)
+    assert len(trained) == 2  # the variant without is the base from before there were amounts
+
+
+def test_what_training_may_not_see_has_no_known_amounts(inputs: MethodContext, trained: list[Any]) -> None:
+    draft = inputs.reader.lake.begin("amounts/ages", inputs.reader.region)
+    draft.write(pa.table([inputs.cells, np.ones(len(inputs.cells))], schema=schemas.amounts(["people"])))
+    draft.commit()
+    train_variant(inputs, Variant("few", "x", share=0.1), SHORT)
+    ages = trained[0]["modalities"][0]
+    assert np.array_equal(ages.amounts_present, ages.present)
+    assert ages.present.sum() == 22

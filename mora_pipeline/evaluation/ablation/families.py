@@ -82,6 +82,8 @@ def _modalities(context: MethodContext, _: AblationParameters) -> Iterator[Varia
     if len(names) > 1:
         for left_out in names:
             yield Variant(f"{WITHOUT}{left_out}", "modalities", modalities=[name for name in names if name != left_out])
+    if any(context.amounts(name)[0] for name in names):
+        yield Variant("no amounts", "modalities", amounts=False)
     if names:
         yield Variant(f"{MOBILITY} alone", "modalities", modalities=[])
 

@@ -82,7 +82,7 @@ def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
 
     A modality's kind says how: the columns of a table, like those of amounts and flows, are standardised one by one;
     text and image vectors are reduced to principal components, which keep their variances. A column that does not vary
-    gets 0. A modality's amounts have the weight of its vectors.
+    gets 0. A modality's vectors and amounts share its weight, so that one with amounts weighs as much as one without.
     The squares of the weights sum to 1, and so does the mean square of a state.
 
     Args:
@@ -101,7 +101,11 @@ def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
         if one.amount_names
     }
     blocks[FLOWS] = standardised(evidence.flows)
-    weights = dict.fromkeys(blocks, parameters.modality_weight) | {FLOWS: parameters.flow_weight}
+    weights = {FLOWS: parameters.flow_weight}
+    for one in evidence.modalities:
+        own = [name for name in (MODALITY + one.name, AMOUNTS + one.name) if name in blocks]
+        weights |= dict.fromkeys(own, parameters.modality_weight / len(own) ** 0.5)
+    weights = {name: weights[name] for name in blocks}
     side_by_side = np.concatenate(list(_own_blocks(blocks, evidence).values()), axis=1)
     related_weights = (parameters.partner_weight, parameters.neighbour_weight)
     for (name, related), weight in zip(_relations(evidence).items(), related_weights, strict=True):

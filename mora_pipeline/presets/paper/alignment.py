@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities import LoadedModality, kind_of
-from mora_pipeline.modalities.blocks import standardised
+from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block
 from mora_pipeline.presets.paper.loss import contrastive_loss
 from mora_pipeline.presets.paper.parameters import MOBILITY
 
@@ -18,14 +18,20 @@ HIGHEST_SCALE = 100.0  # CLIP's bound of what it multiplies cosines with: a temp
 
 
 def with_amounts(modality: LoadedModality) -> LoadedModality:
-    """What a modality's head sees: its vectors, and behind them its amounts, standardised by the region's own cells.
+    """What a modality's head sees: its vectors, and behind them its amounts around the mean of the region's cells.
 
-    Unknown amounts get 0, the mean; so does a column that does not vary. The result has no amounts beside its vectors,
-    which are float32 [N, d + a].
+    All amounts are scaled by one factor, so that their variances sum to 1: a category that hardly varies stays small.
+    Unknown amounts are 0, the mean; and so are all where none varies.
+
+    Returns:
+        The modality with vectors float32 [N, d + a], and no amounts beside them.
     """
     if not modality.amount_names:
         return modality
-    block = standardised(modality.amounts[modality.amounts_present])
+    known = modality.amounts[modality.amounts_present].astype(np.float64)
+    variance = known.var(axis=0).sum()
+    scale = 1 / np.sqrt(variance) if variance > SMALLEST_DEVIATION**2 else 0.0
+    block = Block.of(known.mean(axis=0), np.eye(known.shape[1]) * scale)
     scaled = block.apply(modality.amounts, modality.amounts_present)
     return replace(modality, vectors=np.concatenate([modality.vectors, scaled], axis=1), amount_names=())
 

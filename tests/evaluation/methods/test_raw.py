@@ -1,9 +1,13 @@
 """Raw features say what is missing, and wide ones keep what varies."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.decomposition import PCA
 
+from mora_pipeline.contract import schemas
+from mora_pipeline.evaluation.methods.catalogue import make_methods
+from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.methods.raw import raw_features
 
 
@@ -31,3 +35,29 @@ def test_a_wide_modality_becomes_principal_components_of_the_cells_that_have_it(
 def test_no_modality_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one modality"):
         raw_features([])
+
+
+def test_amounts_are_columns_behind_the_vectors_of_their_modality(inputs: MethodContext) -> None:
+    """Those that fewer cells know than have the vectors bring a flag; their names are part of what the numbers mean."""
+    counts = np.log1p(np.arange(len(inputs.cells), dtype=float))
+    before = make_methods(["raw", "raw:homes"], {}, inputs)
+
+    def write(rows: slice, name: str) -> None:
+        draft = inputs.reader.lake.begin("amounts/ages", inputs.reader.region)
+        draft.write(pa.table([inputs.cells[rows], counts[rows]], schema=schemas.amounts([name])))
+        draft.commit()
+
+    write(slice(0, None), "people")
+    found = make_methods(["raw", "raw:ages", "raw:homes", "pca"], {}, inputs)
+    expected = np.insert(before["raw"].vectors, 3, counts.astype(np.float32), axis=1)
+    np.testing.assert_array_equal(found["raw"].vectors, expected)
+    np.testing.assert_array_equal(found["raw:ages"].vectors, expected[:, :4])
+    assert found["raw:homes"].space == before["raw:homes"].space
+    assert found["raw"].space != before["raw"].space
+    assert found["pca"].vectors.shape[1] == 5  # two directions of each three shares, and the amount
+    write(slice(0, None), "pupils")
+    assert make_methods(["raw"], {}, inputs)["raw"].space != found["raw"].space
+    write(slice(9, None), "people")
+    flagged = make_methods(["raw:ages"], {}, inputs)["raw:ages"].vectors
+    assert flagged.shape[1] == 5
+    assert flagged[:, 4].tolist() == [0] * 9 + [1] * (len(counts) - 9)

@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.presets.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, fit_states
 
+SHARED = 0.3 / 2**0.5  # by the vectors and the amounts of a modality
 OWN = ["modality/ages", "modality/poi", "modality/sky", "amounts/ages", "amounts/poi", FLOWS]
 
 
@@ -30,7 +31,7 @@ def test_blocks_have_the_weights_that_were_asked_for_and_a_state_is_about_one_lo
     states = fit_states(evidence, small)
     found = states.apply(evidence)
     assert list(states.weights) == [*OWN, PARTNERS, NEIGHBOURS]
-    asked = dict(zip(OWN, [*[0.3] * 5, 1.0], strict=True)) | {PARTNERS: 0.7, NEIGHBOURS: 0.5}
+    asked = dict(zip(OWN, [SHARED, SHARED, 0.3, SHARED, SHARED, 1.0], strict=True)) | {PARTNERS: 0.7, NEIGHBOURS: 0.5}
     total = sum(weight**2 for weight in asked.values())
     for name, weight in asked.items():
         part = found[:, columns(states, name)]

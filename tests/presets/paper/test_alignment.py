@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities import LoadedModality
-from mora_pipeline.presets.paper.alignment import Alignment, make_head, public_name, total_loss
+from mora_pipeline.presets.paper.alignment import Alignment, make_head, public_name, total_loss, with_amounts
 
 BATCH, DIMENSION = 30, 16
 
@@ -158,3 +158,26 @@ def test_parameters_have_plain_names_whatever_a_modality_is_called():
     names = {public_name(name) for name, _ in model.named_parameters()}
     assert names == {f"{name}.{part}" for name in called for part in ("0.weight", "0.bias", "log_scale")}
     assert public_name("table") == "table"
+
+
+def test_a_head_sees_amounts_behind_the_vectors():
+    random, known = np.random.default_rng(3), np.arange(40) % 4 > 0
+    amounts = np.log1p(random.poisson([3, 90], (40, 2))).astype(np.float32)
+    vectors = random.normal(size=(40, 5)).astype(np.float32)
+    one = LoadedModality("poi", "text", vectors, np.ones(40, bool), 0.5, amounts, ("count: a", "count: b"), known)
+    seen = with_amounts(one)
+    assert seen.amount_names == ()
+    np.testing.assert_array_equal(seen.vectors[:, :5], vectors)
+    np.testing.assert_array_equal(seen.vectors[~known, 5:], 0)
+    own = amounts[known].astype(float) - amounts[known].mean(0)
+    np.testing.assert_allclose(seen.vectors[known, 5:], own / np.sqrt(np.square(own).sum(1).mean()), atol=1e-5)
+
+
+def test_amounts_that_never_vary_are_zeros_and_a_modality_without_any_is_as_it_was():
+    one = LoadedModality(
+        "poi", "text", np.ones((6, 2), np.float32), np.ones(6, bool), 0.5,
+        np.full((6, 1), np.float32(1.3)), ("count: (total)",), np.ones(6, bool),
+    )  # fmt: skip
+    assert not with_amounts(one).vectors[:, 2:].any()
+    bare = modality("people")
+    assert with_amounts(bare) is bare

@@ -86,6 +86,14 @@ def another(value: object) -> object:
     return {"poi": 0.5} if value == {} else ["poi"]
 
 
+def counted(modality, amount, known=True):
+    """The modality with the same amount in every cell."""
+    rows = len(modality.vectors)
+    known_by = np.full(rows, known)
+    amounts = np.full((rows, 1), np.float32(amount))
+    return dataclasses.replace(modality, amounts=amounts, amount_names=("count",), amounts_present=known_by)
+
+
 def test_every_input_and_setting_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     adjacency, line, modalities, parameters = arguments()
@@ -102,6 +110,9 @@ def test_every_input_and_setting_has_a_key_of_its_own(monkeypatch: pytest.Monkey
         (adjacency, line, [dataclasses.replace(poi, temperature=0.4), people], parameters),
         (adjacency, line, [dataclasses.replace(poi, vectors=poi.vectors * 2), people], parameters),
         (adjacency, line, [dataclasses.replace(poi, present=~poi.present), people], parameters),
+        (adjacency, line, [counted(poi, 1), people], parameters),
+        (adjacency, line, [counted(poi, 2), people], parameters),
+        (adjacency, line, [counted(poi, 1, known=False), people], parameters),
     ]
     for name in AlignmentParameters.model_fields:
         changes = {name: another(getattr(parameters, name))}
