@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from mora_pipeline.contract.rhythm import RHYTHM_COLUMNS
 from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.modalities import kind_of
 from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block, Present, Vectors, principal
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 from mora_pipeline.presets.mora.factors import log_flow_factors
+from mora_pipeline.presets.rhythm import read_rhythm
 
 FACTORS = 32  # leading singular vectors of the log flows
 NEIGHBOURS = 24  # nearest cells that are a cell's surroundings, as many as the preset `inductive` looks at
@@ -108,6 +110,8 @@ def _parts(context: MethodContext, factors: bool) -> dict[str, Part]:
         if amounts:
             parts[f"{name} amounts"] = Part(amounts, values, known)
     statistics = flow_statistics(context, "")["flows"].vectors
+    if rhythm := read_rhythm(context.reader, context.cells):
+        parts["rhythm"] = Part(RHYTHM_COLUMNS, *rhythm)
     parts["flows"] = Part(STATISTICS, statistics, everywhere)
     if factors:
         leading = log_flow_factors(context.edges, len(context.cells), FACTORS)

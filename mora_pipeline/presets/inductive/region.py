@@ -27,6 +27,7 @@ from mora_pipeline.presets.inductive.schema import (
     listed,
 )
 from mora_pipeline.presets.inductive.states import AMOUNTS, Evidence, check_finite
+from mora_pipeline.presets.rhythm import read_rhythm
 
 
 def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVectors:
@@ -117,6 +118,7 @@ def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: 
         flow_features(flows, table["internal_flow"].to_numpy(), latitude, longitude),
         partners(flows, len(cells)),
         neighbours(latitude, longitude, num_neighbours),
+        read_rhythm(reader, cells),
     )
 
 

@@ -1,8 +1,8 @@
 """The state of a cell: its own evidence and that of its surroundings, on scales that belong to the encoder.
 
-Every block (a modality, its amounts, the flows, the mean over partners, the mean over neighbours) is centred, mapped
-and weighted by numbers that were fitted once, so that a cell of another region gets the state that it would have had in
-this one.
+Every block (a modality, its amounts, the flows, their hours, the mean over partners, the mean over neighbours) is
+centred, mapped, bounded and weighted by numbers that were fitted once, so that a cell of another region gets the state
+that it would have had in this one.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from mora_pipeline.modalities import LoadedModality, kind_of
 from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block, Present, Vectors, standardised
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 
-FLOWS, PARTNERS, NEIGHBOURS = "flows", "partners", "neighbours"  # no modality's blocks; theirs start with a prefix
+FLOWS, RHYTHM, PARTNERS, NEIGHBOURS = "flows", "rhythm", "partners", "neighbours"  # those of modalities have a prefix
 MODALITY, AMOUNTS = "modality/", "amounts/"
 
 
@@ -29,12 +29,15 @@ class Evidence:
         modalities: those beside mobility, sorted by name.
         flows: `flow_features`, float32 [N, F].
         partners, neighbours: row-stochastic averages, [N, N]; an empty row says that there are none.
+        rhythm: shares of the hours of the week, float32 [N, k], and which cells have them, bool [N]; None where
+            mobility carries no times.
     """
 
     modalities: tuple[LoadedModality, ...]
     flows: Vectors
     partners: sparse.csr_array
     neighbours: sparse.csr_array
+    rhythm: tuple[Vectors, Present] | None = None
 
     @property
     def num_cells(self) -> int:
@@ -58,7 +61,9 @@ class StateMap:
         columns = dict(zip(self.weights, self.columns(), strict=True))
         own = [name for name in columns if name not in (PARTNERS, NEIGHBOURS)]
         names = np.repeat(own, [self.blocks[name].matrix.shape[1] for name in own])
-        rows = np.flatnonzero(names != FLOWS)  # own blocks come first, and the means have the same columns as they
+        rows = np.flatnonzero(
+            (names != FLOWS) & (names != RHYTHM)
+        )  # own blocks come first, and the means have the same columns as they
         return np.concatenate([rows, columns[NEIGHBOURS].start + rows])
 
     def apply(self, evidence: Evidence, bounded: bool = True) -> Vectors:
@@ -101,7 +106,10 @@ def fit_states(evidence: Evidence, parameters: InductiveParameters) -> StateMap:
         if one.amount_names
     }
     blocks[FLOWS] = standardised(evidence.flows)
-    weights = {FLOWS: parameters.flow_weight}
+    if evidence.rhythm and evidence.rhythm[1].any():
+        shares, known = evidence.rhythm
+        blocks[RHYTHM] = standardised(shares[known])
+    weights = {FLOWS: parameters.flow_weight, RHYTHM: parameters.modality_weight}
     for one in evidence.modalities:
         own = [name for name in (MODALITY + one.name, AMOUNTS + one.name) if name in blocks]
         weights |= dict.fromkeys(own, parameters.modality_weight / len(own) ** 0.5)
@@ -141,7 +149,14 @@ def _own_blocks(blocks: Mapping[str, Block], evidence: Evidence, bounded: bool =
     own = {MODALITY + one.name: (one.vectors, one.present) for one in evidence.modalities}
     own |= {AMOUNTS + one.name: (one.amounts, one.amounts_present) for one in evidence.modalities if one.amount_names}
     own[FLOWS] = (evidence.flows, np.ones(evidence.num_cells, dtype=bool))
+    if RHYTHM in blocks:
+        own[RHYTHM] = evidence.rhythm or _unknown(evidence.num_cells, len(blocks[RHYTHM].mean))
     return {name: blocks[name].apply(vectors, present, bounded) for name, (vectors, present) in own.items()}
+
+
+def _unknown(num_cells: int, width: int) -> tuple[Vectors, Present]:
+    """Evidence that no cell has: float32 [N, width], and bool [N]."""
+    return np.zeros((num_cells, width), dtype=np.float32), np.zeros(num_cells, dtype=bool)
 
 
 def _mean_over(related: sparse.csr_array, own: Vectors) -> tuple[Vectors, Present]:

@@ -31,7 +31,7 @@ def with_amounts(modality: LoadedModality) -> LoadedModality:
     known = modality.amounts[modality.amounts_present].astype(np.float64)
     variance = known.var(axis=0).sum()
     scale = 1 / np.sqrt(variance) if variance > SMALLEST_DEVIATION**2 else 0.0
-    block = Block.of(known.mean(axis=0), np.eye(known.shape[1]) * scale)
+    block = Block.of(known.mean(axis=0), np.eye(known.shape[1]) * scale, known.std(axis=0) * scale)
     scaled = block.apply(modality.amounts, modality.amounts_present)
     return replace(modality, vectors=np.concatenate([modality.vectors, scaled], axis=1), amount_names=())
 
