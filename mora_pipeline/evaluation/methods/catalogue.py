@@ -128,5 +128,5 @@ def shared_methods(
             elsewhere = left_out([name], there.reader.config)
             reasons[name] = elsewhere.get(name, "its numbers mean something else there")
         else:
-            shared[name] = own.vectors, other.vectors
+            shared[name] = own.vectors[:, : own.shared], other.vectors[:, : own.shared]
     return shared, reasons

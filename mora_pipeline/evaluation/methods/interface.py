@@ -23,10 +23,12 @@ class MethodVectors:
         vectors: [N, d] in the order of `cells`.
         space: names what the numbers mean. Methods of two regions with the same space can be fitted in one and tested
             in the other; None where a region's vectors mean something in that region alone.
+        shared: how many of the numbers, the first ones, mean the same there; None: all of them.
     """
 
     vectors: Floats
     space: str | None = None
+    shared: int | None = None
 
 
 class MethodContext:
@@ -73,11 +75,12 @@ class MethodContext:
         return self.reader.amounts(modality, self.cells)
 
     def dataset(self, name: str) -> MethodVectors:
-        """Vectors of the lake, float32 [N, d]; their space is the inductive encoder that made them, if there is one."""
+        """Vectors of the lake, float32 [N, d]; their space is the encoder that made them, if there is one."""
         vectors = self.reader.vectors(name, self.cells)
         details = self.reader.lineage[name].details
         encoder = details.get("encoder_version")
-        return MethodVectors(vectors, f"encoder of {details['encoder_region']} {encoder}" if encoder else None)
+        space = f"encoder of {details['encoder_region']} {encoder}" if encoder else None
+        return MethodVectors(vectors, space, details.get("transferable_numbers"))
 
 
 SharedMethod = Callable[[MethodContext, MethodContext], tuple[Floats, Floats, str]]
