@@ -66,7 +66,7 @@ def test_what_needs_flows_says_why_it_was_skipped(blank, home: Home) -> None:
         assert metadata(blank, name)["skipped"] == REASON
         assert not home.lake.has(name, "blank")
     assert metadata(blank, "edges")["edges"] == f"none: {REASON}"
-    assert (home.lake.read("edges", "blank").rows, home.lake.read("self_flow", "blank").rows) == (0, 0)
+    assert [home.lake.read(name, "blank").rows for name in ("edges", "self_flow", "rhythm")] == [0, 0, 0]
 
 
 def test_its_cells_are_those_of_modalities_and_places(blank, home: Home) -> None:
