@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +75,7 @@ def main() -> None:
         for fit_name, test_name in (sides, sides[::-1]):
             fit, test = halves[fit_name], halves[test_name]
             made = vectors_of(half(cells, flows, whole, fit), half(cells, flows, whole, test), schema)
-            for way, of_fitted, of_asked in [("raw features", raw[fit], raw[test]), *made]:
+            for way, of_fitted, of_asked in chain([("raw features", raw[fit], raw[test])], made):
                 vectors = np.zeros((len(cells), of_fitted.shape[1]), np.float32)
                 vectors[fit], vectors[test] = of_fitted, of_asked
                 by_task = {task.name: scores_elsewhere(vectors, [task], fit, test, PROTOCOL) for task in tasks}

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import h3
 import numpy as np
@@ -44,12 +45,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def figures(home: Path, *command: str) -> dict[str, dict[str, float]]:
+def figures(home: Path, *command: str) -> dict[str, dict[str, Any]]:
     ended = subprocess.run(
         [sys.executable, "-m", *command], env={**os.environ, "MORA_HOME": str(home)}, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
-    found: dict[str, dict[str, float]] = json.loads(ended.stdout.splitlines()[-1])
+    found: dict[str, dict[str, Any]] = json.loads(ended.stdout.splitlines()[-1])
     return found
 
 
@@ -70,3 +71,12 @@ def test_an_encoder_of_one_half_is_asked_on_the_other(home: Path) -> None:
     ways = ("raw features", "encoder of the fitted half", "own encoder")
     assert found.keys() == {f"{way}, {pair}" for way in ways for pair in ("west to east", "east to west")}
     assert np.isfinite([score for scores in found.values() for score in scores.values()]).all()
+
+
+def test_a_student_is_asked_on_halves_without_flows(home: Path) -> None:
+    found = figures(home, "benchmarks.encoder_without_mobility", "west")
+    ways = ("raw features", "encoder with flows", "student without flows", "encoder fitted without flows")
+    assert found.keys() == {f"{way}, {half}" for way in ways for half in ("west", "east", "south", "north")}
+    for by_task in found.values():
+        assert by_task.keys() == {"trade", "noise"}
+        assert np.isfinite([score for scores in by_task.values() for score in scores.values()]).all()

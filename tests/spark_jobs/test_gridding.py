@@ -7,12 +7,14 @@ import h3
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.schemas import EDGES, SELF_FLOW
 from spark_jobs import cells
 from spark_jobs.gridding import cells_at, centres_of, checked_resolution, resolutions_of
 from spark_jobs.h3_columns import latlng_to_cell
@@ -115,6 +117,25 @@ def test_mobility_alone_makes_cells(spark: SparkSession, params: dict[str, Any],
     table = read(params["output"]["cells"])
     assert table["cell"].tolist() == [A, B, C, D]
     assert table["population"].isna().all()
+
+
+def test_without_flows_places_make_cells(
+    spark: SparkSession, params: dict[str, Any], read: Any, tmp_path: Path
+) -> None:
+    pd.DataFrame({"id": ["p", "q"], "y": [43.0, 44.0], "x": -74.0}).to_csv(tmp_path / "places.csv", index=False)
+    roles = {"id": "id", "latitude": "y", "longitude": "x"}
+    source = {"files": [str(tmp_path / "places.csv")], "format": "csv", "columns": roles}
+    folders = {}
+    for name, schema in (("edges", EDGES), ("self_flow", SELF_FLOW)):
+        folder = tmp_path / f"empty_{name}"
+        folder.mkdir()
+        pq.write_table(schema.empty_table(), folder / "part-00000.parquet")
+        folders[name] = str(folder)
+    output = {**params["output"], "quarantine": str(tmp_path / "quarantine")}
+    outcome = cells.run(spark, {**params, **folders, "places": source, "output": output})
+    expected_cells = {A, E, expected(43.0, -74.0, 7), expected(44.0, -74.0, 7)}
+    assert set(read(params["output"]["cells"])["cell"]) == expected_cells
+    assert outcome.quarantined == {}
 
 
 def test_a_dataset_of_another_resolution_is_told(spark: SparkSession, params: dict[str, Any], tmp_path: Path) -> None:
