@@ -34,7 +34,7 @@ class BenchmarkResult:
 
     Attributes:
         parameters: those asked for, with the protocol that region.yaml adds.
-        not_transferred: why a method was left out, by region fitted on, then method.
+        not_transferred: why a method, or which part of it, was left out, by region fitted on, then method.
         left_out: why a method was left out altogether, by method.
     """
 
@@ -83,7 +83,7 @@ def evaluate(
         source = (sources or {}).get(region)
         if source is None or region == config.region:
             raise UserError(f"benchmark: transfer_from names '{region}', which is not another region of this home.")
-        stacked, not_transferred[region] = _shared_vectors(methods, config.region, source, parameters)
+        stacked, not_transferred[region] = _shared_vectors(methods, context, source, parameters)
         here = LabelledRegion(config, context.cells, tasks)
         there = LabelledRegion(source.reader.config, source.cells, checked_tasks(source, parameters))
         records += run_trials(stacked, transfer_trials(here, there, parameters), parameters, progress, cache)
@@ -113,17 +113,18 @@ def checked_tasks(context: MethodContext, parameters: BenchmarkParameters) -> li
 
 
 def _shared_vectors(
-    methods: Mapping[str, MethodVectors], region: str, source: MethodContext, parameters: BenchmarkParameters
+    methods: Mapping[str, MethodVectors], context: MethodContext, source: MethodContext, parameters: BenchmarkParameters
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Vectors over the cells of both regions, [N + M, d], of the methods that both share, and why others are not."""
-    shared, reasons = shared_methods(methods, parameters.files, source)
+    shared, reasons = shared_methods(methods, parameters.files, context, source)
     for name, reason in reasons.items():
-        logger.warning("%s is not transferred from '%s': %s", name, source.reader.region, reason)
+        how = "transferred" if name in shared else "not transferred"
+        logger.warning("%s is %s from '%s': %s", name, how, source.reader.region, reason)
     if not shared:
         raise UserError(
-            f"benchmark: '{source.reader.region}' and '{region}' share no method. Methods transfer if their numbers "
-            "mean the same in both (coordinates, space2vec_grid, flows, constant, raw of equal modalities with "
-            "raw_components=0, files, datasets of one encoder). "
+            f"benchmark: '{source.reader.region}' and '{context.reader.region}' share no method. Methods transfer if "
+            "their numbers mean the same in both (inputs, coordinates, space2vec_grid, flows, constant, raw of equal "
+            "modalities with raw_components=0, files, datasets of one encoder). "
             + " ".join(f"{name}: {reason.rstrip('.')}." for name, reason in reasons.items())
         )
     return {name: np.concatenate([here, there.astype(here.dtype)]) for name, (here, there) in shared.items()}, reasons

@@ -1,6 +1,7 @@
 """All methods by name."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,13 +13,21 @@ from mora_pipeline.evaluation.methods.flows import flow_statistics, flow_svd
 from mora_pipeline.evaluation.methods.geoclip import geoclip
 from mora_pipeline.evaluation.methods.hex2vec import hex2vec
 from mora_pipeline.evaluation.methods.inductive import encoder_inputs, inductive
-from mora_pipeline.evaluation.methods.interface import Method, MethodContext, MethodVectors
+from mora_pipeline.evaluation.methods.inputs import inputs, inputs_surroundings, shared_inputs
+from mora_pipeline.evaluation.methods.interface import Method, MethodContext, MethodVectors, SharedMethod
 from mora_pipeline.evaluation.methods.node2vec import node2vec
 from mora_pipeline.evaluation.methods.raw import pca, raw
-from mora_pipeline.evaluation.methods.training import mora_neighbour_graph
+from mora_pipeline.evaluation.methods.training import mora_neighbour_graph, paper
 from mora_pipeline.region import NO_MOBILITY, RegionConfig
 
-OF_FLOWS = ("line", "flows", "flow_svd", "node2vec", "dataset:line_vectors")  # nothing is left of them without flows
+OF_FLOWS = (
+    "paper",
+    "line",
+    "flows",
+    "flow_svd",
+    "node2vec",
+    "dataset:line_vectors",
+)  # nothing is left of them without flows
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
 
 
@@ -36,6 +45,9 @@ def _named_dataset(context: MethodContext, name: str) -> dict[str, MethodVectors
 METHODS: Mapping[str, Method] = {
     **{name: _dataset(name, dataset) for name, dataset in LAKE.items()},
     "dataset": _named_dataset,
+    "inputs": inputs,
+    "inputs_surroundings": inputs_surroundings,
+    "paper": paper,
     "inductive": inductive,
     "encoder_inputs": encoder_inputs,
     "raw": raw,
@@ -50,6 +62,13 @@ METHODS: Mapping[str, Method] = {
     "node2vec": node2vec,
     "hex2vec": hex2vec,
     "geoclip": geoclip,
+}
+
+
+# Their columns are aligned by name, and scaled by the region that is fitted: they are made of both regions at once.
+ALIGNED: Mapping[str, SharedMethod] = {
+    "inputs": partial(shared_inputs, surroundings=False),
+    "inputs_surroundings": partial(shared_inputs, surroundings=True),
 }
 
 
@@ -83,21 +102,26 @@ def left_out(names: Sequence[str], config: RegionConfig) -> dict[str, str]:
 
 
 def shared_methods(
-    here: Mapping[str, MethodVectors], files: Mapping[str, str], there: MethodContext
+    here: Mapping[str, MethodVectors], files: Mapping[str, str], context: MethodContext, there: MethodContext
 ) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, str]]:
     """The methods whose numbers mean the same in both regions, and why others do not transfer.
 
     Args:
         here: vectors in this region, by the name shown.
         files: the user's own vectors, by the name shown.
+        context: this region's.
         there: the other region's context; only methods that can be shared are made from them.
 
     Returns:
-        Vectors by name, [N, d] here and [M, d] there; reasons by name.
+        Vectors by name, [N, d] here and [M, d] there; by name why a method, or which part of it, does not transfer.
     """
     shared: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     reasons: dict[str, str] = {}
     for name, own in here.items():
+        if name in ALIGNED:
+            ours, theirs, reasons[name] = ALIGNED[name](context, there)
+            shared[name] = (ours, theirs)
+            continue
         if own.space is None:
             reasons[name] = "its vectors mean something in their own region alone"
             continue

@@ -31,14 +31,14 @@ def flow_svd(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     return {"flow_svd": MethodVectors(log_flow_components(context.edges, len(context.cells)))}
 
 
-def log_flow_components(edges: Edges, num_cells: int) -> npt.NDArray[np.float32]:
-    """U Σ of [log1p F, log1p Fᵀ], float32 [N, min(128, N / CELLS_A_COMPONENT)]; F [N, N] are the flows."""
+def log_flow_components(edges: Edges, num_cells: int, most: int = DIMENSION) -> npt.NDArray[np.float32]:
+    """U Σ of [log1p F, log1p Fᵀ], float32 [N, min(most, N / CELLS_A_COMPONENT)]; F [N, N] are the flows."""
     from sklearn.utils.extmath import randomized_svd
 
     shape = (num_cells, num_cells)
     flows = sparse.csr_matrix((edges.flow, (edges.origin, edges.destination)), shape=shape).log1p()
     both = sparse.hstack([flows, flows.T]).tocsr()
-    components = max(1, min(DIMENSION, num_cells // CELLS_A_COMPONENT))
+    components = max(1, min(most, num_cells // CELLS_A_COMPONENT))
     left, values, _ = randomized_svd(both, components, n_iter=7, random_state=0)
     return np.asarray(left * values, dtype=np.float32)
 

@@ -80,5 +80,7 @@ class MethodContext:
         return MethodVectors(vectors, f"encoder of {details['encoder_region']} {encoder}" if encoder else None)
 
 
+SharedMethod = Callable[[MethodContext, MethodContext], tuple[Floats, Floats, str]]
+"""Gives vectors of this region [N, d] and of the one that is fitted [M, d], and which part of them stays behind."""
 Method = Callable[[MethodContext, str], Mapping[str, MethodVectors]]
 """Gives vectors by the name to show; the text is what follows the colon of the method's name, or empty."""

@@ -160,6 +160,11 @@ def _modalities(context: MethodContext, variant: Variant, seed: int) -> "list[Lo
     return [replace(one, present=one.present & seen, amounts_present=one.amounts_present & seen) for one in present]
 
 
+def paper(context: MethodContext, _: str) -> dict[str, MethodVectors]:
+    """The preset `paper` at its defaults, float32 [N, 128], whichever preset the region's embeddings have."""
+    return {"paper": MethodVectors(train_variant(context, Variant("paper", "preset")).vectors)}
+
+
 def mora_neighbour_graph(context: MethodContext, _: str) -> dict[str, MethodVectors]:
     """MoRA at its defaults, float32 [N, 128], on the graph of each cell's nearest cells (MoRA's ablation)."""
     edges = neighbour_edges(context.coordinates)

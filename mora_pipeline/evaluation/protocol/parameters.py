@@ -17,7 +17,7 @@ PROTOCOLS = {
 }
 MORA = "mora"  # the method that all others are compared with
 # What the benchmark is about; all other methods are baselines, and so are files and other datasets.
-OURS = (MORA, "inductive", "distilled", "dataset:embeddings", "dataset:distilled_encoder")
+OURS = (MORA, "paper", "inductive", "distilled", "dataset:embeddings", "dataset:distilled_encoder")
 DEFAULT_METHODS = ("mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates")
 DEFAULT_PROTOCOLS = ("paper", "random", "blocked", "linear")
 DEFAULT_SEEDS = (42, 43, 44)

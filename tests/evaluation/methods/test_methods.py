@@ -27,7 +27,9 @@ from mora_pipeline.region import RegionConfig
 def test_every_method_gives_finite_vectors_in_the_order_of_the_cells(inputs: MethodContext, cells: pa.Table) -> None:
     """All but those that need a training, another package or an argument."""
     names = [
-        name for name in METHODS if name not in ("mora_neighbour_graph", "node2vec", "hex2vec", "geoclip", "dataset")
+        name
+        for name in METHODS
+        if name not in ("paper", "mora_neighbour_graph", "node2vec", "hex2vec", "geoclip", "dataset")
     ]
     found = make_methods([*names, "raw:each", "dataset:line_vectors"], {}, inputs)
     assert {"mora", "raw", "raw:ages", "raw:homes", "dataset:line_vectors", "constant"} <= found.keys()
@@ -155,7 +157,7 @@ def test_methods_are_shared_only_where_their_numbers_mean_the_same(
     monkeypatch.setattr(catalogue, "METHODS", methods)
     here = {"a": MethodVectors(one, "x"), "b": MethodVectors(one, "y"), "c": MethodVectors(one)}
     here |= {"dataset:other": MethodVectors(one, "x"), "mine": MethodVectors(one, "file")}
-    shared, reasons = shared_methods(here, {"mine": "absent.parquet"}, inputs)
+    shared, reasons = shared_methods(here, {"mine": "absent.parquet"}, inputs, inputs)
     assert set(shared) == {"a"}
     assert (shared["a"][1] == 1).all()
     assert made == ["a", "b"]  # what no region shares is not made there
@@ -184,9 +186,10 @@ def test_raw_features_with_a_flag_of_presence_are_no_others(
 
 def test_ours_are_the_embeddings_by_whatever_name_and_no_other_vectors() -> None:
     datasets = {f"dataset:{catalogue.LAKE[name]}" for name in OURS if name in catalogue.LAKE}
-    assert set(OURS) == {"mora", "inductive", "distilled"} | datasets
+    assert set(OURS) == {"mora", "paper", "inductive", "distilled"} | datasets
     assert {name.partition(":")[0] for name in OURS} <= METHODS.keys()
-    assert "encoder_inputs" not in OURS  # what the encoder reads, before it learns: a baseline
+    # What embeddings are made from, before anything learns: baselines.
+    assert not {"encoder_inputs", "inputs", "inputs_surroundings", "raw"} & set(OURS)
 
 
 def test_a_name_that_cannot_name_a_metric_is_refused() -> None:

@@ -1,0 +1,151 @@
+"""All inputs of a cell side by side: what the embeddings are made from, without their training, as the rival to beat.
+
+Every column is standardised and bounded, so that none explodes in a linear model: one number of a cell that was never
+fitted, hundreds of deviations away, would outweigh all others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics, log_flow_components
+from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
+from mora_pipeline.modalities import kind_of
+from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block, Present, Vectors, principal
+from mora_pipeline.presets.inductive.relations import neighbours, partners
+
+BOUND = 3.0  # standard deviations: a column is held within ± this
+FACTORS = 32  # leading singular vectors of the log flows
+NEIGHBOURS = 24  # nearest cells that are a cell's surroundings, as many as the preset `inductive` looks at
+FACTORS_STAY = "without the factors of the flows, which belong to one region"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns of one kind of evidence.
+
+    Attributes:
+        names: of the d columns; a column of the same name is the same number in another region.
+        values: [N, d] in the order of the cells.
+        present: bool [N], the cells that have it.
+    """
+
+    names: Sequence[str]
+    values: npt.NDArray[np.floating]
+    present: Present = field(repr=False)
+
+    def of(self, names: Sequence[str]) -> "Part":
+        """The same with these columns alone, in this order."""
+        at = {name: number for number, name in enumerate(self.names)}
+        return Part(names, self.values[:, [at[name] for name in names]], self.present)
+
+
+def inputs(context: MethodContext, _: str) -> dict[str, MethodVectors]:
+    """Modalities, their amounts, flow figures and factors of the log flows, float32 [N, d]."""
+    (own,) = side_by_side([context])
+    return {"inputs": MethodVectors(own)}
+
+
+def inputs_surroundings(context: MethodContext, _: str) -> dict[str, MethodVectors]:
+    """`inputs` beside their means over the cells people go to and come from, and over the nearest: [N, 3 d]."""
+    (own,) = side_by_side([context], surroundings=True)
+    return {"inputs_surroundings": MethodVectors(own)}
+
+
+def side_by_side(regions: Sequence[MethodContext], surroundings: bool = False) -> list[Vectors]:
+    """The inputs of each region, float32 [N, d], in columns that mean the same in all; scales are fitted to the first.
+
+    Columns are aligned by name, and those that a region lacks are left out. A modality that is wider than the raw
+    components is reduced to so many principal components. Factors of the flows are there for a single region only, and flows where there is mobility. A
+    cell without a modality has zeros, the mean; where some cells lack one, a flag of presence is beside it. Columns
+    are standardised and held within ±`BOUND`; one that does not vary in the first region is 0.
+
+    Args:
+        regions: of which labels are fitted in the first.
+        surroundings: whether the means over partners and neighbours, standardised and bounded as well, are beside them.
+    """
+    evidence = [_parts(region, factors=len(regions) == 1) for region in regions]
+    components = max(region.raw_components for region in regions)
+    columns: list[list[Vectors]] = [[] for _ in regions]
+    for name in evidence[0]:
+        if not all(name in parts for parts in evidence):
+            continue
+        common = [one for one in evidence[0][name].names if all(one in parts[name].names for parts in evidence)]
+        if not common:
+            continue
+        parts = [parts[name].of(common) for parts in evidence]
+        own = _standardised([(part.values, part.present) for part in parts], components)
+        lacking = not all(part.present.all() for part in parts)
+        flags = [(part.present[:, None].astype(np.float32), np.ones_like(part.present)) for part in parts]
+        both = zip(columns, own, _standardised(flags) if lacking else [None] * len(parts), strict=True)
+        for stack, values, flag in both:
+            stack += [values] if flag is None else [values, flag]
+    vectors = [np.concatenate(stack, axis=1) for stack in columns]
+    if not surroundings:
+        return vectors
+    moves = all(region.reader.config.mobility for region in regions)
+    means = [_means(region, own, moves) for region, own in zip(regions, vectors, strict=True)]
+    around = [_standardised(relation) for relation in zip(*means, strict=True)]
+    return [np.concatenate([own, *of], axis=1) for own, *of in zip(vectors, *around, strict=True)]
+
+
+def shared_inputs(here: MethodContext, there: MethodContext, surroundings: bool) -> tuple[Vectors, Vectors, str]:
+    """Inputs here [N, d] and there [M, d], where labels are fitted and scales with them; and what was left out."""
+    theirs, ours = side_by_side([there, here], surroundings)
+    return ours, theirs, f"{FACTORS_STAY}: {ours.shape[1]} columns that both regions have"
+
+
+def _parts(context: MethodContext, factors: bool) -> dict[str, Part]:
+    """All that is known of the region's cells, by kind of evidence."""
+    everywhere = np.ones(len(context.cells), dtype=bool)
+    parts = {}
+    for name in context.reader.config.modalities:
+        vectors, present = context.features(name)
+        parts[name] = Part(_names(context, name, vectors.shape[1]), vectors, present)
+        amounts, values, known = context.amounts(name)
+        if amounts:
+            parts[f"{name} amounts"] = Part(amounts, values, known)
+    if context.reader.config.mobility:
+        statistics = flow_statistics(context, "")["flows"].vectors
+        parts["flows"] = Part(STATISTICS, statistics, everywhere)
+    if context.reader.config.mobility and factors:
+        leading = log_flow_components(context.edges, len(context.cells), FACTORS)
+        parts["factors"] = Part([str(number) for number in range(leading.shape[1])], leading, everywhere)
+    return parts
+
+
+def _names(context: MethodContext, modality: str, width: int) -> list[str]:
+    """What each number of a modality's vectors is: a column of the user's, or a number of one frozen encoder."""
+    config = context.reader.config.modalities[modality]
+    columns = kind_of(config.kind).input_columns(context.reader, modality)
+    return columns or [f"{config.kind} {config.backbone} {number}" for number in range(width)]
+
+
+def _standardised(regions: Sequence[tuple[npt.NDArray[np.floating], Present]], components: int = 0) -> list[Vectors]:
+    """Columns [N, d] of each region, and which cells have them, [N], on the scale of the first, within ±`BOUND`."""
+    values, present = regions[0]
+    block = _scale(values[present].astype(np.float64), components)
+    return [block.apply(own.astype(np.float32), has).clip(-BOUND, BOUND) for own, has in regions]
+
+
+def _scale(vectors: npt.NDArray[np.float64], components: int) -> Block:
+    """The map to unit variance of each column, float64 [n, d], or of so many principal components of wider ones."""
+    count, width = vectors.shape
+    mean = vectors.mean(axis=0) if count else np.zeros(width)
+    wide = bool(components) and width > components
+    turn = principal(vectors, components).matrix.astype(np.float64) if wide and count else np.eye(width)
+    turned = (vectors - mean) @ turn
+    deviation = turned.std(axis=0) if count else np.zeros(turn.shape[1])
+    size = np.abs(turned if wide else vectors).max(axis=0, initial=0)
+    varies = deviation > SMALLEST_DEVIATION * np.maximum(1, size)
+    return Block.of(mean, turn * np.divide(1, deviation, out=np.zeros_like(deviation), where=varies))
+
+
+def _means(context: MethodContext, own: Vectors, moves: bool) -> list[tuple[Vectors, Present]]:
+    """Means of `own` [N, d] over related cells, and which cells have any, [N]: its partners, if `moves`; its nearest."""
+    latitude, longitude = context.coordinates.T
+    relations = [partners(context.edges, len(own))] if moves else []
+    relations.append(neighbours(latitude, longitude, NEIGHBOURS))
+    return [(np.asarray(each @ own, dtype=np.float32), np.diff(each.indptr) > 0) for each in relations]
