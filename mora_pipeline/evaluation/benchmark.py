@@ -24,6 +24,7 @@ from mora_pipeline.evaluation.protocol.scores import scores_table
 from mora_pipeline.evaluation.protocol.transfer import LabelledRegion, transfer_trials
 from mora_pipeline.evaluation.protocol.trials import BLOCKED, RANDOM, REGION_PAPERS
 from mora_pipeline.modalities import kind_of
+from mora_pipeline.region import ReportedScores
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class BenchmarkResult:
     """Tasks, methods, and `schemas.BENCHMARK`, `schemas.INTERVALS` and `schemas.PREDICTIONS` of them.
 
     Attributes:
-        parameters: those asked for, with the protocol that region.yaml adds.
+        parameters: those asked for, with the protocol and the folds that region.yaml adds.
         not_transferred: why a method, or which part of it, was left out, by region fitted on, then method.
         left_out: why a method was left out altogether, by method.
     """
@@ -69,8 +70,7 @@ def evaluate(
         UserError: if a task, a method or a region cannot be read.
     """
     config = context.reader.config
-    if config.published and REGION_PAPERS not in parameters.protocols:
-        parameters = parameters.model_copy(update={"protocols": [*parameters.protocols, REGION_PAPERS]})
+    parameters = with_reported(parameters, config.published)
     tasks = checked_tasks(context, parameters)
     without = left_out(parameters.methods, config)
     for name, reason in without.items():
@@ -95,6 +95,17 @@ def evaluate(
     scores, predictions = scores_table(records, metrics), predictions_table(records, context.cells)
     intervals = interval_table(records, parameters.resamples, metric=metrics[0])
     return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred, without)
+
+
+def with_reported(parameters: BenchmarkParameters, reported: ReportedScores | None) -> BenchmarkParameters:
+    """The parameters with the protocol of reported scores, and with their folds where region.yaml declares them."""
+    if reported is None:
+        return parameters
+    changed: dict[str, object] = {"protocols": list(dict.fromkeys([*parameters.protocols, REGION_PAPERS]))}
+    if folds := reported.folds:
+        changed |= {"region_papers_folds": folds.count, "region_papers_shuffled": folds.shuffled}
+        changed |= {"region_papers_seed": folds.seed, "region_papers_positive_only": folds.positive_only}
+    return parameters.model_copy(update=changed)
 
 
 def checked_tasks(context: MethodContext, parameters: BenchmarkParameters) -> list[Task]:

@@ -5,7 +5,7 @@ from mora_pipeline.region.embeddings import EmbeddingDefaults
 from mora_pipeline.region.kinds import ModalityConfig
 from mora_pipeline.region.mobility import EventsMobility, OdMobility, TripsMobility
 from mora_pipeline.region.sections import PlacesConfig
-from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, PointTask, ReportedScores
+from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, PointTask, ReportedFolds, ReportedScores
 
 __all__ = [
     "MEAN",
@@ -20,6 +20,7 @@ __all__ = [
     "PlacesConfig",
     "PointTask",
     "RegionConfig",
+    "ReportedFolds",
     "ReportedScores",
     "TripsMobility",
 ]

@@ -17,6 +17,7 @@ _WANTED = {
     "string_type": "it must be text",
     "int_type": "it must be a whole number",
     "float_type": "it must be a number",
+    "bool_type": "it must be true or false",
     "model_type": "it must be a mapping of keys to values",
     "model_attributes_type": "it must be a mapping of keys to values",
     "dict_type": "it must be a mapping of keys to values",

@@ -81,8 +81,26 @@ class PointTask(Section):
 TaskConfig = Annotated[CellTask | GroupTask | PointTask, Field(discriminator="level")]
 
 
+class ReportedFolds(Section):
+    """How the papers that are quoted split the labels: papers on other cities have other folds."""
+
+    count: int = Field(default=10, ge=2, description="how many folds")
+    shuffled: bool = Field(default=False, description="whether rows are shuffled first, or stay in the places' order")
+    seed: int = Field(default=0, ge=0, description="seed of the shuffle, as scikit-learn's KFold takes it")
+    positive_only: bool = Field(default=False, description="whether only rows with a label above 0 are used")
+
+
 class ReportedScores(Section):
     """Scores that others report for the region's tasks, to be shown beside ours."""
 
     source: Name = Field(description="where the scores come from, for the reader of the report")
-    scores: dict[Name, dict[Name, float]] = Field(description="R² by method, then by task")
+    scores: dict[Name, dict[Name, float]] = Field(description="R² by method, then by task; a method may lack tasks")
+    folds: ReportedFolds | None = Field(default=None, description="how the scores were tested")
+    epochs: dict[Name, Name] = Field(default={}, description="how a method's epoch was chosen, in words, by method")
+
+    @model_validator(mode="after")
+    def _epochs_of_its_methods(self) -> Self:
+        for method in self.epochs:
+            if method not in self.scores:
+                raise problem(f"has epochs.{method}, but no scores.{method}", method, self.scores)
+        return self

@@ -15,13 +15,15 @@ from mora_pipeline.region import (
     OdMobility,
     PointTask,
     RegionConfig,
+    ReportedFolds,
+    ReportedScores,
     TripsMobility,
 )
 
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs/region.md").read_text()
 PARTS = [
     RegionConfig, OdMobility, TripsMobility, EventsMobility, CellTask, GroupTask, PointTask,
-    EmbeddingDefaults, *(kind.config for kind in kinds()),
+    EmbeddingDefaults, ReportedFolds, ReportedScores, *(kind.config for kind in kinds()),
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ PROTOCOLS = {
     "grouped": "fast LightGBM on folds that keep the groups whole that region.yaml names under blocks",
     "linear": "ridge on standardised vectors, its penalty chosen on the fit rows; random, blocked and grouped splits",
     "few_shot": "the linear probe fitted on few labels, tested on the rows that `random` tests",
-    "region_papers": "ridge on the vectors as they are, unshuffled folds, clipped at 0, as region papers do",
+    "region_papers": "ridge on the vectors as they are, in folds by the places' order, clipped at 0: region papers'",
     "transfer": "fitted on all labels of another region, tested on all of this one; methods that share a space",
 }
 MORA = "mora"  # the method that all others are compared with
@@ -78,7 +78,18 @@ class BenchmarkParameters(BaseModel):
         200, ge=0, description="Tasks of fewer groups are fitted by ridge in pooled folds, as the paper's cities are."
     )
     ridge_alpha: float = Field(1.0, ge=0, description="Penalty of that ridge, and of `region_papers`.")
-    region_papers_folds: int = Field(10, ge=2, description="Folds of `region_papers`, in the order of the places.")
+    region_papers_folds: int = Field(
+        10,
+        ge=2,
+        description="Folds of `region_papers`. `published.folds` of region.yaml replaces this and what follows.",
+    )
+    region_papers_shuffled: bool = Field(
+        False, description="Shuffle the rows before they are cut into folds of `region_papers`, else in places' order."
+    )
+    region_papers_seed: int = Field(0, ge=0, description="Seed of that shuffle.")
+    region_papers_positive_only: bool = Field(
+        False, description="`region_papers` uses rows with a label above 0 alone."
+    )
     minimum_rows: int = Field(20, ge=4, description="Tasks with fewer labelled rows are skipped, with a reason.")
     leak_bound: float = Field(
         0.98, gt=0, le=1, description="Correlation with an input column from which a label is refused as leaked."

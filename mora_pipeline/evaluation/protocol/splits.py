@@ -19,15 +19,19 @@ def random_folds(num_rows: int, folds: int, seed: int) -> list[Fold]:
     return list(KFold(folds, shuffle=True, random_state=seed).split(np.arange(num_rows)))
 
 
-def ordered_folds(order: Rows, folds: int) -> list[Fold]:
-    """Unshuffled folds of consecutive rows, as scikit-learn's `KFold` makes them; every row is tested once.
+def ordered_folds(order: Rows, folds: int, rows: Rows | None = None, shuffle_seed: int | None = None) -> list[Fold]:
+    """Folds of rows in an order, as scikit-learn's `KFold` makes them; every row is tested once.
 
     Args:
         order: int64 [n], what the rows are sorted by first.
         folds: number of folds; no more than rows.
+        rows: int64 [m], those that are fitted and tested; None: all.
+        shuffle_seed: of the shuffle of the sorted rows; None: folds are of consecutive rows.
     """
-    ranked = np.argsort(order, kind="stable")
-    splits = KFold(min(folds, len(order))).split(ranked)
+    rows = np.arange(len(order)) if rows is None else rows
+    ranked = rows[np.argsort(order[rows], kind="stable")]
+    shuffle = shuffle_seed is not None
+    splits = KFold(min(folds, len(rows)), shuffle=shuffle, random_state=shuffle_seed).split(ranked)
     return [(np.sort(ranked[train]), np.sort(ranked[test])) for train, test in splits]
 
 

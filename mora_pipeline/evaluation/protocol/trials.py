@@ -121,7 +121,10 @@ def no_tree(level: str, model: str, fitted: int, parameters: BenchmarkParameters
 def _folds(task: Task, split: str, seed: int, model: str, parameters: BenchmarkParameters) -> list[Fold]:
     num_rows = len(task.target)
     if split == REGION_PAPERS:
-        return ordered_folds(task.order, parameters.region_papers_folds)
+        seed_of_shuffle = parameters.region_papers_seed if parameters.region_papers_shuffled else None
+        return ordered_folds(
+            task.order, parameters.region_papers_folds, _papers_rows(task, parameters), seed_of_shuffle
+        )
     if split.startswith(FEW_SHOT):
         return few_shot_split(num_rows, int(split.removeprefix(FEW_SHOT)), parameters.test_share, seed)
     if split != RANDOM:
@@ -129,6 +132,11 @@ def _folds(task: Task, split: str, seed: int, model: str, parameters: BenchmarkP
     if model == POOLED_RIDGE:
         return random_folds(num_rows, parameters.folds, seed)
     return random_split(num_rows, parameters.test_share, seed)
+
+
+def _papers_rows(task: Task, parameters: BenchmarkParameters) -> Rows:
+    """The rows that region papers use, int64 [n]."""
+    return np.flatnonzero(task.target > 0) if parameters.region_papers_positive_only else np.arange(len(task.target))
 
 
 def units_of(task: Task, split: str) -> Rows:
@@ -145,12 +153,23 @@ def _unusable(task: Task, split: str, parameters: BenchmarkParameters) -> str | 
         return f"{len(task.target)} labelled rows, at least {parameters.minimum_rows} needed (dropped: {lost})"
     if np.ptp(task.target) == 0:
         return f"every label is {task.target[0]:g}"
-    if split == REGION_PAPERS and task.target.min() < 0:
-        return f"labels go down to {task.target.min():g}, and this protocol clips predictions at 0"
+    if split == REGION_PAPERS:
+        return _unusable_for_papers(task.target[_papers_rows(task, parameters)], parameters)
     if (split == BLOCKED or split.startswith(BY)) and len(np.unique(units_of(task, split))) < 2:
         return "all rows are in one block"
     if split.startswith(FEW_SHOT):
         labels = int(split.removeprefix(FEW_SHOT))
         left = len(task.target) - math.ceil(parameters.test_share * len(task.target))
         return f"{left} rows to draw {labels} labels from" if left < labels else None
+    return None
+
+
+def _unusable_for_papers(target: npt.NDArray[np.float64], parameters: BenchmarkParameters) -> str | None:
+    """Why region papers' protocol cannot test the labels [n] that it uses; None if it can."""
+    if len(target) < parameters.minimum_rows:
+        return f"{len(target)} labels above 0, at least {parameters.minimum_rows} needed (positive_only)"
+    if np.ptp(target) == 0:
+        return f"every label above 0 is {target[0]:g}"
+    if target.min() < 0:
+        return f"labels go down to {target.min():g}, and this protocol clips predictions at 0"
     return None
