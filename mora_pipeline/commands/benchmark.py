@@ -16,7 +16,11 @@ SETTINGS = click.option("--set", "assignments", multiple=True, metavar="KEY=VALU
 @click.command()
 @click.argument("region")
 @click.option("--run", is_flag=True, help="Run it again first, from the current embeddings.")
-@click.option("--full", is_flag=True, help="With --run: every method, every protocol and five seeds.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="With --run: every method, every protocol and five seeds (breadth=full), in place of the nightly choice.",
+)
 @click.option(
     "--report",
     is_flag=False,
@@ -118,14 +122,13 @@ def _config(asset: str, full: bool, assignments: tuple[str, ...]) -> dict[str, A
     """Run config of one asset from its settings."""
     from mora_pipeline.commands.run_config import run_config
     from mora_pipeline.contract.errors import UserError
-    from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+    from mora_pipeline.evaluation.protocol.parameters import FULL
 
     for assignment in assignments:
         if not assignment.partition("=")[2]:
             raise UserError(f"--set {assignment}: write KEY=VALUE, for example seeds=[42, 43]")
     config = run_config(None, [f"{asset}.{assignment}" for assignment in assignments])
     if full:
-        chosen = BenchmarkParameters().full().model_dump(include={"methods", "protocols", "seeds", "paper_seeds"})
         own = config.setdefault("ops", {}).setdefault(asset, {}).setdefault("config", {})
-        own.update({**chosen, **own})
+        own.setdefault("breadth", FULL)
     return config

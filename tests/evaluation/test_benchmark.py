@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.evaluation.benchmark import evaluate
+from mora_pipeline.evaluation.benchmark import evaluate, with_reported
 from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.scores import skipped_trials
 from mora_pipeline.lake import Lake
-from mora_pipeline.region import RegionConfig
+from mora_pipeline.region import RegionConfig, ReportedFolds, ReportedScores
 
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
 INCOME = {"level": "cell", "path": "labels.csv", "place": "id", "column": "income"}
@@ -73,6 +73,22 @@ def test_a_region_is_scored_by_every_method_with_intervals_and_predictions(
     assert len(set(task.groupings["state"])) == 2
 
 
+def test_the_folds_of_reported_scores_are_those_that_region_yaml_declares() -> None:
+    scores = {"Other": {"income": 0.5}}
+    undeclared = with_reported(QUICK, ReportedScores(source="a paper", scores=scores))
+    assert undeclared == QUICK.model_copy(update={"protocols": [*QUICK.protocols, "region_papers"]})
+    folds = ReportedFolds(count=5, shuffled=True, seed=42, positive_only=True)
+    declared = with_reported(QUICK, ReportedScores(source="a paper", scores=scores, folds=folds))
+    named = {key: value for key, value in declared.model_dump().items() if key.startswith("region_papers_")}
+    assert named == {
+        "region_papers_folds": 5,
+        "region_papers_shuffled": True,
+        "region_papers_seed": 42,
+        "region_papers_positive_only": True,
+    }
+    assert with_reported(QUICK, None) == QUICK
+
+
 def test_a_leaked_label_is_refused_and_allowed_where_marked(
     region: Callable[..., RegionConfig], write_lake: Callable[..., Lake], make_inputs: Callable[..., MethodContext],
     labels: pd.DataFrame, tmp_path: Path,
@@ -114,7 +130,7 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
         draft.commit({"encoder_region": "one", "encoder_version": "1"})
     parameters = QUICK.model_copy(
         update={
-            "methods": [*QUICK.methods, "dataset:shared"],
+            "methods": [*QUICK.methods, "inputs", "dataset:shared"],
             "protocols": ["transfer"],
             "transfer_from": ["other_city"],
         }
@@ -122,9 +138,10 @@ def test_methods_that_share_a_space_are_fitted_elsewhere(
     sources = {"other_city": make_inputs(other, lake, 0)}
     found = evaluate(make_inputs(config, lake, 0), parameters, sources)
     rows = found.scores.to_pylist()
-    assert found.not_transferred["other_city"].keys() == {"mora"}
+    assert found.not_transferred["other_city"].keys() == {"mora", "inputs"}
+    assert "without the factors of the flows" in found.not_transferred["other_city"]["inputs"]
     assert {row["split"] for row in rows} == {"from_other_city"}
-    assert {row["method"] for row in rows} == {"coordinates", "flows", "raw", "dataset:shared"}
+    assert {row["method"] for row in rows} == {"coordinates", "flows", "raw", "inputs", "dataset:shared"}
     probe = {row["method"]: row["r2"] for row in rows if row["model"] == "linear_probe"}
     assert probe["coordinates"] > 0.9
     assert probe["dataset:shared"] > 0.9
@@ -154,12 +171,13 @@ def test_a_protocol_that_tries_nothing_is_no_empty_benchmark(
         evaluate(make_inputs(config, write_lake(config)), parameters)
 
 
-@pytest.mark.parametrize("asked", [{"protocols": ["transfer"]}, {"transfer_from": ["other_city"]}])
+@pytest.mark.parametrize(
+    "asked", [{"protocols": ["transfer"]}, {"protocols": ["random"], "transfer_from": ["other_city"]}]
+)
 def test_transfer_needs_the_protocol_and_a_region(asked: dict[str, list[str]]) -> None:
     with pytest.raises(ValidationError, match="go together"):
         BenchmarkParameters.model_validate(asked)
 
 
 def test_the_full_benchmark_keeps_the_transfer_that_was_asked_for() -> None:
-    asked = BenchmarkParameters(protocols=["transfer"], transfer_from=["other_city"])
-    assert "transfer" in asked.full().protocols
+    assert "transfer" in BenchmarkParameters(breadth="full", transfer_from=["other_city"]).protocols

@@ -85,7 +85,7 @@ def test_the_benchmark_publishes_scores_intervals_predictions_and_a_page(home: P
     assert run(home, benchmark_step()).committed
     lake = Lake(home / "lake")
     made = {name: lake.read(name, "test_city") for name in ("benchmark", "intervals", "predictions", "report")}
-    methods = {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
+    methods = {"mora", "inputs", "inputs_surroundings", "raw", "distilled", "coordinates"}
     assert set(made["benchmark"].table()["method"].to_pylist()) == methods
     assert set(made["intervals"].table()["method"].to_pylist()) == methods
     assert made["benchmark"].inputs["embeddings"] == lake.read("embeddings", "test_city").version

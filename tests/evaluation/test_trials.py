@@ -5,12 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
+from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 
 from mora_pipeline.evaluation.labels.tasks import Task
-from mora_pipeline.evaluation.protocol.parameters import FULL_METHODS, PROTOCOLS, BenchmarkParameters
+from mora_pipeline.evaluation.protocol.parameters import NIGHTLY, PROTOCOLS, BenchmarkParameters
 from mora_pipeline.evaluation.protocol.run import run_benchmark
 from mora_pipeline.evaluation.protocol.scores import score_row
 from mora_pipeline.evaluation.protocol.trials import make_trials
@@ -96,7 +101,71 @@ def test_more_labels_than_rows_are_told(make_task: Make) -> None:
 
 
 def test_the_full_benchmark_has_five_seeds_and_every_protocol_within_a_region() -> None:
-    full = BenchmarkParameters().full()
+    full = BenchmarkParameters(breadth="full")
     assert len(full.seeds) == len(full.paper_seeds) == 5
     assert set(full.protocols) == PROTOCOLS.keys() - {"transfer"}
-    assert full.methods == list(FULL_METHODS)
+    assert {"mora", "inputs", "inputs_surroundings", "raw", "paper", "inductive"} <= set(full.methods)
+
+
+def test_the_nightly_benchmark_compares_the_embeddings_with_their_inputs() -> None:
+    nightly = BenchmarkParameters()
+    assert nightly.breadth == NIGHTLY
+    assert {"mora", "inputs", "inputs_surroundings", "raw", "distilled", "coordinates"} == set(nightly.methods)
+    assert nightly.protocols == ["random", "blocked", "linear"]
+    assert BenchmarkParameters(breadth="nightly", methods=[]) == nightly
+
+
+def test_what_is_given_wins_over_the_breadth() -> None:
+    asked = BenchmarkParameters(breadth="full", methods=["mora"], seeds=[7])
+    assert (asked.methods, asked.seeds) == (["mora"], [7])
+    assert "grouped" in asked.protocols
+    with pytest.raises(ValidationError, match="breadth"):
+        BenchmarkParameters(breadth="wide")  # type: ignore[arg-type]
+
+
+@given(
+    folds=st.integers(2, 12), seed=st.integers(0, 50), shuffled=st.booleans(), positive_only=st.booleans(),
+    counts=arrays(np.int64, 40, elements=st.integers(0, 3)),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_declared_folds_are_scikit_learns_on_the_rows_in_the_order_of_the_places(
+    folds: int, seed: int, shuffled: bool, positive_only: bool, counts: np.ndarray
+) -> None:
+    counts[:22] = np.arange(22) + 1  # labels above 0, and not all the same
+    order = np.random.default_rng(seed).permutation(40)
+    rows = np.arange(40)
+    task = Task("visits", "cell", counts.astype(float), sparse.identity(40, format="csr"), rows, rows, order)
+    asked = {"region_papers_folds": folds, "region_papers_shuffled": shuffled, "region_papers_seed": seed}
+    parameters = BenchmarkParameters(
+        protocols=["region_papers"],
+        region_papers_positive_only=positive_only,
+        **asked,  # type: ignore[arg-type]
+    )
+    (trial,) = make_trials(task, parameters)
+    placed = np.argsort(order)
+    used = placed[counts[placed] > 0] if positive_only else placed
+    expected = KFold(folds, shuffle=shuffled, random_state=seed if shuffled else None).split(used)
+    for (train, test), (their_train, their_test) in zip(trial.folds, expected, strict=True):
+        assert sorted(train) == sorted(used[their_train])
+        assert sorted(test) == sorted(used[their_test])
+    assert sorted(trial.tested) == sorted(used)
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (np.r_[np.zeros(90), np.arange(1.0, 11)], "10 labels above 0, at least 20 needed (positive_only)"),
+        (np.r_[np.zeros(50), np.full(50, 3.0)], "every label above 0 is 3"),
+    ],
+)
+def test_too_few_labels_above_0_are_told(make_task: Make, target: np.ndarray, told: str) -> None:
+    parameters = BenchmarkParameters(protocols=["region_papers"], region_papers_positive_only=True)
+    (trial,) = make_trials(make_task(target), parameters)
+    assert trial.skipped == told
+
+
+def test_labels_below_0_do_no_harm_where_only_those_above_are_used(make_task: Make) -> None:
+    parameters = BenchmarkParameters(protocols=["region_papers"], region_papers_positive_only=True)
+    (trial,) = make_trials(make_task(np.arange(100.0) - 30), parameters)
+    assert trial.skipped is None
+    assert sorted(trial.tested) == list(range(31, 100))

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mora_pipeline.evaluation.protocol.parameters import DEFAULT_SEEDS, BenchmarkParameters, known_protocols
+from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters, known_protocols
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 
 FAMILIES = (
@@ -34,7 +34,7 @@ class AblationParameters(BaseModel):
     cell_shares: list[float] = Field(
         default=[0.02, 0.15, 0.5], description="Shares of the cells whose modalities training sees (scaling)."
     )
-    seeds: list[int] = Field(default=list(DEFAULT_SEEDS), min_length=1, description="Seeds of the splits.")
+    seeds: list[int] = Field(default=[42, 43, 44], min_length=1, description="Seeds of the splits.")
     training_seed: int = Field(0, ge=0, description="Seed of every training, and of random graphs and starts.")
     training_seeds: list[int] = Field(
         default=[1, 2], description="Further seeds that the base is trained with (seed): how far chance moves it."

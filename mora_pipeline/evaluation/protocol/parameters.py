@@ -1,7 +1,8 @@
 """The benchmark's settings: a pydantic model without torch, so that Dagster's configuration can reuse it."""
 
 import re
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,15 +19,28 @@ PROTOCOLS = {
 MORA = "mora"  # the method that all others are compared with
 # What the benchmark is about; all other methods are baselines, and so are files and other datasets.
 OURS = (MORA, "paper", "inductive", "distilled", "dataset:embeddings", "dataset:distilled_encoder")
-DEFAULT_METHODS = ("mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates")
-DEFAULT_PROTOCOLS = ("paper", "random", "blocked", "linear")
-DEFAULT_SEEDS = (42, 43, 44)
-FULL_METHODS = (
-    "mora", "inductive", "distilled", "line", "mora_neighbour_graph", "encoder_inputs", "raw", "raw:each", "pca",
-    "flows", "flow_svd", "space2vec_grid", "harmonics", "coordinates", "constant",
-)  # fmt: skip
-FULL_PROTOCOLS = ("paper", "random", "blocked", "grouped", "linear", "few_shot", "region_papers")
-FULL_SEEDS = (42, 43, 44, 45, 46)
+INPUTS = ("inputs", "inputs_surroundings", "raw")  # what embeddings are made from, untrained: the claims name the best
+NIGHTLY, FULL = "nightly", "full"
+# What a breadth stands for where a setting is not given: nightly takes minutes, full every method, protocol and seed.
+BREADTHS: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    NIGHTLY: {
+        "methods": ("mora", "inputs", "inputs_surroundings", "raw", "distilled", "coordinates"),
+        "protocols": ("random", "blocked", "linear"),
+        "seeds": (42,),
+        "paper_seeds": (42,),
+    },
+    FULL: {
+        "methods": (
+            "mora", "inputs", "inputs_surroundings", "raw", "raw:each", "paper", "inductive", "distilled", "line",
+            "mora_neighbour_graph", "encoder_inputs", "pca", "flows", "flow_svd", "space2vec_grid", "harmonics",
+            "coordinates", "constant",
+        ),
+        "protocols": ("paper", "random", "blocked", "grouped", "linear", "few_shot", "region_papers"),
+        "seeds": (42, 43, 44, 45, 46),
+        "paper_seeds": (42, 43, 44, 45, 46),
+    },
+}  # fmt: skip
+BY_BREADTH = "empty: as `breadth` says"
 
 
 def known_protocols(protocols: list[str]) -> list[str]:
@@ -45,19 +59,24 @@ class BenchmarkParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    methods: list[str] = Field(
-        default=list(DEFAULT_METHODS), min_length=1, description="What is compared; docs/benchmark.md lists them."
+    breadth: Literal["nightly", "full"] = Field(
+        default=NIGHTLY,
+        description="What is scored where methods, protocols and seeds are not given: nightly, the embeddings and "
+        "their inputs, in minutes; full, every method that needs no further package, every protocol and five seeds.",
     )
+    methods: list[str] = Field(default=[], description=f"What is compared, of docs/benchmark.md; {BY_BREADTH}.")
     files: dict[str, str] = Field(
         default={}, description="Parquet files with your own vectors (columns cell, vector), by the name to show."
     )
     protocols: list[str] = Field(  # Dagster's configuration knows no list of literals
-        default=list(DEFAULT_PROTOCOLS),
-        min_length=1,
-        description=f"Of {', '.join(PROTOCOLS)}. Scores under `published` in region.yaml add `region_papers`.",
+        default=[],
+        description=f"Of {', '.join(PROTOCOLS)}; {BY_BREADTH}. Scores under `published` in region.yaml add "
+        "`region_papers`.",
     )
-    seeds: list[int] = Field(default=list(DEFAULT_SEEDS), min_length=1, description="Seeds of the splits.")
-    paper_seeds: list[int] = Field(default=[42], min_length=1, description="Seeds of `paper`; MoRA's is 42.")
+    seeds: list[int] = Field(default=[], description=f"Seeds of the splits; {BY_BREADTH}.")
+    paper_seeds: list[int] = Field(
+        default=[], description=f"Seeds of the protocol `paper`, of which MoRA's is 42; {BY_BREADTH}."
+    )
     transfer_from: list[str] = Field(default=[], description="Regions that `transfer` fits on.")
     few_shot_labels: list[int] = Field(default=[10, 50, 200], description="Labels that `few_shot` fits on.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of the rows that the random split tests on.")
@@ -97,8 +116,25 @@ class BenchmarkParameters(BaseModel):
     raw_components: int = Field(
         128, ge=0, description="Principal components that a wider modality is reduced to in `raw`; 0 keeps it as it is."
     )
+    best_of_seeds: int = Field(
+        10,
+        ge=0,
+        description="Trainings whose best score a task is shown beside reported scores, where region.yaml has some and "
+        "the region is small; 0: none.",
+    )
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the intervals.")
     threads: int = Field(0, ge=0, description="Fits at a time; 0 is one for each core. It does not change the result.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_breadth(cls, data: Any) -> Any:
+        """Fill in what the breadth stands for; a transfer that was asked for is part of every breadth."""
+        if not isinstance(data, dict) or (breadth := data.get("breadth", NIGHTLY)) not in BREADTHS:
+            return data  # the field's own error says what is wrong
+        chosen = {key: list(values) for key, values in BREADTHS[breadth].items()}
+        if data.get("transfer_from"):
+            chosen["protocols"].append("transfer")
+        return {**data, **{key: values for key, values in chosen.items() if not data.get(key)}}
 
     @field_validator("protocols")
     @classmethod
@@ -124,9 +160,3 @@ class BenchmarkParameters(BaseModel):
                 '"transfer_from=[REGION]"'
             )
         return self
-
-    def full(self) -> "BenchmarkParameters":
-        """Every method that needs no further package, every protocol within the region, and five seeds."""
-        seeds = {"seeds": list(FULL_SEEDS), "paper_seeds": list(FULL_SEEDS)}
-        protocols = [*FULL_PROTOCOLS, *(["transfer"] if self.transfer_from else [])]
-        return self.model_copy(update={"methods": list(FULL_METHODS), "protocols": protocols, **seeds})
