@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.evaluation.best_of_seeds import BestOfSeeds, best_of_seeds
 from mora_pipeline.evaluation.cache import ArrayCache
 from mora_pipeline.evaluation.labels.leaks import InputColumns, refuse_leaks
 from mora_pipeline.evaluation.labels.tasks import Task, load_tasks
@@ -37,6 +38,7 @@ class BenchmarkResult:
         parameters: those asked for, with the protocol and the folds that region.yaml adds.
         not_transferred: why a method, or which part of it, was left out, by region fitted on, then method.
         left_out: why a method was left out altogether, by method.
+        best_of_seeds: an optimistic row beside reported scores, in no table of scores and no comparison.
     """
 
     parameters: BenchmarkParameters
@@ -47,6 +49,7 @@ class BenchmarkResult:
     predictions: pa.Table
     not_transferred: dict[str, dict[str, str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    best_of_seeds: BestOfSeeds | None = None
 
 
 def evaluate(
@@ -94,7 +97,10 @@ def evaluate(
         )
     scores, predictions = scores_table(records, metrics), predictions_table(records, context.cells)
     intervals = interval_table(records, parameters.resamples, metric=metrics[0])
-    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred, without)
+    best = best_of_seeds(context, tasks, parameters, progress, cache)
+    return BenchmarkResult(
+        parameters, tasks, methods, scores, intervals, predictions, not_transferred, without, best
+    )
 
 
 def with_reported(parameters: BenchmarkParameters, reported: ReportedScores | None) -> BenchmarkParameters:
