@@ -65,6 +65,7 @@ def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tr
         "mlflow": Markdown(tracked.link()),
     }
     details = {"mlflow_run": tracked.run_id, "parameters": parameters, "facts": data.details, "tasks": data.tasks}
+    details["best_of_seeds"] = data.best_of_seeds
     return region.finish([every_method_scored(result.scores)], metadata, details)
 
 

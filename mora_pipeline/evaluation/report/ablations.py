@@ -21,15 +21,17 @@ from mora_pipeline.evaluation.ablation.run import GRAPH, task_means
 from mora_pipeline.evaluation.protocol.intervals import LEVEL
 from mora_pipeline.evaluation.protocol.metrics import R2
 from mora_pipeline.evaluation.protocol.scores import sections
-from mora_pipeline.evaluation.report.tables import MISSING, model_title, split_title
+from mora_pipeline.evaluation.report.markdown import escaped
+from mora_pipeline.evaluation.report.tables import MISSING
+from mora_pipeline.evaluation.report.titles import model_title, split_title
 
 if TYPE_CHECKING:
     from mora_pipeline.evaluation.report.charts import Drawing
 
 SCALING = "scaling"
 WITHIN_SEEDS = " °"  # after a verdict on a change that is no larger than another seed's
-HEAD = ("variant", "mean R²", "change", f"{LEVEL:g} % interval", "paper", "verdict")
-COLUMNS = ("section", "family", "variant", "r2", "effect", "low", "high", "reported", "verdict")
+AHEAD_OF_TASKS = ("variant", "mean R²", "change", f"{LEVEL:g} % interval", "paper", "verdict")  # each task's R² follows
+COLUMNS = ("section", "family", "variant", "r2", "by_task", "effect", "low", "high", "reported", "verdict")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class AblationPart:
     title: str
     rows: list[list[str]]
     drawings: "dict[str, Drawing]"
-    head: tuple[str, ...] = HEAD
+    head: tuple[str, ...] = AHEAD_OF_TASKS
 
 
 def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
@@ -52,12 +54,13 @@ def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
         kinds: kind of each modality of the region.
 
     Returns:
-        Columns section (split and model in words), family, variant, r2, effect, low and high (per cent of the base's
-        R²; NaN where unknown), reported and verdict (texts, often empty).
+        Columns section (split and model in words), family, variant, r2, by_task (R² of each task), effect, low and high
+        (per cent of the base's R²; NaN where unknown), reported and verdict (texts, often empty).
     """
     shown: list[dict[str, Any]] = []
     for split, model, rows in sections(ablations.to_pandas()):
-        mean = task_means(rows).mean(axis=1).dropna()
+        by_task = task_means(rows)
+        mean = by_task.mean(axis=1).dropna()
         base = mean.get(BASE, np.nan)
         effect = relative_effects({str(name): float(value) for name, value in mean.items()})
         family = rows.drop_duplicates("variant").set_index("variant")["family"]
@@ -68,7 +71,8 @@ def effects(ablations: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
             reported = reported_effect(name, kinds, base_graph_of(ablations))
             shown.append(
                 {"section": f"{split_title(split)}, {model_title(model)}", "family": family[name], "variant": name,
-                 "r2": mean[name], "effect": effect[name], "low": low, "high": high, "reported": reported,
+                 "r2": mean[name], "by_task": by_task.loc[name].to_dict(),
+                 "effect": effect[name], "low": low, "high": high, "reported": reported,
                  "verdict": agreement(reported, low, high)}
             )  # fmt: skip
     return pd.DataFrame(shown, columns=list(COLUMNS))
@@ -83,14 +87,20 @@ def ablation_markdown(ablations: pa.Table, kinds: Mapping[str, str]) -> str:
     """A table a split and model: variant, mean R², our change with its interval, the paper's, and the verdict."""
     parts = []
     for title, rows in effects(ablations, kinds).groupby("section", sort=False):
-        lines = [f"| {' | '.join(HEAD)} |", "|---|---:|---:|---:|---:|---|"]
+        head = _head(rows)
+        lines = [f"| {' | '.join(map(escaped, head))} |", "|---|---:|---:|---:|---:|---|" + "---:|" * (len(head) - 6)]
         lines += [f"| {' | '.join(row)} |" for row in _texts(rows, base_graph_of(ablations))]
         parts.append(f"**Ablations, {title}**\n\n" + "\n".join(lines))
     return "\n\n".join([*parts, ablation_note(ablations)]) + "\n"
 
 
+def _head(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Column names of the rows of one split and model: no mean is without its tasks."""
+    return (*AHEAD_OF_TASKS, *rows["by_task"].iloc[0])
+
+
 def _texts(rows: pd.DataFrame, graph: str) -> list[list[str]]:
-    """The rows of one split and model as texts under `HEAD`."""
+    """The rows of one split and model as texts under `_head`."""
     moved = _moved(rows)
     return [
         [
@@ -100,6 +110,7 @@ def _texts(rows: pd.DataFrame, graph: str) -> list[list[str]]:
             "" if row["variant"] == BASE else _ends(row["low"], row["high"]),
             row["reported"],
             row["verdict"] + WITHIN_SEEDS * (row["verdict"] in (HOLDS, FAILS) and abs(row["effect"]) <= moved),
+            *map(_number, row["by_task"].values()),
         ]
         for _, row in rows.iterrows()
     ]
@@ -159,7 +170,7 @@ def ablation_parts(ablations: pa.Table, kinds: Mapping[str, str]) -> list[Ablati
                 shares = share_of_cells(list(values))
                 points = [(share, values[name]) for name, share in shares.items() if name in values]
                 drawings[f"Scaling curve, {title}"] = curve(points, "Mean R² by share of cells trained on")
-        parts.append(AblationPart(f"Effects, {title}", _texts(rows, base_graph_of(ablations)), drawings))
+        parts.append(AblationPart(f"Effects, {title}", _texts(rows, base_graph_of(ablations)), drawings, _head(rows)))
     return parts
 
 

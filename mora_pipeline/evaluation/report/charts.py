@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from mora_pipeline.evaluation.protocol.metrics import compact
 from mora_pipeline.evaluation.report.summary import AHEAD, BEHIND, UNDECIDED, Comparison, marked, outcome
 from mora_pipeline.evaluation.report.tables import MISSING
+from mora_pipeline.evaluation.report.titles import method_title
 from mora_pipeline.plots import hexagons
 
 WIDTH = 340.0  # of a chart, pixels
@@ -94,7 +95,11 @@ def forest(comparison: Comparison) -> Drawing:
             chart.axes.plot(row["difference"], at, "o", color=colour, markersize=6)
         chart.axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
         chart.axes.locator_params(axis="x", nbins=4)
-        _name_rows(chart.axes, [marked(_short(name), row) for name, row in rows], [row["baseline"] for _, row in rows])
+        _name_rows(
+            chart.axes,
+            [marked(_short(name), row) for name, row in rows],
+            [method_title(row["baseline"]) for _, row in rows],
+        )
         return chart.drawing(f"{comparison.title}: difference of {comparison.metric.title} to the best baseline")
 
 

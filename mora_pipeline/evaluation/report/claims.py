@@ -7,13 +7,13 @@ import pandas as pd
 import pyarrow as pa
 
 from mora_pipeline.evaluation.protocol.metrics import R2
-from mora_pipeline.evaluation.protocol.parameters import MORA
-from mora_pipeline.evaluation.report.summary import TOO_NARROW, UNDECIDED, interval_rows, rank, signed
-from mora_pipeline.evaluation.report.tables import model_title, split_title
+from mora_pipeline.evaluation.protocol.parameters import INPUTS, MORA
+from mora_pipeline.evaluation.report.summary import TOO_NARROW, UNDECIDED, interval_rows, signed
+from mora_pipeline.evaluation.report.titles import method_title, model_title, rank, split_title
 from mora_pipeline.region import MEAN
 
 CLAIMS = "Do the paper's claims hold here?"
-BEATEN = {"raw": "the raw inputs", "line": "LINE", "coordinates": "coordinates"}  # by the embeddings, says the paper
+BEATEN = {"line": "LINE", "coordinates": "coordinates"}  # by the embeddings, says the paper, beside their inputs
 DISTILLED = "distilled"
 KEPT_SHARE = 0.5  # of the embeddings' R²: the paper says no figure, so "most" is more than half
 HOLDS, FAILS = "holds", "does not hold"
@@ -51,9 +51,20 @@ def _claims(frame: pd.DataFrame, preset: str | None) -> list[str]:
     return [
         f"Figures are means of R² over the tasks that all methods have a score for; {split_title(split)}, "
         f"{model_title(model)}. The paper tests on a random split.",
+        *_inputs_beaten(here),
         *(_beaten(here, other, words) for other, words in BEATEN.items() if other in here),
         _distilled(here) if DISTILLED in here else "",
     ]
+
+
+def _inputs_beaten(here: Means) -> list[str]:
+    """The claim against the best of all that the embeddings are made from."""
+    scored = [name for name in INPUTS if name in here]
+    if not scored:
+        return []
+    best = max(scored, key=lambda name: here[name]["r2"])
+    best_of = f", the best of {len(scored)}" if len(scored) > 1 else ""
+    return [_beaten(here, best, f"their inputs ({method_title(best)}{best_of})")]
 
 
 def _beaten(here: Means, other: str, words: str) -> str:

@@ -37,6 +37,7 @@ class ReportData:
         parameters: of the benchmark.
         tasks: what is known of each, from `task_facts`.
         reported_scores: of papers, from region.yaml.
+        best_of_seeds: `BestOfSeeds.facts`, if there are any.
         ablations: `schemas.ABLATIONS`; no rows if there are none.
         ablation_facts: their version, inputs and settings.
         details: what else the reader should know, by label: numbers, texts, or mappings of these.
@@ -53,6 +54,7 @@ class ReportData:
     reported_scores: ReportedScores | None = None
     ablations: pa.Table = field(default_factory=schemas.ABLATIONS.empty_table)
     ablation_facts: Mapping[str, Any] = field(default_factory=dict)
+    best_of_seeds: Mapping[str, Any] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     metrics: Sequence[Metric] = METRICS
@@ -86,6 +88,7 @@ def report_data(
         tasks=task_facts(config, result.tasks),
         parameters=result.parameters,
         reported_scores=config.published,
+        best_of_seeds=result.best_of_seeds.facts() if result.best_of_seeds else None,
         details=facts,
         pictures=map_of(embeddings),
         **ablations_of(context.reader.lake, config.region),
@@ -175,6 +178,7 @@ def tables_from_lake(lake: Lake, config: RegionConfig) -> ReportData:
         tasks=tasks,
         parameters=parameters,
         reported_scores=config.published,
+        best_of_seeds=benchmark.details.get("best_of_seeds"),
         details=details,
     )
 

@@ -8,21 +8,24 @@ import pyarrow as pa
 from mora_pipeline.evaluation.protocol.scores import skipped_trials
 from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
 from mora_pipeline.evaluation.report.data import ReportData
-from mora_pipeline.evaluation.report.summary import caveats, comparisons
+from mora_pipeline.evaluation.report.opening import opening_sentence
+from mora_pipeline.evaluation.report.summary import caveats, comparisons, headline
 from mora_pipeline.evaluation.report.tables import ScoreTable, score_tables
 
 
 def markdown_report(data: ReportData) -> str:
-    """What the benchmark says in sentences, then methods × tasks, a table for each split and model."""
+    """One sentence and the table that it is of, then comparisons in words, then a table for each split and model."""
     metric = data.metrics[0]
-    tables = score_tables(data.scores, data.reported_scores, data.leaks, metric)
+    tables = score_tables(data.scores, data.reported_scores, data.leaks, metric, data.best_of_seeds)
     if not tables:
         return "No task was scored: region.yaml declares none, or no method was given.\n"
     compared = comparisons(data.intervals, data.leaks, metric)
     claims = claim_sentences(data.intervals, data.details, data.leaks)
-    parts = [_bullets([item.sentence() for item in compared]), *caveats(compared)]
+    first, *others = [f"**{escaped(table.title)}**\n\n{_markdown(table)}" for table in tables]
+    parts = [escaped(opening_sentence(data.scores, data.leaks, metric)), first]
+    parts += [_bullets([item.sentence() for item in headline(compared)]), *caveats(compared)]
     parts += [f"**{CLAIMS}**", _bullets(claims)] if claims else []
-    parts += [f"**{escaped(table.title)}**\n\n{_markdown(table)}" for table in tables]
+    parts += others
     parts += map(_lines_escaped, notes(data.scores, tables))
     return "\n\n".join(filter(None, parts)) + "\n"
 

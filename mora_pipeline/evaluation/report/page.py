@@ -22,16 +22,10 @@ from mora_pipeline.evaluation.report.charts import Drawing, forest, predicted_ag
 from mora_pipeline.evaluation.report.claims import CLAIMS, claim_sentences
 from mora_pipeline.evaluation.report.data import ReportData
 from mora_pipeline.evaluation.report.markdown import escaped, markdown_report, notes, plain_markdown
-from mora_pipeline.evaluation.report.summary import SINGLY, caveats, comparisons, summary_table
-from mora_pipeline.evaluation.report.tables import (
-    MISSING,
-    leak_marked,
-    model_title,
-    score_tables,
-    split_title,
-    task_notes,
-    task_table,
-)
+from mora_pipeline.evaluation.report.opening import opening_sentence
+from mora_pipeline.evaluation.report.summary import SINGLY, caveats, comparisons, headline, summary_table
+from mora_pipeline.evaluation.report.tables import MISSING, leak_marked, score_tables, task_notes, task_table
+from mora_pipeline.evaluation.report.titles import method_title, model_title, rank, split_title
 from mora_pipeline.evaluation.report.words import flat_facts, protocol_words
 
 
@@ -60,20 +54,20 @@ def write_report(folder: Path, data: ReportData) -> Path:
 def report_html(data: ReportData) -> str:
     """The page, self-contained."""
     metric, *others = data.metrics
-    tables = score_tables(data.scores, data.reported_scores, data.leaks, metric)
+    tables = score_tables(data.scores, data.reported_scores, data.leaks, metric, data.best_of_seeds)
     compared = comparisons(data.intervals, data.leaks, metric)
-    main = [item for item in compared if (item.split, item.model) == (compared[0].split, compared[0].model)]
     drawn = [item for item in compared if item.model != LINEAR_PROBE] or compared
     return _template().render(
         region=data.region,
         metric=metric,
         missing=MISSING,
-        summary=[item.sentence() for item in main],
+        opening=opening_sentence(data.scores, data.leaks, metric),
+        summary=[item.sentence() for item in headline(compared)],
         summary_table=summary_table(compared),
         caveats=caveats(compared),
         claims_title=CLAIMS,
         claims=claim_sentences(data.intervals, data.details, data.leaks),
-        forests={f"{item.method}: {item.title}": forest(item) for item in drawn},
+        forests={f"{method_title(item.method)}: {item.title}": forest(item) for item in drawn},
         singly=SINGLY if any(item.by_cells for item in drawn) else "",
         task_table=task_table(data.tasks, data.scores),
         task_notes=task_notes(data.tasks),
@@ -120,7 +114,7 @@ def _breakable(name: str) -> Markup:
 def _heat_maps(data: ReportData) -> Iterator[dict[str, Any]]:
     """Task by method at a glance, for each split that is not few-shot or transfer; the first model of each."""
     seen, name = set(), data.metrics[0].name
-    for split, model, rows in sections(data.scores.to_pandas()):
+    for split, model, rows in sorted(sections(data.scores.to_pandas()), key=lambda each: rank(*each[:2])):
         if split not in (RANDOM, BLOCKED) and not split.startswith(BY):
             continue
         if split not in seen and rows[name].notna().any():
@@ -130,7 +124,11 @@ def _heat_maps(data: ReportData) -> Iterator[dict[str, Any]]:
                 (leak_marked(task, data.leaks), [None if pd.isna(value) else value for value in mean.loc[task]])
                 for task in tasks
             ]
-            yield {"title": f"{split_title(split)}, {model_title(model)}", "methods": methods, "rows": body}
+            yield {
+                "title": f"{split_title(split)}, {model_title(model)}",
+                "methods": [*map(method_title, methods)],
+                "rows": body,
+            }
         seen.add(split)
 
 
@@ -139,7 +137,7 @@ def _drawings(data: ReportData, draw: Any, columns: list[str]) -> dict[str, Draw
     frame = data.predictions.to_pandas()
     own = frame[frame["method"] == frame["method"].iloc[0]] if len(frame) else frame
     return {
-        f"{task} ({method}, {split_title(split)})": draw(
+        f"{task} ({method_title(method)}, {split_title(split)})": draw(
             *(rows[name].to_numpy() for name in [*columns, "truth", "predicted"])
         )
         for (task, method, split), rows in own.groupby(["task", "method", "split"], sort=False)

@@ -8,9 +8,11 @@ import pyarrow as pa
 
 from mora_pipeline.evaluation.protocol.intervals import FEWEST_BLOCKS, LEVEL
 from mora_pipeline.evaluation.protocol.metrics import R2, Metric
-from mora_pipeline.evaluation.protocol.models import CLIPPED_RIDGE, LIGHTGBM, LIGHTGBM_FAST, LINEAR_PROBE, POOLED_RIDGE
-from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, RANDOM, REGION_PAPERS
-from mora_pipeline.evaluation.report.tables import model_title, split_title
+from mora_pipeline.evaluation.protocol.models import LIGHTGBM_FAST, LINEAR_PROBE
+from mora_pipeline.evaluation.protocol.parameters import OURS
+from mora_pipeline.evaluation.protocol.trials import RANDOM
+from mora_pipeline.evaluation.report.tables import MISSING
+from mora_pipeline.evaluation.report.titles import method_title, model_title, rank, split_title
 from mora_pipeline.region import MEAN
 
 # Measured on us_east, seed 42, three tasks: docs/benchmark.md has the table.
@@ -22,9 +24,6 @@ FAVOURS_NARROW = (
 TOO_NARROW = "cells drawn singly: too narrow"
 SINGLY = f"§ {TOO_NARROW}. The labels are tested in fewer than {FEWEST_BLOCKS} blocks, too few to draw whole ones."
 AHEAD, BEHIND, UNDECIDED = "ahead", "behind", "undecided"
-# Which split and model represent the benchmark where one must: the first of these.
-SPLITS = (BLOCKED, BY, RANDOM, FEW_SHOT, REGION_PAPERS, FROM)
-MODELS = (LIGHTGBM_FAST, LIGHTGBM, POOLED_RIDGE, CLIPPED_RIDGE, LINEAR_PROBE)
 
 
 @dataclass(frozen=True)
@@ -62,25 +61,17 @@ class Comparison:
     def sentence(self) -> str:
         """The comparison in words."""
         tasks = (
-            f"is ahead of the best baseline in {self.count(AHEAD)} of {len(self.tasks)} tasks, behind it in "
-            f"{self.count(BEHIND)}, undecided in {self.count(UNDECIDED)}"
+            f"{self.title}: {method_title(self.method)} is ahead of the best baseline in {self.count(AHEAD)} of "
+            f"{len(self.tasks)} tasks, behind it in {self.count(BEHIND)}, undecided in {self.count(UNDECIDED)}"
         )
         if self.mean is None:
-            return f"{self.title}: {self.method} {tasks}{f' ({TOO_NARROW})' if self.by_cells else ''}."
-        row, metric = self.mean, self.metric
+            return f"{tasks}{f' ({TOO_NARROW})' if self.by_cells else ''}."
+        row = self.mean
         verdict = {AHEAD: "better", BEHIND: "worse", UNDECIDED: "the two cannot be told apart"}[outcome(row)]
-        baseline = row[metric.name] - metric.gain(row["difference"], 0)
         return (
-            f"{self.title}: {self.method} has a mean {metric.title} of {self.score(row)} over the tasks of this model, "
-            f"the best baseline, {row['baseline']}, {metric.text(baseline)}. The difference is "
-            f"{signed(row['difference'])} ({signed(row['difference_low'])} to {signed(row['difference_high'])}"
-            f"{f'; {TOO_NARROW}' if row['by_cells'] else ''}): {verdict}. It {tasks}."
+            f"{tasks}. Over the tasks of this model the best baseline is {method_title(row['baseline'])}, and the mean "
+            f"difference to it is {_with_ends(row)[:-1]}{f'; {TOO_NARROW}' if row['by_cells'] else ''}): {verdict}."
         )
-
-    def score(self, row: pd.Series) -> str:
-        """A score with its interval."""
-        text = self.metric.text
-        return f"{text(row[self.metric.name])} ({text(row['low'])} to {text(row['high'])})"
 
 
 def interval_rows(intervals: pa.Table, leaks: Collection[str] = ()) -> pd.DataFrame:
@@ -88,14 +79,6 @@ def interval_rows(intervals: pa.Table, leaks: Collection[str] = ()) -> pd.DataFr
     frame = intervals.to_pandas()
     frame["by_cells"] = frame["by_cells"].eq(True)
     return frame[~frame["task"].isin(leaks)]
-
-
-def rank(split: str, model: str) -> tuple[int, int]:
-    """The order of splits and models: blocked folds first, then LightGBM before pooled ridge before the probe."""
-    known = model in MODELS
-    return next(at for at, start in enumerate(SPLITS) if split.startswith(start)), (
-        MODELS.index(model) if known else len(MODELS)
-    )
 
 
 def comparisons(intervals: pa.Table, leaks: Collection[str] = (), metric: Metric = R2) -> list[Comparison]:
@@ -120,18 +103,39 @@ def comparisons(intervals: pa.Table, leaks: Collection[str] = (), metric: Metric
     return sorted(compared, key=lambda item: rank(item.split, item.model))
 
 
+def headline(compared: Sequence[Comparison]) -> list[Comparison]:
+    """The few comparisons that a summary tells in words, all of our first method.
+
+    They are those on the first split, by its model and by the linear probe, and on the random split.
+
+    Args:
+        compared: from `comparisons`, in their order.
+    """
+    first = next((name for name in OURS if any(item.method == name for item in compared)), None)
+    own = [item for item in compared if item.method == first]
+    main = [(item.split, item.model) for item in own[:1]]
+    told = {*main, *((split, LINEAR_PROBE) for split, _ in main), *((RANDOM, model) for _, model in main)}
+    return [item for item in own if (item.split, item.model) in told]
+
+
 def summary_table(compared: Sequence[Comparison]) -> tuple[list[str], list[list[str]]]:
-    """All comparisons at a glance: head and rows of texts."""
-    sure, title = f"({LEVEL:g} %)", compared[0].metric.title if compared else R2.title
-    head = ["method", "tested on", f"{title} {sure}", "best baseline", f"difference {sure}", AHEAD, BEHIND, UNDECIDED]
+    """All comparisons at a glance: head and rows of texts. Each task's difference stands beside the mean."""
+    tasks = list(dict.fromkeys(task for item in compared for task in item.tasks["task"]))
+    head = ["method", "tested on", "best baseline", f"mean difference ({LEVEL:g} %)", *tasks, AHEAD, BEHIND, UNDECIDED]
     rows = []
     for item in compared:
         row = item.tasks.iloc[0] if item.mean is None else item.mean
-        ends = f"{signed(row['difference_low'])} to {signed(row['difference_high'])}"
+        of_task = {own["task"]: marked(signed(own["difference"]), own) for _, own in item.tasks.iterrows()}
         counts = [str(item.count(each)) for each in (AHEAD, BEHIND, UNDECIDED)]
-        difference = marked(f"{signed(row['difference'])} ({ends})", row)
-        rows.append([item.method, item.title, marked(item.score(row), row), str(row["baseline"]), difference, *counts])
+        shown = [method_title(item.method), item.title, method_title(row["baseline"]), marked(_with_ends(row), row)]
+        rows.append([*shown, *(of_task.get(task, MISSING) for task in tasks), *counts])
     return head, rows
+
+
+def _with_ends(row: pd.Series) -> str:
+    """A difference and the ends of its interval in brackets."""
+    ends = f"{signed(row['difference_low'])} to {signed(row['difference_high'])}"
+    return f"{signed(row['difference'])} ({ends})"
 
 
 def caveats(compared: Sequence[Comparison]) -> list[str]:

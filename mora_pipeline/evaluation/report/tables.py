@@ -12,19 +12,14 @@ import pyarrow as pa
 from mora_pipeline.evaluation.labels.leaks import leaking
 from mora_pipeline.evaluation.labels.tasks import Task
 from mora_pipeline.evaluation.protocol.metrics import R2, Metric
-from mora_pipeline.evaluation.protocol.models import CLIPPED_RIDGE, LIGHTGBM, LIGHTGBM_FAST, LINEAR_PROBE, POOLED_RIDGE
+from mora_pipeline.evaluation.protocol.models import POOLED_RIDGE
 from mora_pipeline.evaluation.protocol.scores import sections
-from mora_pipeline.evaluation.protocol.trials import BLOCKED, BY, FEW_SHOT, FROM, RANDOM, REGION_PAPERS
+from mora_pipeline.evaluation.protocol.trials import REGION_PAPERS
+from mora_pipeline.evaluation.report.others import EPOCH, OPTIMISTIC, Others
+from mora_pipeline.evaluation.report.titles import FIRST, method_title, model_title, rank, split_title
 from mora_pipeline.region import RegionConfig, ReportedScores
 
 MISSING = "–"
-TITLES = {
-    LIGHTGBM: "LightGBM with MoRA's settings",
-    LIGHTGBM_FAST: "fast LightGBM",
-    LINEAR_PROBE: "linear probe",
-    CLIPPED_RIDGE: "ridge, clipped at 0",
-    POOLED_RIDGE: "ridge",
-}
 LEAKING = "‡ the label may leak from the inputs (leaks: allowed in region.yaml): in no mean and no comparison."
 _POOLED = "* few groups: ridge in pooled folds in place of LightGBM, as MoRA does for cities."
 
@@ -41,6 +36,7 @@ class ScoreTable:
         body: texts, a list a method.
         best: for each row, the columns (less the method's) that hold the column's best score.
         note: what marks in it mean; empty if there are none.
+        words: how many of the last columns hold words, not numbers.
     """
 
     title: str
@@ -48,31 +44,17 @@ class ScoreTable:
     body: list[list[str]]
     best: list[set[int]]
     note: str = ""
-
-
-def model_title(model: str) -> str:
-    """A model in words."""
-    return TITLES.get(model, model)
-
-
-def split_title(split: str) -> str:
-    """A split in words."""
-    named = {
-        RANDOM: "random split",
-        BLOCKED: "blocked folds (H3 parents)",
-        REGION_PAPERS: "protocol of region papers",
-    }
-    if split.startswith(FEW_SHOT):
-        return f"{split.removeprefix(FEW_SHOT)} labels"
-    if split.startswith(FROM):
-        return f"fitted in {split.removeprefix(FROM)}"
-    return f"folds of whole {split.removeprefix(BY)}" if split.startswith(BY) else named[split]
+    words: int = 0
 
 
 def score_tables(
-    benchmark: pa.Table, reported: ReportedScores | None = None, leaks: Collection[str] = (), metric: Metric = R2
+    benchmark: pa.Table,
+    reported: ReportedScores | None = None,
+    leaks: Collection[str] = (),
+    metric: Metric = R2,
+    best_of_seeds: Mapping[str, Any] | None = None,
 ) -> list[ScoreTable]:
-    """The tables of a benchmark, MoRA's protocol first; none of a trial that no task has a score of.
+    """The tables of a benchmark in the order of `rank`; none of a trial that no task has a score of.
 
     Several seeds: mean ± deviation.
 
@@ -81,17 +63,33 @@ def score_tables(
         reported: scores of others (R²), which are below ours in the table of their protocol.
         leaks: tasks whose label may leak; no mean holds them.
         metric: whose scores are shown.
+        best_of_seeds: `BestOfSeeds.facts`, the row below our embeddings in the table of that protocol.
     """
-    frame = benchmark.select(["method", "task", "split", "model", "seed", metric.name]).to_pandas()
-    frame = frame.rename(columns={metric.name: "score"}).astype({"score": "float64"})
+    frame = scores_frame(benchmark, metric)
     tables = []
-    for split, model, rows in sections(frame):
+    for split, model, rows in sorted(sections(frame), key=lambda each: rank(*each[:2])):
         if rows["score"].isna().all():
             continue
-        others = reported if split == REGION_PAPERS and metric is R2 else None
+        ours = split == REGION_PAPERS and metric is R2
+        others = Others(reported, best_of_seeds) if ours else Others()
         title = f"{metric.title}, {split_title(split)}, {model_title(model)}"
         tables.append(_score_table(title, rows, others, leaks, metric))
     return tables
+
+
+def scores_frame(benchmark: pa.Table, metric: Metric = R2) -> pd.DataFrame:
+    """Rows of `schemas.BENCHMARK` with the metric's scores in the column ``score``, float64."""
+    frame = benchmark.select(["method", "task", "split", "model", "seed", metric.name]).to_pandas()
+    return frame.rename(columns={metric.name: "score"}).astype({"score": "float64"})
+
+
+def counted_scores(scores: pd.DataFrame, leaks: Collection[str] = ()) -> pd.DataFrame:
+    """The columns that means are over: tasks that every method has a score for and whose label may not leak.
+
+    Args:
+        scores: methods × tasks.
+    """
+    return scores[[task for task in scores if task not in leaks]].dropna(axis=1)
 
 
 def leak_marked(task: str, leaks: Collection[str]) -> str:
@@ -99,35 +97,40 @@ def leak_marked(task: str, leaks: Collection[str]) -> str:
     return f"{task} ‡" if task in leaks else task
 
 
-def _score_table(
-    title: str, rows: pd.DataFrame, reported: ReportedScores | None, leaks: Collection[str], metric: Metric
-) -> ScoreTable:
-    methods, tasks = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["task"]))
+def _score_table(title: str, rows: pd.DataFrame, others: Others, leaks: Collection[str], metric: Metric) -> ScoreTable:
+    tasks = list(dict.fromkeys(rows["task"]))
+    methods = sorted(dict.fromkeys(rows["method"]), key=lambda name: (*FIRST, name).index(name))
     cells = rows.groupby(["method", "task"])["score"]
     mean = cells.mean().unstack().reindex(index=methods, columns=tasks)
-    spread = cells.std().unstack().reindex(index=methods, columns=tasks)
-    if reported:
-        others = pd.DataFrame.from_dict(reported.scores, orient="index").reindex(columns=tasks).astype("float64")
-        mean = pd.concat([mean, others.set_axis([f"{name} †" for name in others.index])])
-        spread = spread.reindex(mean.index)
-        methods = list(mean.index)
-    if metric.comparable:  # NaN if no task has a score of every method
-        mean["mean"] = mean[[task for task in tasks if task not in leaks]].dropna(axis=1).mean(axis=1)
+    spread = cells.std().unstack()
+    counted = list(counted_scores(mean, leaks))
+    mean = others.beside(mean)
+    spread = spread.reindex(index=mean.index, columns=tasks)
+    if metric.comparable:  # NaN if no task has a score of every method, or papers lack one of those that have
+        mean["mean"] = mean[counted].mean(axis=1, skipna=False) if counted else np.nan
     shown = mean.map(lambda score: MISSING if pd.isna(score) else metric.text(score))
     for task in tasks:
         varied = spread[task].notna()
         shown.loc[varied, task] += spread.loc[varied, task].map(lambda value: f" ± {metric.text(value)}")
     merit = metric.gain(mean.round(3) if metric.comparable else mean, 0)
+    honest = merit.drop(index=OPTIMISTIC, errors="ignore")
     best = [
-        {at for at, column in enumerate(mean) if len(methods) > 1 and merit[column][method] == merit[column].max()}
-        for method in methods
+        {at for at, column in enumerate(mean) if len(honest) > 1 and merit[column][name] == honest[column].max()}
+        if name in honest.index
+        else set()
+        for name in mean.index
     ]
     ridge = set(rows.loc[rows["model"] == POOLED_RIDGE, "task"])
     names = [leak_marked(task, leaks) + "*" * (task in ridge) for task in tasks]
     notes = {_POOLED: bool(ridge), LEAKING: not set(tasks).isdisjoint(leaks)}
-    shown_notes = [text for text, applies in notes.items() if applies] + ([f"† {reported.source}"] if reported else [])
-    body = [[method, *shown.loc[method]] for method in methods]
-    return ScoreTable(title, ["method", *names, *mean.columns[len(tasks) :]], body, best, " ".join(shown_notes))
+    epochs = others.epochs(mean.index)
+    body = [
+        [others.titles().get(name, method_title(name)), *shown.loc[name], *([epochs[name]] if epochs else [])]
+        for name in mean.index
+    ]
+    head = ["method", *names, *mean.columns[len(tasks) :], *([EPOCH] if epochs else [])]
+    note = " ".join([*(text for text, applies in notes.items() if applies), *others.notes()])
+    return ScoreTable(title, head, body, best, note, words=int(bool(epochs)))
 
 
 def task_facts(config: RegionConfig, tasks: Sequence[Task] = ()) -> Facts:

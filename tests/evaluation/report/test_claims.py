@@ -37,7 +37,7 @@ def test_each_claim_has_a_verdict_from_its_paired_interval() -> None:
     basis, raw, line, coordinates, distilled = claim_sentences(table(), PAPER)
     assert "blocked folds (H3 parents), fast LightGBM" in basis
     assert raw == (
-        "The embeddings beat the raw inputs: holds. 0.500 against 0.400, a difference of +0.100 (+0.020 to +0.180)."
+        "The embeddings beat their inputs (raw): holds. 0.500 against 0.400, a difference of +0.100 (+0.020 to +0.180)."
     )
     assert line.startswith("The embeddings beat LINE: does not hold. 0.500 against 0.550, a difference of −0.050 ")
     assert coordinates.startswith("The embeddings beat coordinates: undecided. ")
@@ -59,6 +59,16 @@ def test_without_a_paired_interval_the_sign_alone_decides() -> None:
     _, raw, line, *_ = claim_sentences(table(ahead={}), PAPER)
     assert raw.endswith(": holds. 0.500 against 0.400, a difference of +0.100 (one figure, no interval).")
     assert line.startswith("The embeddings beat LINE: does not hold. ")
+
+
+def test_inputs_are_beaten_only_if_the_best_of_all_inputs_is() -> None:
+    scores = {"mora": 0.5, "raw": 0.4, "inputs": 0.45, "inputs_surroundings": 0.52}
+    ahead = {"raw": (0.02, 0.18), "inputs": (0.01, 0.09), "inputs_surroundings": (-0.04, -0.01)}
+    _, beaten = claim_sentences(table(scores, ahead), PAPER)
+    assert beaten == (
+        "The embeddings beat their inputs (inputs + surroundings, the best of 3): does not hold. 0.500 against 0.520, "
+        "a difference of −0.020 (−0.040 to −0.010)."
+    )
 
 
 def test_claims_say_where_cells_were_drawn_singly() -> None:
