@@ -89,3 +89,24 @@ def test_the_ridge_of_region_papers_is_scikit_learns_clipped_at_zero() -> None:
     found = clipped_ridge(features, target, 1.0)(train, test)
     assert np.allclose(found, expected)
     assert (found == 0).any()
+
+
+def test_a_tree_of_fast_lightgbm_chooses_from_no_more_columns_than_an_embedding_has() -> None:
+    """As the library draws them; MoRA's own LightGBM, and vectors that are no wider, see all columns in every tree."""
+    features, target = _data(300, 40)
+    features = np.sign(features) + np.round(np.tanh(features), 0)
+    ((train, test),) = random_split(300, 0.2, 42)
+
+    def predicted(columns: int, fast: bool = True) -> np.ndarray:
+        parameters = BenchmarkParameters(fast_columns=columns, fast_trees=30, trees=30)
+        return lightgbm_regressor(features, target, "cell", parameters, fast=fast)(train, test)
+
+    plain = LGBMRegressor(
+        learning_rate=0.1, max_depth=7, n_estimators=30, num_leaves=63, min_child_samples=30, colsample_bytree=0.25,
+        random_state=0, n_jobs=1, verbosity=-1,
+    ).fit(features[train], target[train])  # fmt: skip
+    assert np.allclose(predicted(10), np.asarray(plain.predict(features[test])), atol=1e-6)
+    assert np.array_equal(predicted(0), predicted(40))
+    assert not np.array_equal(predicted(10), predicted(0))
+    assert np.array_equal(predicted(10, fast=False), predicted(0, fast=False))
+    assert BenchmarkParameters().fast_columns == 128

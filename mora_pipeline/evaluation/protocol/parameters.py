@@ -87,6 +87,9 @@ class BenchmarkParameters(BaseModel):
     fast_learning_rate: float = Field(0.1, gt=0, description="Learning rate of fast LightGBM.")
     fast_trees: int = Field(200, ge=1, description="Trees of fast LightGBM.")
     fast_bins: int = Field(63, ge=2, description="Bins of a feature in fast LightGBM.")
+    fast_columns: int = Field(
+        128, ge=0, description="Columns that a tree of fast LightGBM chooses from, drawn for each tree; 0: all."
+    )
     maximum_depth: int = Field(7, ge=1, description="LightGBM's largest depth of a tree.")
     cell_leaves: int = Field(63, ge=2, description="Leaves of a tree, in tasks of cells and points.")
     cell_minimum_child: int = Field(30, ge=1, description="Rows a leaf holds at least, in tasks of cells and points.")

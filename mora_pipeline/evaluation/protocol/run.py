@@ -26,7 +26,8 @@ from mora_pipeline.evaluation.protocol.trials import Trial, make_trials
 FORMAT = 1  # of cached predictions: another number fits everything again
 # What changes a fit, beside what reaches it as data: seeds, shares and folds as rows, PCA as vectors.
 FIT_SETTINGS = (
-    "learning_rate", "trees", "bins", "fast_learning_rate", "fast_trees", "fast_bins", "maximum_depth",
+    "learning_rate", "trees", "bins", "fast_learning_rate", "fast_trees", "fast_bins", "fast_columns",
+    "maximum_depth",
     "cell_leaves", "cell_minimum_child", "group_leaves", "group_minimum_child", "ridge_alpha",
 )  # fmt: skip
 LIBRARIES = ("lightgbm", "scikit-learn")  # whose versions may change a fit

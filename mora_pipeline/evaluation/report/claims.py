@@ -49,8 +49,8 @@ def _claims(frame: pd.DataFrame, preset: str | None) -> list[str]:
     rows = means[(means["split"] == split) & (means["model"] == model)]
     here = {row["method"]: row for row in rows.to_dict("records")}
     return [
-        f"Figures are means of R² over the tasks that all methods have a score for; {split_title(split)}, "
-        f"{model_title(model)}. The paper tests on a random split.",
+        f"Figures are means of R² over the tasks that this model was fitted for (ridge on few groups is another) and "
+        f"all methods have a score for; {split_title(split)}, {model_title(model)}. The paper tests on a random split.",
         *_inputs_beaten(here),
         *(_beaten(here, other, words) for other, words in BEATEN.items() if other in here),
         _distilled(here) if DISTILLED in here else "",
