@@ -61,16 +61,16 @@ class Comparison:
     def sentence(self) -> str:
         """The comparison in words."""
         tasks = (
-            f"{self.title}: {method_title(self.method)} is ahead of the best baseline in {self.count(AHEAD)} of "
-            f"{len(self.tasks)} tasks, behind it in {self.count(BEHIND)}, undecided in {self.count(UNDECIDED)}"
+            f"{self.title}: {method_title(self.method)} is ahead of a task's best baseline in {self.count(AHEAD)} of "
+            f"{len(self.tasks)} tasks, behind in {self.count(BEHIND)}, undecided in {self.count(UNDECIDED)}"
         )
         if self.mean is None:
             return f"{tasks}{f' ({TOO_NARROW})' if self.by_cells else ''}."
         row = self.mean
         verdict = {AHEAD: "better", BEHIND: "worse", UNDECIDED: "the two cannot be told apart"}[outcome(row)]
         return (
-            f"{tasks}. Over the tasks of this model the best baseline is {method_title(row['baseline'])}, and the mean "
-            f"difference to it is {_with_ends(row)[:-1]}{f'; {TOO_NARROW}' if row['by_cells'] else ''}): {verdict}."
+            f"{tasks}. Against {method_title(row['baseline'])}, the best over these tasks, the mean difference is "
+            f"{_with_ends(row)[:-1]}{f'; {TOO_NARROW}' if row['by_cells'] else ''}): {verdict}."
         )
 
 

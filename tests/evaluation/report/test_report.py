@@ -101,9 +101,9 @@ def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: Report
     (found,) = comparisons(data.intervals)
     sentence = found.sentence()
     assert sentence == (
-        "Blocked folds (H3 parents), fast LightGBM: mora is ahead of the best baseline in 1 of 2 tasks, behind it in "
-        "1, undecided in 0. Over the tasks of this model the best baseline is LINE <raw>, and the mean difference to "
-        "it is +0.000 (−0.100 to +0.100): the two cannot be told apart."
+        "Blocked folds (H3 parents), fast LightGBM: mora is ahead of a task's best baseline in 1 of 2 tasks, behind in "
+        "1, undecided in 0. Against LINE <raw>, the best over these tasks, the mean difference is +0.000 (−0.100 to "
+        "+0.100): the two cannot be told apart."
     )
     opening = (
         "On whole blocks the embeddings explain 50 % of the variance of the 2 labels; their inputs were not scored "
@@ -119,7 +119,7 @@ def test_the_summary_comes_first_and_says_ahead_behind_or_undecided(data: Report
     assert found.sentence().endswith("+0.000 (−0.300 to −0.100): worse.")
     alone = worse[worse["task"] == "income"]
     (found,) = comparisons(pa.Table.from_pandas(alone, schema=schemas.INTERVALS))
-    assert found.sentence().startswith("Blocked folds (H3 parents), fast LightGBM: mora is ahead of the best baseline")
+    assert found.sentence().startswith("Blocked folds (H3 parents), fast LightGBM: mora is ahead of a task's best")
     assert any(text.startswith("Fast LightGBM replaces") for text in texts)
 
 
