@@ -162,7 +162,7 @@ def test_the_benchmark_is_printed_and_written_as_one_page(
     shown = mora("benchmark", "town", "--report", page)
     assert shown.exit_code == 0
     assert "| mora | **0.610** |" in shown.stdout
-    assert "mora is ahead of the best baseline in 1 of 1 tasks" in shown.stdout
+    assert "mora is ahead of a task's best baseline in 1 of 1 tasks" in shown.stdout
     assert "Where it errs" in page.read_text()
     monkeypatch.chdir(tmp_path)
     assert "Wrote town.html" in mora("benchmark", "town", "--report").stdout

@@ -197,7 +197,7 @@ def test_the_champion_answers_as_the_published_encoder_does(whole, home: Home) -
 def test_the_benchmark_leaves_intervals_predictions_and_a_page(whole, home: Home) -> None:
     benchmark, intervals = home.lake.read("benchmark", "tiny"), home.lake.read("intervals", "tiny").table()
     methods = set(benchmark.table()["method"].to_pylist())
-    assert methods == {"mora", "inductive", "distilled", "line", "raw", "flow_svd", "coordinates"}
+    assert methods == {"mora", "inputs", "inputs_surroundings", "raw", "distilled", "coordinates"}
     assert set(intervals["method"].to_pylist()) == methods
     assert home.lake.read("predictions", "tiny").rows > 0
     page = (home.lake.read("report", "tiny").path / "report.html").read_text()
@@ -281,10 +281,9 @@ def test_a_region_with_mobility_alone_works(alone, home: Home) -> None:
     assert metadata(alone, "text_features")["modalities"] == 0
     assert set(home.lake.read("benchmark", "alone").table()["method"].to_pylist()) == {
         "mora",
-        "inductive",
+        "inputs",
+        "inputs_surroundings",
         "distilled",
-        "line",
-        "flow_svd",
         "coordinates",
     }
 
@@ -338,7 +337,7 @@ def test_all_that_follows_takes_inductive_embeddings_as_it_takes_the_papers(whol
     assert made["distilled_encoder"].inputs["embeddings"] == made["embeddings"].version
     assert made["benchmark"].inputs["embeddings"] == made["embeddings"].version
     assert made["benchmark"].inputs["distilled_encoder"] == made["distilled_encoder"].version
-    assert {"mora", "distilled", "inductive"} <= set(made["benchmark"].table()["method"].to_pylist())
+    assert {"mora", "distilled", "inputs"} <= set(made["benchmark"].table()["method"].to_pylist())
     told = metadata(done, "champion")
     assert str(told["candidate"]).endswith(f"/{made['distilled_encoder'].details['model_version']}")
     assert float(str(told["scores_compared"])) > 0

@@ -77,7 +77,7 @@ def test_classes_are_scored_by_a_model_and_metrics_from_outside(
     assert rows["mora"]["low"] < rows["mora"]["auc"] < rows["mora"]["high"]
     assert 0 < rows["mora"]["difference_low"] < rows["mora"]["difference"]
     text = markdown_report(ReportData("toy", scores, intervals, metrics=[AUC, BALANCED]))
-    assert "mora is ahead of the best baseline in 1 of 1 tasks" in text
+    assert "mora is ahead of a task's best baseline in 1 of 1 tasks" in text
     assert "**AUC, random split, logistic_probe**" in text
 
 
