@@ -76,12 +76,13 @@ def side_by_side(regions: Sequence[MethodContext], surroundings: bool = False) -
         if not common:
             continue
         parts = [parts[name].of(common) for parts in evidence]
-        own = _standardised([(part.values, part.present) for part in parts], components)
-        lacking = not all(part.present.all() for part in parts)
-        flags = [(part.present[:, None].astype(np.float32), np.ones_like(part.present)) for part in parts]
-        both = zip(columns, own, _standardised(flags) if lacking else [None] * len(parts), strict=True)
-        for stack, values, flag in both:
-            stack += [values] if flag is None else [values, flag]
+        blocks = [_standardised([(part.values, part.present) for part in parts], components)]
+        if not all(part.present.all() for part in parts):
+            flags = [(part.present[:, None].astype(np.float32), np.ones_like(part.present)) for part in parts]
+            blocks.append(_standardised(flags))
+        for block in blocks:
+            for stack, own in zip(columns, block, strict=True):
+                stack.append(own)
     vectors = [np.concatenate(stack, axis=1) for stack in columns]
     if not surroundings:
         return vectors
