@@ -98,9 +98,7 @@ def evaluate(
     scores, predictions = scores_table(records, metrics), predictions_table(records, context.cells)
     intervals = interval_table(records, parameters.resamples, metric=metrics[0])
     best = best_of_seeds(context, tasks, parameters, progress, cache)
-    return BenchmarkResult(
-        parameters, tasks, methods, scores, intervals, predictions, not_transferred, without, best
-    )
+    return BenchmarkResult(parameters, tasks, methods, scores, intervals, predictions, not_transferred, without, best)
 
 
 def with_reported(parameters: BenchmarkParameters, reported: ReportedScores | None) -> BenchmarkParameters:

@@ -320,7 +320,7 @@ def test_an_inductive_encoder_is_published_and_embeds_a_region_it_never_saw(alon
         "transferable_numbers": 128,
     }
     familiarity = made.table()["familiarity"].to_numpy()
-    assert (0 <= familiarity).all()
+    assert (familiarity >= 0).all()
     assert (familiarity <= 1).all()
     assert made.inputs["encoder of alone"] == encoder.version
     expected = embed_region("tiny", "alone", home.path)

@@ -58,9 +58,10 @@ def side_by_side(regions: Sequence[MethodContext], surroundings: bool = False) -
     """The inputs of each region, float32 [N, d], in columns that mean the same in all; scales are fitted to the first.
 
     Columns are aligned by name, and those that a region lacks are left out. A modality that is wider than the raw
-    components is reduced to so many principal components. Factors of the flows are there for a single region only, and flows where there is mobility. A
-    cell without a modality has zeros, the mean; where some cells lack one, a flag of presence is beside it. Columns
-    are standardised and held within ±`BOUND`; one that does not vary in the first region is 0.
+    components is reduced to so many principal components. Factors of the flows are there for a single region only, and
+    nothing of flows where a region has no mobility. A cell without a modality has zeros, the mean; where some cells
+    lack one, a flag of presence is beside it. Columns are standardised and held within ±`BOUND`; one that does not vary
+    in the first region is 0.
 
     Args:
         regions: of which labels are fitted in the first.
@@ -145,7 +146,7 @@ def _scale(vectors: npt.NDArray[np.float64], components: int) -> Block:
 
 
 def _means(context: MethodContext, own: Vectors, moves: bool) -> list[tuple[Vectors, Present]]:
-    """Means of `own` [N, d] over related cells, and which cells have any, [N]: its partners, if `moves`; its nearest."""
+    """Means of `own` [N, d] over each cell's partners, if `moves`, and over its nearest; which cells have any, [N]."""
     latitude, longitude = context.coordinates.T
     relations = [partners(context.edges, len(own))] if moves else []
     relations.append(neighbours(latitude, longitude, NEIGHBOURS))

@@ -112,7 +112,9 @@ def _sure(ahead: Range, low: str, high: str, here: Means) -> str:
     return f"{low} to {high}" + (f"; {TOO_NARROW}" if here[MORA]["by_cells"] else "")
 
 
-def _pieces(flows: Mapping[str, Any]) -> list[str]:
+def _pieces(flows: Mapping[str, Any] | str) -> list[str]:
+    if isinstance(flows, str):  # a region without mobility has none
+        return []
     share = flows.get("share of cells in the largest", 1.0)
     if share >= 0.5:
         return []

@@ -110,3 +110,7 @@ def test_flows_in_pieces_are_told() -> None:
     )
     whole = {**flows, "share of cells in the largest": 0.5}
     assert claim_sentences(schemas.INTERVALS.empty_table(), {"flows": whole}) == []
+
+
+def test_a_region_without_mobility_has_no_pieces() -> None:
+    assert claim_sentences(schemas.INTERVALS.empty_table(), {"flows": "none"}) == []
