@@ -13,10 +13,9 @@ import numpy.typing as npt
 from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics, log_flow_components
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.modalities import kind_of
-from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block, Present, Vectors, principal
+from mora_pipeline.modalities.blocks import RAREST, SMALLEST_DEVIATION, Block, Present, Vectors, principal
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 
-BOUND = 3.0  # standard deviations: a column is held within ± this
 FACTORS = 32  # leading singular vectors of the log flows
 NEIGHBOURS = 24  # nearest cells that are a cell's surroundings, as many as the preset `inductive` looks at
 FACTORS_STAY = "without the factors of the flows, which belong to one region"
@@ -129,7 +128,7 @@ def _standardised(regions: Sequence[tuple[npt.NDArray[np.floating], Present]], c
     """Columns [N, d] of each region, and which cells have them, [N], on the scale of the first, within ±`BOUND`."""
     values, present = regions[0]
     block = _scale(values[present].astype(np.float64), components)
-    return [block.apply(own.astype(np.float32), has).clip(-BOUND, BOUND) for own, has in regions]
+    return [block.apply(own.astype(np.float32), has) for own, has in regions]
 
 
 def _scale(vectors: npt.NDArray[np.float64], components: int) -> Block:
@@ -142,7 +141,10 @@ def _scale(vectors: npt.NDArray[np.float64], components: int) -> Block:
     deviation = turned.std(axis=0) if count else np.zeros(turn.shape[1])
     size = np.abs(turned if wide else vectors).max(axis=0, initial=0)
     varies = deviation > SMALLEST_DEVIATION * np.maximum(1, size)
-    return Block.of(mean, turn * np.divide(1, deviation, out=np.zeros_like(deviation), where=varies))
+    if count and not wide:
+        varies &= (vectors != np.median(vectors, axis=0)).mean(axis=0) >= RAREST
+    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
+    return Block.of(mean, turn * scale, varies.astype(np.float64))
 
 
 def _means(context: MethodContext, own: Vectors, moves: bool) -> list[tuple[Vectors, Present]]:

@@ -15,11 +15,12 @@ from sklearn.utils.extmath import randomized_svd
 
 from mora_pipeline.contract.sphere import kilometres_between
 from mora_pipeline.evaluation.methods.catalogue import make_methods, shared_methods
-from mora_pipeline.evaluation.methods.inputs import BOUND, FACTORS, NEIGHBOURS, _standardised
+from mora_pipeline.evaluation.methods.inputs import FACTORS, NEIGHBOURS, _standardised
 from mora_pipeline.evaluation.methods.interface import MethodContext
 from mora_pipeline.evaluation.protocol.models import linear_probe
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.reading import RegionReader
+from mora_pipeline.modalities.blocks import BOUND
 from mora_pipeline.region import RegionConfig
 
 AGES = {"kind": "table", "path": "ages.csv", "place": "id", "groups": {"age": "age_*"}}
