@@ -20,7 +20,14 @@ from mora_pipeline.evaluation.methods.raw import pca, raw
 from mora_pipeline.evaluation.methods.training import mora_neighbour_graph, paper
 from mora_pipeline.region import NO_MOBILITY, RegionConfig
 
-OF_FLOWS = ("line", "flows", "flow_svd", "node2vec", "dataset:line_vectors")  # nothing is left of them without flows
+OF_FLOWS = (
+    "paper",
+    "line",
+    "flows",
+    "flow_svd",
+    "node2vec",
+    "dataset:line_vectors",
+)  # nothing is left of them without flows
 LAKE = {"mora": "embeddings", "distilled": "distilled_encoder", "line": "line_vectors"}
 
 

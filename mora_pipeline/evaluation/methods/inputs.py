@@ -14,7 +14,7 @@ from mora_pipeline.contract.rhythm import RHYTHM_COLUMNS
 from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.modalities import kind_of
-from mora_pipeline.modalities.blocks import SMALLEST_DEVIATION, Block, Present, Vectors, principal
+from mora_pipeline.modalities.blocks import RAREST, SMALLEST_DEVIATION, Block, Present, Vectors, principal
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 from mora_pipeline.presets.mora.factors import log_flow_factors
 from mora_pipeline.presets.rhythm import read_rhythm
@@ -60,9 +60,10 @@ def side_by_side(regions: Sequence[MethodContext], surroundings: bool = False) -
     """The inputs of each region, float32 [N, d], in columns that mean the same in all; scales are fitted to the first.
 
     Columns are aligned by name, and those that a region lacks are left out. A modality that is wider than the raw
-    components is reduced to so many principal components. Factors of the flows are there for a single region only. A
-    cell without a modality has zeros, the mean; where some cells lack one, a flag of presence is beside it. Columns
-    are standardised and held within ±`BOUND`; one that does not vary in the first region is 0.
+    components is reduced to so many principal components. Factors of the flows are there for a single region only, and
+    nothing of flows where a region has no mobility. A cell without a modality has zeros, the mean; where some cells
+    lack one, a flag of presence is beside it. Columns are standardised and held within ±`BOUND`; one that does not vary
+    in the first region is 0.
 
     Args:
         regions: of which labels are fitted in the first.
@@ -88,8 +89,9 @@ def side_by_side(regions: Sequence[MethodContext], surroundings: bool = False) -
     vectors = [np.concatenate(stack, axis=1) for stack in columns]
     if not surroundings:
         return vectors
-    means = [_means(region, own) for region, own in zip(regions, vectors, strict=True)]
-    around = [_standardised([own[which] for own in means]) for which in range(2)]
+    moves = all(region.reader.config.mobility for region in regions)
+    means = [_means(region, own, moves) for region, own in zip(regions, vectors, strict=True)]
+    around = [_standardised(relation) for relation in zip(*means, strict=True)]
     return [np.concatenate([own, *of], axis=1) for own, *of in zip(vectors, *around, strict=True)]
 
 
@@ -109,11 +111,12 @@ def _parts(context: MethodContext, factors: bool) -> dict[str, Part]:
         amounts, values, known = context.amounts(name)
         if amounts:
             parts[f"{name} amounts"] = Part(amounts, values, known)
-    statistics = flow_statistics(context, "")["flows"].vectors
     if rhythm := read_rhythm(context.reader, context.cells):
         parts["rhythm"] = Part(RHYTHM_COLUMNS, *rhythm)
-    parts["flows"] = Part(STATISTICS, statistics, everywhere)
-    if factors:
+    if context.reader.config.mobility:
+        statistics = flow_statistics(context, "")["flows"].vectors
+        parts["flows"] = Part(STATISTICS, statistics, everywhere)
+    if context.reader.config.mobility and factors:
         leading = log_flow_factors(context.edges, len(context.cells), FACTORS)
         parts["factors"] = Part([str(number) for number in range(leading.shape[1])], leading, everywhere)
     return parts
@@ -138,18 +141,22 @@ def _scale(vectors: npt.NDArray[np.float64], components: int) -> Block:
     count, width = vectors.shape
     mean = vectors.mean(axis=0) if count else np.zeros(width)
     wide = bool(components) and width > components
-    narrow = vectors.astype(np.float32)
-    turn = principal(narrow, components).matrix.astype(np.float64) if wide and count else np.eye(width)
+    turn = (
+        principal(vectors.astype(np.float32), components).matrix.astype(np.float64) if wide and count else np.eye(width)
+    )
     turned = (vectors - mean) @ turn
     deviation = turned.std(axis=0) if count else np.zeros(turn.shape[1])
     size = np.abs(turned if wide else vectors).max(axis=0, initial=0)
     varies = deviation > SMALLEST_DEVIATION * np.maximum(1, size)
+    if count and not wide:
+        varies &= (vectors != np.median(vectors, axis=0)).mean(axis=0) >= RAREST
     scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
     return Block.of(mean, turn * scale, varies.astype(np.float64))
 
 
-def _means(context: MethodContext, own: Vectors) -> list[tuple[Vectors, Present]]:
-    """Means of `own` [N, d] over each cell's partners and over its nearest cells, and which cells have any, [N]."""
+def _means(context: MethodContext, own: Vectors, moves: bool) -> list[tuple[Vectors, Present]]:
+    """Means of `own` [N, d] over each cell's partners, if `moves`, and over its nearest; which cells have any, [N]."""
     latitude, longitude = context.coordinates.T
-    relations = partners(context.edges, len(own)), neighbours(latitude, longitude, NEIGHBOURS)
+    relations = [partners(context.edges, len(own))] if moves else []
+    relations.append(neighbours(latitude, longitude, NEIGHBOURS))
     return [(np.asarray(each @ own, dtype=np.float32), np.diff(each.indptr) > 0) for each in relations]

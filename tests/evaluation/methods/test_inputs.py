@@ -217,3 +217,13 @@ def test_a_transfer_aligns_columns_by_name_on_the_scale_of_the_fitted_region(
     wide = shared["inputs_surroundings"]
     assert wide[0].shape == (217, 45)
     assert np.array_equal(wide[0][:, :15], ours)
+
+
+def test_a_region_without_mobility_has_its_modalities_amounts_and_nearest_cells(
+    with_amounts: Callable[..., WithAmounts],
+) -> None:
+    context = with_amounts()
+    context.reader.config = context.reader.config.model_copy(update={"mobility": None})
+    found = make_methods(["inputs", "inputs_surroundings"], {}, context)
+    assert found["inputs"].vectors.shape[1] == 3 + 2 + 3 + 1 + 1
+    assert found["inputs_surroundings"].vectors.shape[1] == 2 * 10

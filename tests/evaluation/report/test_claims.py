@@ -88,9 +88,12 @@ def test_claims_are_judged_on_blocked_folds_by_boosting_whatever_comes_first() -
     ("preset", "told"), [("inductive", "are of the preset inductive"), (None, "of the preset unknown")]
 )
 def test_the_papers_claims_are_about_its_preset(preset: str | None, told: str) -> None:
-    (sentence,) = claim_sentences(table(), {"preset": preset})
+    sentence, _, inputs = claim_sentences(table(), {"preset": preset})
     assert told in sentence
-    assert "not decided here" in sentence
+    assert "not decided here; whether the embeddings beat their inputs is." in sentence
+    assert inputs.startswith("The embeddings beat their inputs (raw): holds.")
+    (alone,) = claim_sentences(table({"mora": 0.5, "line": 0.4}), {"preset": preset})
+    assert alone.endswith("they are not decided here.")
 
 
 def test_what_was_not_scored_is_not_claimed() -> None:
@@ -110,3 +113,7 @@ def test_flows_in_pieces_are_told() -> None:
     )
     whole = {**flows, "share of cells in the largest": 0.5}
     assert claim_sentences(schemas.INTERVALS.empty_table(), {"flows": whole}) == []
+
+
+def test_a_region_without_mobility_has_no_pieces() -> None:
+    assert claim_sentences(schemas.INTERVALS.empty_table(), {"flows": "none"}) == []
