@@ -67,8 +67,8 @@ def check_encoder(region: str, embeddings: Mapping[str, Any], select: str | None
     from mora_pipeline.presets.registry import DECLARED, choose
 
     config, encoder = Registry.at_home().load(region), checked_region_name(embeddings["encoder"])
-    preset = choose(embeddings.get("preset", DECLARED), encoder, config).preset
-    preset.check_declared(config, encoder, Lake.at_home())
+    lake = Lake.at_home()
+    choose(embeddings.get("preset", DECLARED), encoder, config, lake).preset.check_declared(config, encoder, lake)
     if select and all(key.to_user_string() != "embeddings" for key in selected_assets(select)):
         raise UserError(
             f"--encoder {encoder} is about the asset `embeddings`, which --select {select} leaves out. Add it "

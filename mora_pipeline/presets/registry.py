@@ -7,6 +7,7 @@ from pydantic import Field, create_model
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.lake import Lake
 from mora_pipeline.parameters import Parameters
 from mora_pipeline.presets.interface import Preset
 from mora_pipeline.region import RegionConfig
@@ -59,12 +60,13 @@ class Choice:
         return f"preset {self.preset.name}{f', encoder of {self.encoder}' if self.encoder else ''}: {self.why}"
 
 
-def choose(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
+def choose(preset: str, encoder: str | None, region: RegionConfig, lake: Lake | None = None) -> Choice:
     """What a run config and a region.yaml come to; the run config wins, as a whole.
 
     Args:
         preset: the name of one, or `DECLARED`.
         encoder: the region whose encoder embeds this one; None for none.
+        lake: says which preset the encoder is of, where nobody else does.
 
     Raises:
         UserError: if there is no such preset, it has no encoder that another region could use, or a region without
@@ -75,7 +77,7 @@ def choose(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
         wanted, encoder = region.embeddings.preset, region.embeddings.encoder
         is_declared = wanted or encoder
         why = f"{region.file} says so" if is_declared else f"neither the run config nor {region.file} says otherwise"
-    chosen = preset_of(wanted or DEFAULT)
+    chosen = preset_of(wanted or (encoder and lake and _preset_of_encoder(encoder, lake)) or DEFAULT)
     if encoder and not chosen.transferable:
         others = " or ".join(name for name, other in presets().items() if other.transferable)
         raise UserError(
@@ -88,6 +90,12 @@ def choose(preset: str, encoder: str | None, region: RegionConfig) -> Choice:
             "let another region's encoder embed this one: --encoder REGION, or embeddings.encoder."
         )
     return Choice(chosen, encoder, why)
+
+
+def _preset_of_encoder(region: str, lake: Lake) -> str | None:
+    """The preset that made a region's embeddings, if it has an encoder."""
+    name = lake.read("embeddings", region).details.get("preset") if lake.has("embeddings", region) else None
+    return name if name in PRESETS.names() and preset_of(name).transferable else None
 
 
 class EmbeddingsSettings(Parameters):

@@ -24,7 +24,7 @@ PRESETS = Plugins[DeclaredPreset]("preset", "mora_pipeline.presets", BUILT_IN)
 class EmbeddingDefaults(Section):
     """What makes a region's vectors, so that a nightly run keeps them in the space that its users chose."""
 
-    preset: str | None = Field(default=None, description="a preset; by default mora")
+    preset: str | None = Field(default=None, description="a preset; by default mora, or the one of the encoder")
     encoder: str | None = Field(default=None, description="region whose encoder embeds this one")
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
 def run(region: RegionRun, settings: EmbeddingsSettings, progress: Progress, tracker: Tracker) -> StepResult:
     """Embed the region's cells by the preset that the settings or region.yaml choose, check and commit the vectors."""
-    choice = choose(settings.preset, settings.encoder, region.config)
+    choice = choose(settings.preset, settings.encoder, region.config, region.lake)
     region.log.info(f"Embeddings by {choice}.")
     if choice.encoder:
         encoded = choice.preset.embed_with(region, choice.encoder)

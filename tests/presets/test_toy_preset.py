@@ -49,5 +49,5 @@ def test_the_default_presets_are_what_they_were(home: HomeOfCells) -> None:
     details = home.lake.read("embeddings", "west").details
     assert (details["preset"], details["encoder_region"]) == ("inductive", "east")
     assert details["encoder_version"] == home.lake.read("encoder", "east").version
-    with pytest.raises(UserError, match="an encoder is of preset inductive or toy"):
+    with pytest.raises(UserError, match="an encoder is of preset mora or inductive or toy"):
         embed(home, "west", preset="paper", encoder="east")

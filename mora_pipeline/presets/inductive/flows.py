@@ -58,6 +58,16 @@ def flow_features(flows: Edges, internal_flow: Floats, latitude: Floats, longitu
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def flow_level(features: npt.NDArray[np.floating]) -> float:
+    """What flows out of the middle cell of those that have any, in the unit of the flows; 0 without flows.
+
+    Args:
+        features: `flow_features`, [N, F].
+    """
+    strength = features[:, flow_feature_names().index("out_strength")]
+    return float(np.expm1(np.median(strength[strength > 0]))) if (strength > 0).any() else 0.0
+
+
 def _moments(end: Rows, flow: Floats, kilometres: Floats, strength: Floats) -> list[Floats]:
     """Strength, number of partners, mean distance and entropy of one direction, [N] each, of `end` rows [edges]."""
     count = len(strength)

@@ -16,7 +16,7 @@ from mora_pipeline.lake.registry import Registry
 from mora_pipeline.modalities import LoadedModality, kind_of
 from mora_pipeline.presets.inductive.amounts import aligned_amounts
 from mora_pipeline.presets.inductive.encoder import EncodedCells, RegionEncoder, load_encoder
-from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features
+from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features, flow_level
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 from mora_pipeline.presets.inductive.schema import (
     Input,
@@ -28,6 +28,8 @@ from mora_pipeline.presets.inductive.schema import (
 )
 from mora_pipeline.presets.inductive.states import AMOUNTS, Evidence, check_finite
 from mora_pipeline.presets.rhythm import read_rhythm
+
+LARGEST_FLOW_RATIO = 10.0  # between the flows of two regions, beyond which they count something else
 
 
 def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVectors:
@@ -62,7 +64,7 @@ def embed_with(reader: RegionReader, encoder: RegionEncoder) -> tuple[pa.Table, 
     schema = encoder.schema
     check_declared(schema, reader.config)
     check_features(schema, schema_of(reader, schema.names, schema.neighbours), reader.config.file)
-    table, evidence = read_evidence(reader, schema.names, schema.neighbours)
+    table, evidence, scaled = read_scaled(reader, schema)
     check_finite(evidence)
     without_flows = reader.config.mobility is None
     if without_flows and encoder.student is None:
@@ -71,7 +73,25 @@ def embed_with(reader: RegionReader, encoder: RegionEncoder) -> tuple[pa.Table, 
             f"cells without flows. Train it again: mora materialize {schema.region} --select embeddings"
         )
     evidence, warnings = in_columns_of(encoder, evidence, reader.region)
-    return table, replace(encoder.encode(evidence, without_flows), warnings=warnings)
+    return table, replace(encoder.encode(evidence, without_flows), warnings=(*scaled, *warnings))
+
+
+def read_scaled(reader: RegionReader, schema: Schema) -> tuple[pa.Table, Evidence, tuple[str, ...]]:
+    """`read_evidence` for an encoder, with flows of the size that it knows, and a sentence where they were not.
+
+    Trips of a month are a thousand times the jobs of a place: as they are, every cell would be beyond all bounds.
+    """
+    table, evidence = read_evidence(reader, schema.names, schema.neighbours)
+    level = flow_level(evidence.flows)
+    ratio = level / schema.flow_level if level and schema.flow_level else 1.0
+    if 1 / LARGEST_FLOW_RATIO <= ratio <= LARGEST_FLOW_RATIO:
+        return table, evidence, ()
+    sentence = (
+        f"Flows of '{reader.region}' are {ratio:.3g} times as large as where the encoder of '{schema.region}' was "
+        "fitted (what leaves the middle cell): they were divided by that. If both count the same thing, train an "
+        "encoder on a region like this."
+    )
+    return *read_evidence(reader, schema.names, schema.neighbours, 1 / ratio), (sentence,)
 
 
 def in_columns_of(encoder: RegionEncoder, evidence: Evidence, region: str) -> tuple[Evidence, tuple[str, ...]]:
@@ -98,12 +118,15 @@ def in_columns_of(encoder: RegionEncoder, evidence: Evidence, region: str) -> tu
     return replace(evidence, modalities=tuple(modalities)), tuple(warnings)
 
 
-def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: int) -> tuple[pa.Table, Evidence]:
+def read_evidence(
+    reader: RegionReader, names: Collection[str], num_neighbours: int, flow_scale: float = 1.0
+) -> tuple[pa.Table, Evidence]:
     """A region's `cells`, N rows, and all that an encoder sees of them, in [N, …] arrays of the same order.
 
     Args:
         names: the modalities to read, of those in region.yaml.
         num_neighbours: nearest cells that make a cell's surroundings.
+        flow_scale: what every flow is multiplied by.
 
     Raises:
         UserError: if a dataset is missing, or was made for other cells.
@@ -111,11 +134,12 @@ def read_evidence(reader: RegionReader, names: Collection[str], num_neighbours: 
     table = reader.read("cells").table()
     cells = table["cell"].to_numpy()
     flows = edge_rows(reader.read("edges"), cells)
+    flows = replace(flows, flow=flows.flow * flow_scale)
     latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
     modalities = tuple(LoadedModality.read(reader, name, cells) for name in sorted(names))
     return table, Evidence(
         modalities,
-        flow_features(flows, table["internal_flow"].to_numpy(), latitude, longitude),
+        flow_features(flows, table["internal_flow"].to_numpy() * flow_scale, latitude, longitude),
         partners(flows, len(cells)),
         neighbours(latitude, longitude, num_neighbours),
         read_rhythm(reader, cells),

@@ -42,6 +42,7 @@ class Schema:
         neighbours: nearest cells that make a cell's surroundings.
         modalities: sorted by name.
         flow_features: what flows are described by.
+        flow_level: what flows out of its middle cell (`flow_level`); 0 if that is not known.
     """
 
     region: str
@@ -49,6 +50,7 @@ class Schema:
     neighbours: int
     modalities: tuple[Input, ...]
     flow_features: tuple[str, ...]
+    flow_level: float = 0.0
 
     @property
     def names(self) -> list[str]:

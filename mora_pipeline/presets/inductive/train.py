@@ -10,6 +10,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.devices import best_device
 from mora_pipeline.presets.inductive.components import kernel_components
 from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder, RegionEncoder, Schema
+from mora_pipeline.presets.inductive.flows import flow_level
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.states import Evidence, Vectors, check_finite, fit_states
 from mora_pipeline.presets.student import StudentParameters, fit_student
@@ -58,7 +59,7 @@ def train_inductive(evidence: Evidence, schema: Schema, parameters: InductivePar
     states = fit_states(evidence, parameters)
     inputs = torch.from_numpy(states.apply(evidence)).to(best_device(parameters.device, "inductive encoder"))
     readout, explained = kernel_components(inputs, states.columns(), parameters)
-    encoder = InductiveEncoder(schema, states, readout.to("cpu"))
+    encoder = InductiveEncoder(replace(schema, flow_level=flow_level(evidence.flows)), states, readout.to("cpu"))
     scores = {"explained": explained, "width": float(inputs.shape[1]), "units": float(len(readout.centres))}
     return InductiveResult(encoder, encoder.encode(evidence), scores, time.perf_counter() - started)
 

@@ -1,7 +1,7 @@
 """Training of `mora` on one region: the encoder in closed form, then the part that belongs to the region."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from mora_pipeline.contract.schemas import Edges
 from mora_pipeline.devices import best_device
 from mora_pipeline.presets.inductive.components import kernel_components
 from mora_pipeline.presets.inductive.encoder import EncodedCells, InductiveEncoder
+from mora_pipeline.presets.inductive.flows import flow_level
 from mora_pipeline.presets.inductive.schema import Schema
 from mora_pipeline.presets.inductive.states import Evidence, Vectors, fit_states
 from mora_pipeline.presets.inductive.train import check_evidence
@@ -59,6 +60,7 @@ def train_encoder(evidence: Evidence, schema: Schema, parameters: MoraParameters
     on_device = torch.from_numpy(inputs).to(best_device(parameters.device, "mora encoder"))
     settings = parameters.units_for(parameters.transferable_numbers - plain)
     readout, explained = kernel_components(on_device, states.columns(), settings)
+    schema = replace(schema, flow_level=flow_level(evidence.flows))
     encoder = MoraEncoder(InductiveEncoder(schema, states, readout.to("cpu")), axes)
     scores = {"explained": explained, "width": float(inputs.shape[1]), "plain_numbers": float(plain)}
     scores["units"] = float(len(readout.centres))

@@ -31,7 +31,12 @@ def shops(
     found = {"cell": inputs.cells[[1, 1, -1]], "text_id": [0, 2, 1], "count": [4.0, 1.0, 2.0]}
     for name, table in (
         ("text_cells/poi", pa.table(found, schema=schemas.TEXT_CELLS)),
-        ("texts/poi", pa.table({"text_id": [2, 0, 1], "text": ["park", "café", "shop"]}, schema=schemas.TEXTS)),
+        (
+            "texts/poi",
+            pa.table(
+                {"text_id": [2, 0, 1], "text": ["park", "café", "shop"], "category": [None] * 3}, schema=schemas.TEXTS
+            ),
+        ),
     ):
         draft = lake.begin(name, config.region)
         draft.write(table)

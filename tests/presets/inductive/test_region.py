@@ -14,6 +14,7 @@ from mora_pipeline.lake import Lake
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.inductive.encoder import save_encoder
+from mora_pipeline.presets.inductive.flows import flow_level
 from mora_pipeline.presets.inductive.region import embed_region, embed_with, read_evidence, schema_of
 from mora_pipeline.presets.inductive.schema import DATASET, Schema, check_declared, encoder_version
 from mora_pipeline.presets.inductive.train import train_inductive, with_student
@@ -239,6 +240,21 @@ def test_familiarity_is_the_largest_answer_of_a_unit(home, other_town):
     centres, sharpness = encoder.readout.centres.numpy(), encoder.readout.sharpness
     largest = np.exp(-sharpness * np.square(states[:, None] - centres[None]).sum(2)).max(1)
     np.testing.assert_allclose(familiar["west"], largest, atol=1e-5)
+
+
+def test_flows_of_another_unit_are_scaled_and_it_is_said(home, other_town):
+    """Trips of a month in place of jobs: a thousand times as large, and the same cells all the same."""
+    home.add("west", other_town)
+    flows = dataclasses.replace(other_town.flows, flow=other_town.flows.flow * 1000)
+    home.add("busy", dataclasses.replace(other_town, flows=flows, internal=other_town.internal * 1000))
+    encoder = home.trained.encoder
+    level = flow_level(other_town.evidence().flows)
+    assert encoder.schema.flow_level / 10 < level < encoder.schema.flow_level * 10
+    west, busy = (embed_with(home.reader(name), encoder)[1] for name in ("west", "busy"))
+    assert west.warnings == ()
+    assert "times as large as where the encoder of 'east' was fitted" in busy.warnings[0]
+    assert np.corrcoef(west.vectors.ravel(), busy.vectors.ravel())[0, 1] > 0.85
+    assert busy.familiarity.min() > 0.1
 
 
 def with_counts(town, names, columns):
