@@ -1,5 +1,6 @@
 """What changes while the embeddings are trained: weights, optimiser and the order of the cells."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -51,15 +52,20 @@ class Learner:
             len(initial), parameters.validation_share, parameters.seed
         )
 
-    def train_epoch(self) -> dict[str, float]:
+    def train_epoch(self, epoch: int) -> dict[str, float]:
         """One step a batch over the shuffled training cells.
+
+        Args:
+            epoch: its number, from 1, which the step size depends on where it has a schedule.
 
         Returns:
             The losses, averaged over the cells, and the temperatures that are learnt.
         """
         shuffled = self.training_cells[torch.randperm(len(self.training_cells), generator=self.generator)]
         mean = _Mean("train_loss")
-        for batch in shuffled.split(self.parameters.batch_size):
+        batches = shuffled.split(self.parameters.batch_size)
+        for number, batch in enumerate(batches):
+            set_learning_rate(self.optimiser, self.parameters, epoch - 1 + number / len(batches))
             terms = self._terms(self.encoder(self.propagation), batch)
             if not terms:
                 continue
@@ -145,6 +151,14 @@ def make_optimiser(modules: Sequence[nn.Module], parameters: AlignmentParameters
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=parameters.learning_rate, fused=True)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, parameters: AlignmentParameters, epochs: float) -> None:
+    """Give the optimiser the step size that the schedule has after so many epochs, a fraction included."""
+    if parameters.schedule == "cosine":
+        share = min(epochs / parameters.maximum_epochs, 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = parameters.learning_rate * (1 + math.cos(math.pi * share)) / 2
 
 
 class _Mean:

@@ -61,6 +61,10 @@ class AlignmentParameters(Parameters):
 
     layers: int = Field(2, ge=0, le=16, description="Propagation steps; the embedding is the sum of all of them.")
     learning_rate: float = Field(1e-3, gt=0, description="Step size of AdamW.")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant",
+        description="constant: one step size throughout, the method's; cosine: it falls to zero with the last epoch.",
+    )
     weight_decay: float = Field(1e-3, ge=0, description="Decay of the node table and head weights; biases have none.")
     batch_size: int = Field(20480, ge=2, description="Cells in one step, at most; a smaller region is one batch.")
     maximum_epochs: int = Field(100, ge=1, description="Epochs at most.")

@@ -119,7 +119,7 @@ class _Course:
     def run_epoch(self, learner: Learner, parameters: AlignmentParameters) -> dict[str, float]:
         """Train and validate once; returns the new entry of the history."""
         started, epoch = time.perf_counter(), len(self.history) + 1
-        entry = {"epoch": float(epoch)} | learner.train_epoch() | learner.validate()
+        entry = {"epoch": float(epoch)} | learner.train_epoch(epoch) | learner.validate()
         entry["seconds"] = time.perf_counter() - started
         self.history.append(entry)
         watched = _watched_loss(self.history, parameters)

@@ -44,7 +44,7 @@ def test_a_training_that_ends_in_its_first_epoch_has_left_its_notes(tmp_path, mo
     """They name the MLflow run, which the next attempt goes on with."""
     kept = checkpoint_in(tmp_path)
     kept.notes["mlflow_run"] = "a run"
-    monkeypatch.setattr(Learner, "train_epoch", lambda self: 1 / 0)
+    monkeypatch.setattr(Learner, "train_epoch", lambda self, epoch: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train_alignment(*arguments(), checkpoint=kept)
     assert checkpoint_in(tmp_path).notes == {"mlflow_run": "a run"}
@@ -70,7 +70,7 @@ def test_a_killed_training_ends_with_the_bytes_of_an_uninterrupted_one(uninterru
 
 def test_a_finished_training_is_not_trained_again(uninterrupted, tmp_path, monkeypatch) -> None:
     train(tmp_path)
-    monkeypatch.setattr(train_and_die.Learner, "train_epoch", lambda self: pytest.fail("trained again"))
+    monkeypatch.setattr(train_and_die.Learner, "train_epoch", lambda self, epoch: pytest.fail("trained again"))
     assert train(tmp_path).embeddings.tobytes() == uninterrupted[0].embeddings.tobytes()
 
 

@@ -17,6 +17,7 @@ def test_the_defaults_are_the_methods():
     assert AlignmentParameters().model_dump(exclude={"device", "backend", "temperatures"}) == {
         "layers": 2,
         "learning_rate": 1e-3,
+        "schedule": "constant",
         "weight_decay": 1e-3,
         "batch_size": 20480,
         "maximum_epochs": 100,

@@ -1,0 +1,1 @@
+"""The preset `mora`: one vector of parts, each of which tells what the others cannot."""
