@@ -1,7 +1,10 @@
 """Settings of the aligned part of `mora`; without torch, so that Dagster's configuration can reuse them.
 
-The same model and loss as the preset `paper`, in fewer and better steps. An epoch of batches of B cells costs O(N · B)
-in the loss, so that a small batch makes more steps for less; docs/training.md has what was measured.
+The model and the loss are those of the preset `paper`; the steps are fewer and cost less. In the loss an epoch costs
+O(N · batch), so that small batches make more steps for less. How far training goes is set by how far the node table
+moves, not by epochs: AdamW moves an entry by about the learning rate η a step, and by η / √b a step where only one of b
+batches has its cell. S steps of a cosine therefore reach η S / (2 √b), and the method's 100 epochs of one batch at
+η = 0.001 reach 0.1. Here η follows from that reach, whatever the region's size (docs/training.md has the scores).
 """
 
 import math
@@ -15,7 +18,7 @@ from mora_pipeline.parameters import Parameters
 from mora_pipeline.presets.paper.parameters import AlignmentParameters, LineParameters
 
 VALIDATION_SHARE = 0.1
-# Training ends where the last three tenths of its epochs at most had no better validation loss.
+# Training ends where the last three tenths of all its epochs had no better validation loss.
 PATIENCE = Fraction(3, 10)
 
 
@@ -24,10 +27,10 @@ class AlignedParameters(Parameters):
 
     dimension: int = Field(DIMENSION, ge=1, description="Length of an aligned vector.")
     share: float = Field(0.1, gt=0, le=1, description="Share of each origin's flows, the strongest, that are kept.")
-    learning_rate: float = Field(5e-3, gt=0, description="Step size of AdamW at the start; it falls to 0 as a cosine.")
+    reach: float = Field(0.1, gt=0, description="How far an entry of the node table moves, about; the method's is 0.1.")
     batch_size: int = Field(1024, ge=2, description="Cells in one step, at most; batches of a region are of one size.")
-    epochs: int = Field(10, ge=1, description="Times that each cell is seen; more where steps would be too few.")
-    minimum_steps: int = Field(200, ge=1, description="Steps at least, so that a region of few cells is trained too.")
+    steps: int = Field(100, ge=1, description="Steps at least; whole epochs are trained.")
+    minimum_epochs: int = Field(3, ge=1, description="Times that each cell is seen at least; large regions step more.")
     seed: int = Field(0, ge=0, description="Seed of LINE, the split, the heads' weights and the order of the cells.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")
 
@@ -42,9 +45,9 @@ class AlignedParameters(Parameters):
         """
         training = num_cells - round(VALIDATION_SHARE * num_cells)
         batches = math.ceil(training / self.batch_size)
-        epochs = max(self.epochs, math.ceil(self.minimum_steps / batches))
+        epochs = max(self.minimum_epochs, math.ceil(self.steps / batches))
         return AlignmentParameters(
-            learning_rate=self.learning_rate,
+            learning_rate=2 * self.reach / (epochs * math.sqrt(batches)),
             schedule="cosine",
             batch_size=max(2, math.ceil(training / batches)),
             maximum_epochs=epochs,
