@@ -38,7 +38,7 @@ class MoraParameters(Parameters):
     )
     components: int = Field(64, ge=1, description="Principal components that a wider text or image vector keeps.")
     neighbours: int = Field(24, ge=0, description="Nearest cells whose mean describes a cell's surroundings; 0: none.")
-    modality_weight: float = Field(0.3, ge=0, description="Weight of each modality, and of its amounts, for the units.")
+    modality_weight: float = Field(0.3, ge=0, description="Weight of each modality, features and amounts together.")
     flow_weight: float = Field(1.0, ge=0, description="Weight of the description of a cell's own flows.")
     partner_weight: float = Field(0.7, ge=0, description="Weight of the mean over the cells it exchanges people with.")
     neighbour_weight: float = Field(0.5, ge=0, description="Weight of the mean over the nearest cells.")
