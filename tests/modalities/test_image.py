@@ -3,19 +3,24 @@
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
+import pyarrow as pa
 import pytest
 import torch
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.modalities.image.encoder import BATCH_SIZE, FrozenImageEncoder, make_image_encoder
+from mora_pipeline.contract.schemas import IMAGE_CELLS
+from mora_pipeline.modalities.image import KIND
+from mora_pipeline.modalities.image.config import LITE0_SIZE, ImageModality
+from mora_pipeline.modalities.image.encoder import FrozenImageEncoder, make_image_encoder
 
 
 @pytest.fixture(scope="module")
 def lite0() -> FrozenImageEncoder:
-    return make_image_encoder("default", device="cpu")
+    return make_image_encoder("default:224", device="cpu")
 
 
 def photographs() -> dict[str, np.ndarray]:
@@ -76,13 +81,38 @@ def test_images_of_any_size_in_batches_give_the_same_as_one_by_one(lite0: Frozen
     rng = np.random.default_rng(0)
     sizes = [(1, 1), (13, 13), (7, 40), (224, 224), (300, 200)] * 4
     images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
-    assert len(images) > BATCH_SIZE["cpu"]
     seen: list[tuple[int, int]] = []
     together = lite0.encode(images, lambda done, total: seen.append((done, total)))
     alone = np.concatenate([lite0.encode([image]) for image in images[:5]])
     assert np.allclose(together[:5], alone, atol=1e-3)
     assert np.array_equal(together, lite0.encode(image for image in images))
     assert seen == [(16, 20), (20, 20)]
+
+
+def test_the_input_of_the_default_has_the_size_that_is_asked_for() -> None:
+    """Oracle: the picture resized beforehand; windows of either size then pass as they are."""
+    picture = np.random.default_rng(0).integers(0, 256, (13, 13, 3), dtype=np.uint8)
+    for spec, pixels in (("default", LITE0_SIZE), ("default:64", 64), ("efficientnet-lite0:64", 64)):
+        resized = np.asarray(PIL.Image.fromarray(picture).resize((pixels, pixels), PIL.Image.Resampling.BICUBIC))
+        encoder = make_image_encoder(spec, device="cpu")
+        assert np.array_equal(encoder.encode([picture]), encoder.encode([resized]))
+
+
+@pytest.mark.parametrize("spec", ["default", "efficientnet-lite0"])
+def test_features_by_the_default_are_named_by_its_weights_and_its_size(spec: str) -> None:
+    """Features made by another default are not taken for today's."""
+    declared = {"kind": "image", "source": "geotiff", "path": "sky.tif", "encoder": spec}
+    assert ImageModality.model_validate(declared).backbone == f"efficientnet-lite0:{LITE0_SIZE}"
+    sized = ImageModality.model_validate({**declared, "encoder": "default:224"})
+    assert sized.backbone == "efficientnet-lite0:224"
+    other = ImageModality.model_validate({**declared, "encoder": "remoteclip"})
+    assert other.backbone == "remoteclip"
+
+
+@pytest.mark.parametrize("pixels", ["31", "1025", "-64", "64px"])
+def test_a_size_that_is_none_is_refused(pixels: str) -> None:
+    with pytest.raises(UserError, match=f"'default:{pixels}': '{pixels}' is no size in pixels. .* 32 to 1024"):
+        make_image_encoder(f"default:{pixels}", device="cpu")
 
 
 def test_encoding_leaves_torch_s_threads_as_they_were(lite0: FrozenImageEncoder) -> None:
@@ -200,3 +230,21 @@ def test_weights_that_are_not_here_say_how_to_bring_them(monkeypatch: pytest.Mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=r"(?s)RemoteCLIP.*hf download chendelong/RemoteCLIP.*encoder: remoteclip:"):
         make_image_encoder("remoteclip", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("side", "spec", "warns"), [(16, "default", False), (300, "default", True), (300, "default:224", False)]
+)
+def test_fine_imagery_before_a_small_input_is_said_once(
+    side: int, spec: str, warns: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    windows = pa.table([[1], [0], [0], [side], [side], [1.0]], schema=IMAGE_CELLS)
+    reader = SimpleNamespace(
+        read=lambda dataset: SimpleNamespace(table=lambda: windows), config=SimpleNamespace(base=Path())
+    )
+    monkeypatch.setattr("mora_pipeline.modalities.image.windows.open_mosaic", lambda *_: None)
+    monkeypatch.setattr("mora_pipeline.modalities.image.windows.encode_windows", lambda *_: "vectors")
+    declared = {"kind": "image", "source": "geotiff", "path": "sky.tif", "encoder": spec}
+    config = ImageModality.model_validate(declared)
+    assert KIND.encode(reader, "sky", config, lambda done, total: None) == "vectors"
+    assert ("modalities.sky: a cell has 300 pixels across" in caplog.text) == warns

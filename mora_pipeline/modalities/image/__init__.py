@@ -1,14 +1,19 @@
 """Imagery that covers the region: XYZ tiles or GeoTIFFs."""
 
+import logging
+
 import pyarrow as pa
 
 from mora_pipeline.contract.schemas import IMAGE_CELLS, CellVectors
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.modalities.encoder import Progress
 from mora_pipeline.modalities.image.checks import check_rasters, check_tiles
-from mora_pipeline.modalities.image.config import ImageModality
+from mora_pipeline.modalities.image.config import DEFAULT_SPECS, LITE0_SIZE, ImageModality
 from mora_pipeline.modalities.interface import ModalityKind
 from mora_pipeline.region.columns import Checker
+
+logger = logging.getLogger(__name__)
+FINE_WINDOW = 2 * LITE0_SIZE  # pixels across; of larger windows the default's input loses more than it keeps
 
 
 class ImageKind(ModalityKind[ImageModality]):
@@ -38,10 +43,16 @@ class ImageKind(ModalityKind[ImageModality]):
 
     def encode(self, reader: RegionReader, name: str, config: ImageModality, progress: Progress) -> CellVectors:
         from mora_pipeline.modalities.image.encoder import make_image_encoder
-        from mora_pipeline.modalities.image.windows import encode_windows, open_mosaic
+        from mora_pipeline.modalities.image.windows import encode_windows, open_mosaic, usual_side
 
         windows, mosaic = reader.read(f"image_cells/{name}").table(), open_mosaic(config, reader.config)
-        return encode_windows(windows, mosaic, make_image_encoder(config.encoder, reader.config.base), progress)
+        encoder = make_image_encoder(config.encoder, reader.config.base)
+        if config.encoder in DEFAULT_SPECS and (side := usual_side(windows)) > FINE_WINDOW:
+            logger.warning(
+                "modalities.%s: a cell has %.0f pixels across, of which %d reach the encoder. `encoder: default:224` "
+                "sees more of them and takes nine times as long.", name, side, LITE0_SIZE,
+            )  # fmt: skip
+        return encode_windows(windows, mosaic, encoder, progress)
 
 
 KIND = ImageKind()

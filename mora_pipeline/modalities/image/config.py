@@ -7,6 +7,10 @@ from pydantic import Field, model_validator
 from mora_pipeline.region.kinds import ModalityConfig
 from mora_pipeline.region.sections import Name, problem
 
+LITE0 = "efficientnet-lite0"
+DEFAULT_SPECS = {"default", LITE0}
+# Windows of 16 pixels tell no more at the 224 pixels of its training, which take nine times as long (docs/us_east.md).
+LITE0_SIZE = 64
 TEMPERATURE = 0.2  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
 
 
@@ -17,8 +21,14 @@ class ImageModality(ModalityConfig):
     source: Literal["xyz", "geotiff"] = Field(description="how the imagery is cut: xyz or geotiff")
     path: Name = Field(description="xyz: template with {z}, {x}, {y}; geotiff: file, folder or glob")
     zoom: int | None = Field(default=None, ge=0, le=24, description="zoom level of the tiles (xyz only)")
-    encoder: Name = Field(default="default", description="image encoder")
+    encoder: Name = Field(default="default", description="image encoder; default:224 has an input of 224 pixels")
     temperature: float = Field(default=TEMPERATURE, gt=0, description="temperature of its alignment loss")
+
+    @property
+    def backbone(self) -> str:
+        """The encoder; the default by its own name, with the size of its input: features differ by either."""
+        name, _, pixels = self.encoder.partition(":")
+        return f"{LITE0}:{pixels or LITE0_SIZE}" if name in DEFAULT_SPECS else self.encoder
 
     @model_validator(mode="after")
     def _tiles_have_a_zoom(self) -> Self:

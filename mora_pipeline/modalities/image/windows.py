@@ -61,6 +61,12 @@ def cell_windows(cells: IntArray, mosaic: Mosaic, minimum_coverage: float = MINI
     return pa.concat_tables(tables).combine_chunks() if tables else IMAGE_CELLS.empty_table()
 
 
+def usual_side(windows: pa.Table) -> float:
+    """Median width of the windows (schemas.IMAGE_CELLS), in pixels; 0 without any."""
+    widths = windows["right"].to_numpy() - windows["left"].to_numpy()
+    return float(np.median(widths)) if len(widths) else 0.0
+
+
 def encode_windows(
     windows: pa.Table, mosaic: Mosaic, encoder: ImageEncoder, progress: Progress | None = None
 ) -> CellVectors:

@@ -18,6 +18,7 @@ from mora_pipeline.presets.inductive.flows import flow_level
 from mora_pipeline.presets.inductive.region import embed_region, embed_with, read_evidence, schema_of
 from mora_pipeline.presets.inductive.schema import DATASET, Schema, check_declared, encoder_version
 from mora_pipeline.presets.inductive.train import train_inductive, with_student
+from mora_pipeline.region.kinds import KINDS
 from tests.presets.inductive.conftest import COUNTS
 
 POINT = {"latitude": "y", "longitude": "x"}
@@ -62,7 +63,7 @@ class Home:
             if one.name in modalities:
                 declared = modalities[one.name]
                 known = CellVectors(cells[one.present], one.vectors[one.present])
-                backbone = None if one.kind == "table" else declared.get("encoder", "default")
+                backbone = KINDS[declared["kind"]].config.model_validate(declared).backbone
                 self.write(f"features/{one.name}", region, known.to_table(), {"kind": one.kind, "encoder": backbone})
                 own, names = one.amounts_present, list(one.amount_names)
                 amounts = [cells[own], *one.amounts[own].astype(float).T]
