@@ -20,7 +20,7 @@ from mora_pipeline.contract.errors import UserError
 @click.option(
     "--encoder",
     metavar="OTHER",
-    help="Embed by the inductive encoder of region OTHER: the embeddings are not trained.",
+    help="Embed by the encoder of region OTHER (preset mora or inductive): the embeddings are not trained.",
 )
 def materialize(
     region: str, select: str | None, config_file: Path | None, assignments: tuple[str, ...], encoder: str | None
@@ -36,7 +36,7 @@ def materialize(
       mora materialize us_east --select embeddings+        (and all that is made from them)
       mora materialize us_east --set embeddings.units=512 --set line_vectors.seed=1
       mora materialize us_east --config settings.yaml
-      mora materialize us_east --set embeddings.preset=inductive
+      mora materialize us_east --set embeddings.preset=paper --set embeddings.paper.layers=1
       mora materialize us_west --encoder us_east           (vectors in the space of us_east)
     """
     from mora_pipeline.commands.execution import run_region

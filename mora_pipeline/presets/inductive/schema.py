@@ -171,7 +171,7 @@ def check_features(schema: Schema, present: Schema, file: Path) -> None:
     if schema.flow_features != present.flow_features:
         raise UserError(
             f"{whose} comes from another version of this program, which described flows differently. Train it again: "
-            f"mora materialize {schema.region} --set embeddings.preset=inductive"
+            f"mora materialize {schema.region} --select embeddings"
         )
     for wanted, own in zip(schema.modalities, present.modalities, strict=True):
         key = f"modalities.{wanted.name}"

@@ -4,7 +4,7 @@ The model and the loss are those of the preset `paper`; the steps are fewer and 
 O(N · batch), so that small batches make more steps for less. How far training goes is set by how far the node table
 moves, not by epochs: AdamW moves an entry by about the learning rate η a step, and by η / √b a step where only one of b
 batches has its cell. S steps of a cosine therefore reach η S / (2 √b), and the method's 100 epochs of one batch at
-η = 0.001 reach 0.1. Here η follows from that reach, whatever the region's size (docs/training.md has the scores).
+η = 0.001 reach 0.1. Here η follows from that reach, whatever the region's size (docs/training.md).
 """
 
 import math
