@@ -1,7 +1,6 @@
 """Settings of the preset `mora`; without torch, so that Dagster's configuration can reuse them.
 
-One configuration serves all regions. docs/training.md says which labels and folds the defaults were chosen on: others
-than those that are reported, but for one region that has no other labels.
+One configuration serves all regions. docs/training.md says which labels and folds the defaults were chosen on.
 """
 
 from typing import Literal
