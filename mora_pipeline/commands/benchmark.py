@@ -62,7 +62,7 @@ def benchmark(region: str, run: bool, full: bool, report: str | None, assignment
 @click.argument("region")
 @SETTINGS
 def ablate(region: str, assignments: tuple[str, ...]) -> None:
-    """Train REGION's embeddings with one thing changed at a time, score each, and print the effects as Markdown.
+    """Train the preset paper on REGION with one thing changed at a time, score each, and print the effects as Markdown.
 
     Families: anchor, modalities, graph, sampling, start, layers, dimension, temperature, scaling, seed. Each variant is
     a run in MLflow. What was trained before for the same data is kept: an ablation that was stopped goes on.

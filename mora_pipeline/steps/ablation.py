@@ -1,4 +1,4 @@
-"""Ablations: the embeddings trained with one thing changed at a time, and scored as the benchmark scores.
+"""Ablations: the preset `paper` trained with one thing changed at a time, and scored as the benchmark scores.
 
 Source: `edges`, `graph`, `line_vectors`, features, `cells` and the labels that region.yaml names. One MLflow run a
 variant. No part of the main job: `mora ablate`, or the job `ablate_region`. Vectors and predictions are cached under

@@ -1,6 +1,7 @@
 """Sampled mobility graph: of every origin, the strongest share of its flows, or what another strategy keeps.
 
 Source: `edges`. Written by the Spark job `sample_graph`; every file holds whole origins. Skipped without mobility.
+The preset `paper` is trained on it; the preset `mora` samples `edges` by itself.
 """
 
 from typing import Literal

@@ -20,7 +20,7 @@ from mora_pipeline.presets.mora.factors import log_flow_factors
 from mora_pipeline.presets.rhythm import read_rhythm
 
 FACTORS = 32  # leading singular vectors of the log flows
-NEIGHBOURS = 24  # nearest cells that are a cell's surroundings, as many as the preset `inductive` looks at
+NEIGHBOURS = 24  # nearest cells that are a cell's surroundings, as many as the encoders look at
 FACTORS_STAY = "without the factors of the flows, which belong to one region"
 
 

@@ -109,7 +109,7 @@ class AlignmentParameters(Parameters):
         unknown = [name for name in self.modalities or [] if name not in known]
         if unknown:
             raise UserError(
-                f"alignment: embeddings.modalities names '{unknown[0]}', but region.yaml has "
+                f"alignment: embeddings.paper.modalities names '{unknown[0]}', but region.yaml has "
                 f"{', '.join(known) or 'none'} (mobility is always there)."
             )
         return [name for name in known if self.modalities is None or name in self.modalities]

@@ -216,7 +216,7 @@ def test_a_subset_of_the_modalities_trains_as_if_there_were_no_others(region):
     chosen = train(region, SHORT.model_copy(update={"modalities": ["poi"]}))
     assert chosen.embeddings.tobytes() == train(region, modalities=[poi]).embeddings.tobytes()
     assert train(region, SHORT.model_copy(update={"modalities": []})).history == []
-    with pytest.raises(UserError, match=r"embeddings.modalities names 'pois', but region\.yaml has poi, people"):
+    with pytest.raises(UserError, match=r"embeddings.paper.modalities names 'pois', but region\.yaml has poi, people"):
         train(region, SHORT.model_copy(update={"modalities": ["pois"]}))
 
 
