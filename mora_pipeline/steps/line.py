@@ -1,6 +1,7 @@
 """LINE vectors of the cells, learned from all edges; the alignment of the preset `paper` starts from them.
 
-The preset `mora` trains its own. Source: `edges` (in full, not the sampled graph) and `cells`. One MLflow run. Skipped without mobility.
+The preset `mora` trains its own. Source: `edges` (in full, not the sampled graph) and `cells`. One MLflow run. Skipped
+without mobility.
 """
 
 from functools import partial

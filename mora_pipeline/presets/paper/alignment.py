@@ -82,8 +82,8 @@ class Alignment(nn.Module):
             unknown = [name for name in used if name not in allowed]
             if unknown:
                 raise UserError(
-                    f"alignment: embeddings.paper.{key} names '{unknown[0]}', but the modalities are {', '.join(allowed)} "
-                    "(of region.yaml, and of embeddings.paper.modalities where that is set)."
+                    f"alignment: embeddings.paper.{key} names '{unknown[0]}', but the modalities are "
+                    f"{', '.join(allowed)} (of region.yaml, and of embeddings.paper.modalities where that is set)."
                 )
         self.anchor = anchor
         self.temperatures = {modality.name: modality.temperature for modality in modalities} | dict(temperatures or {})
