@@ -57,7 +57,8 @@ def published(mora_home: Path) -> np.ndarray:
     flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 128)
     names = [h3.int_to_str(int(cell)) for cell in cells]
     centres = np.array([h3.cell_to_latlng(name) for name in names])
-    table = pa.table([cells, names, *centres.T, flat], schema=schemas.embeddings(128))
+    unknown = pa.nulls(len(cells), pa.float32())
+    table = pa.table([cells, names, *centres.T, flat, unknown], schema=schemas.embeddings(128))
     draft = Lake.at_home().begin("embeddings", "town")
     draft.write(table)
     draft.commit()

@@ -50,7 +50,7 @@ class ImageKind(ModalityKind[ImageModality]):
         if config.encoder in DEFAULT_SPECS and (side := usual_side(windows)) > FINE_WINDOW:
             logger.warning(
                 "modalities.%s: a cell has %.0f pixels across, of which %d reach the encoder. `encoder: default:224` "
-                "sees more of them and takes nine times as long.", name, side, LITE0_SIZE,
+                "sees more of them and takes over ten times as long.", name, side, LITE0_SIZE,
             )  # fmt: skip
         return encode_windows(windows, mosaic, encoder, progress)
 

@@ -9,7 +9,7 @@ from mora_pipeline.region.sections import Name, problem
 
 LITE0 = "efficientnet-lite0"
 DEFAULT_SPECS = {"default", LITE0}
-# Windows of 16 pixels tell no more at the 224 pixels of its training, which take nine times as long (docs/us_east.md).
+# Windows of 16 pixels tell no more at the 224 of its training, which take over ten times as long (docs/us_east.md).
 LITE0_SIZE = 64
 TEMPERATURE = 0.2  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
 
