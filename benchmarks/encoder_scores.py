@@ -20,7 +20,7 @@ from mora_pipeline.evaluation.protocol.models import Floats, Predictor, clipped_
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 from mora_pipeline.evaluation.protocol.splits import Fold, blocked_folds, random_split
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
-from mora_pipeline.presets.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, Evidence, Vectors, fit_states
+from mora_pipeline.presets.inductive.states import FLOWS, NEIGHBOURS, PARTNERS, RHYTHM, Evidence, Vectors, fit_states
 
 THREADS = 2
 FOLDS, TEST_SHARE = 5, 0.2
@@ -28,10 +28,13 @@ LABELS, REPEATS = ["check_ins", "crimes", "service_calls"], 10  # of Manhattan
 Splits = Callable[[Task], dict[str, list[Fold]]]
 
 
-def raw_vectors(evidence: Evidence, parameters: InductiveParameters) -> Vectors:
-    """The modalities' own features side by side, as the encoder gets them: before flows, surroundings and units."""
-    states = fit_states(evidence, parameters)
-    around = {FLOWS, PARTNERS, NEIGHBOURS}
+def raw_vectors(evidence: Evidence, parameters: InductiveParameters, fitted: Evidence | None = None) -> Vectors:
+    """The modalities' own features side by side, as the encoder gets them: before flows, surroundings and units.
+
+    Scales and components are those of `fitted`, where they are another region's.
+    """
+    states = fit_states(fitted or evidence, parameters)
+    around = {FLOWS, RHYTHM, PARTNERS, NEIGHBOURS}
     own = [columns for name, columns in zip(states.weights, states.columns(), strict=True) if name not in around]
     whole = states.apply(evidence)
     return np.concatenate([whole[:, columns] for columns in own], axis=1)
@@ -54,16 +57,22 @@ def mean_scores(vectors: Vectors, tasks: Sequence[Task], protocol: BenchmarkPara
 
 
 def scores_elsewhere(
-    vectors: Vectors, tasks: Sequence[Task], fit: npt.NDArray[np.int64], test: npt.NDArray[np.int64],
-    protocol: BenchmarkParameters,
-) -> dict[str, float]:  # fmt: skip
-    """R² averaged over tasks of cells: fitted on the cells `fit`, asked on the cells `test`."""
+    vectors: Vectors, task: Task, fit: npt.NDArray[np.int64], test: npt.NDArray[np.int64]
+) -> dict[str, float]:
+    """R² of one task of cells by the benchmark's fast LightGBM and its linear probe.
 
-    def splits(task: Task) -> dict[str, list[Fold]]:
-        fitted, tested = (np.flatnonzero(np.isin(task.membership.indices, rows)) for rows in (fit, test))
-        return {"": [(fitted, tested)]}
-
-    return _mean_scores(vectors, tasks, protocol, splits)
+    Args:
+        vectors: [N, d].
+        fit: rows of the cells whose labels are known.
+        test: rows of those that are asked.
+    """
+    features: Floats = np.asarray(task.membership.astype(vectors.dtype) @ vectors)
+    fitted, tested = (np.flatnonzero(np.isin(task.membership.indices, rows)) for rows in (fit, test))
+    regressors = {
+        "LightGBM": lightgbm_regressor(features, task.target, task.level, BenchmarkParameters(), THREADS, fast=True),
+        "ridge": linear_probe(features, task.target),
+    }
+    return {name: pooled_score(regressor, task.target, [(fitted, tested)]) for name, regressor in regressors.items()}
 
 
 def _mean_scores(

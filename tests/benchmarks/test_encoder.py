@@ -10,14 +10,22 @@ from typing import Any
 import h3
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 
+from benchmarks.encoder_halves import CutRegion, western_groups
+from mora_pipeline.contract.schemas import Edges
+from mora_pipeline.evaluation.labels.files import UNKNOWN
+from mora_pipeline.presets.inductive.flows import flow_feature_names
+from mora_pipeline.presets.inductive.schema import Schema
 from tests.presets.inductive.conftest import make_town
 from tests.presets.inductive.test_region import Home
 
 CELLS = 300
 LABELS = {"level": "cell", "path": "labels.csv", "latitude": "lat", "longitude": "lon"}
+
+BLOCKS = {"side": {"path": "labels.csv", "group": "side", "latitude": "lat", "longitude": "lon"}}
 
 
 class LabelledHome(Home):
@@ -37,11 +45,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     centres = np.array([h3.cell_to_latlng(h3.int_to_str(int(cell))) for cell in made.cells(CELLS)])
     frame = pd.DataFrame(centres, columns=["lat", "lon"])
     frame["trade"] = np.log(np.bincount(town.flows.destination, town.flows.flow, CELLS) + 1)
+    frame["side"] = frame["lon"].round(2)
     frame["noise"] = np.random.default_rng(0).normal(size=CELLS)
     frame.to_csv(path / "west" / "labels.csv", index=False)
     file = path / "west" / "region.yaml"
     tasks = {name: {**LABELS, "column": name} for name in ("trade", "noise")}
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "tasks": tasks}))
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "tasks": tasks, "blocks": BLOCKS}))
     return path
 
 
@@ -66,17 +75,60 @@ def test_the_ladder_tells_what_each_part_is_worth(home: Path) -> None:
     assert found["flows"]["ridge, random"] > found["raw features"]["ridge, random"] + 0.1
 
 
+DIRECTIONS = {
+    f"{cut}{one} to {cut}{other}"
+    for cut, ends in (("", ("west", "east")), ("", ("south", "north")), ("side: ", ("west", "east")))
+    for one, other in (ends, ends[::-1])
+}
+
+
+def assert_all_are_there(found: dict[str, dict[str, Any]], ways: set[str]) -> None:
+    for by_way in found.values():
+        assert by_way.keys() == ways
+        for by_task in by_way.values():
+            assert by_task.keys() == {"trade", "noise"}
+            assert np.isfinite([score for scores in by_task.values() for score in scores.values()]).all()
+
+
 def test_an_encoder_of_one_half_is_asked_on_the_other(home: Path) -> None:
-    found = figures(home, "benchmarks.encoder_transfer", "west", "--trees", "20")
-    ways = ("raw features", "encoder of the fitted half", "own encoder")
-    assert found.keys() == {f"{way}, {pair}" for way in ways for pair in ("west to east", "east to west")}
-    assert np.isfinite([score for scores in found.values() for score in scores.values()]).all()
+    found = figures(home, "benchmarks.encoder_transfer", "west")
+    encoders = {f"{preset}, encoder of the fitted half" for preset in ("mora", "inductive")}
+    assert_all_are_there(found, {"raw features", "inputs", "inputs and their surroundings"} | encoders)
+    assert found.keys() == DIRECTIONS
 
 
 def test_a_student_is_asked_on_halves_without_flows(home: Path) -> None:
     found = figures(home, "benchmarks.encoder_without_mobility", "west")
-    ways = ("raw features", "encoder with flows", "student without flows", "encoder fitted without flows")
-    assert found.keys() == {f"{way}, {half}" for way in ways for half in ("west", "east", "south", "north")}
-    for by_task in found.values():
-        assert by_task.keys() == {"trade", "noise"}
-        assert np.isfinite([score for scores in by_task.values() for score in scores.values()]).all()
+    ways = {"raw features", "encoder with flows", "student without flows", "encoder fitted without flows"}
+    assert_all_are_there(found, ways)
+    assert found.keys() == DIRECTIONS
+
+
+def test_no_group_is_cut_and_halves_are_of_one_size() -> None:
+    random = np.random.default_rng(0)
+    groups = random.integers(-1, 12, 400)
+    longitude = 10.0 * groups + random.normal(size=400)
+    longitude[groups == UNKNOWN] = random.uniform(0, 110, (groups == UNKNOWN).sum())
+    west = western_groups(groups, longitude)
+    last = max(groups[west & (groups != UNKNOWN)])
+    assert np.array_equal(west[groups != UNKNOWN], groups[groups != UNKNOWN] <= last)
+    assert np.array_equal(west[groups == UNKNOWN], longitude[groups == UNKNOWN] < 10 * last + 5)
+    assert abs(west[groups != UNKNOWN].mean() - 0.5) < 0.06
+
+
+def test_a_half_sees_nothing_of_the_other() -> None:
+    town, rows = make_town(1), np.arange(0, 60, 2)
+    schema = Schema("town", 8, 5, (), tuple(flow_feature_names()))
+    names = ["latitude", "longitude", "internal_flow"]
+    cells = pa.table([town.latitude, town.longitude, town.internal], names=names)
+    dense = np.zeros((60, 60))
+    dense[town.flows.origin, town.flows.destination] = town.flows.flow
+    inside = np.isin(town.flows.origin, rows) & np.isin(town.flows.destination, rows)
+    others = Edges(town.flows.origin, town.flows.destination, np.where(inside, town.flows.flow, 1e6))
+    halves = [
+        CutRegion(cells, flows, town.evidence(), schema, [], {}).half("even", rows) for flows in (town.flows, others)
+    ]
+    assert np.array_equal(halves[0].evidence.flows, halves[1].evidence.flows)
+    assert np.allclose(np.expm1(halves[1].statistics[:, 0]), dense[np.ix_(rows, rows)].sum(axis=1))
+    assert np.array_equal(halves[1].parts()["ages"].values, town.modalities[0].vectors[rows])
+    assert list(halves[1].parts()) == ["ages", "ages amounts", "poi", "poi amounts", "sky", "flows"]

@@ -92,6 +92,18 @@ def load_readable_tasks(config: RegionConfig, cells: pa.Table) -> tuple[list[Tas
     return tasks, problems
 
 
+def load_groupings(config: RegionConfig, cells: pa.Table) -> dict[str, Rows]:
+    """The groups that region.yaml names under blocks: of each cell, int64 [N], `UNKNOWN` where it is in none.
+
+    Args:
+        config, cells: as of `load_tasks`.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    return _Loader(config, cells).groupings
+
+
 class _Loader:
     """Reads the tasks of one region; the table of places is read once."""
 

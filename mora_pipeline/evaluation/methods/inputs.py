@@ -4,11 +4,12 @@ Every column is standardised and bounded, so that none explodes in a linear mode
 fitted, hundreds of deviations away, would outweigh all others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from mora_pipeline.contract.rhythm import RHYTHM_COLUMNS
 from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics
@@ -59,26 +60,40 @@ def inputs_surroundings(context: MethodContext, _: str) -> dict[str, MethodVecto
 def side_by_side(regions: Sequence[MethodContext], surroundings: bool = False) -> list[Vectors]:
     """The inputs of each region, float32 [N, d], in columns that mean the same in all; scales are fitted to the first.
 
-    Columns are aligned by name, and those that a region lacks are left out. A modality that is wider than the raw
-    components is reduced to so many principal components. Factors of the flows are there for a single region only, and
-    nothing of flows where a region has no mobility. A cell without a modality has zeros, the mean; where some cells
-    lack one, a flag of presence is beside it. Columns are standardised and held within ±`BOUND`; one that does not vary
-    in the first region is 0.
+    Columns are those of `stacked`. Factors of the flows are there for a single region only, and nothing of flows where
+    a region has no mobility.
 
     Args:
         regions: of which labels are fitted in the first.
-        surroundings: whether the means over partners and neighbours, standardised and bounded as well, are beside them.
+        surroundings: whether the means over partners and neighbours are beside them.
     """
     evidence = [_parts(region, factors=len(regions) == 1) for region in regions]
-    components = max(region.raw_components for region in regions)
+    vectors = stacked(evidence, max(region.raw_components for region in regions))
+    if not surroundings:
+        return vectors
+    moves = all(region.reader.config.mobility for region in regions)
+    return with_means(vectors, [_relations(region, moves) for region in regions])
+
+
+def stacked(regions: Sequence[Mapping[str, Part]], components: int) -> list[Vectors]:
+    """The parts of each region side by side, float32 [N, d], on scales that are fitted to the first.
+
+    Columns are aligned by name, and those that a region lacks are left out. A cell without a part has zeros, the mean;
+    where some cells lack one, a flag of presence is beside it. Columns are standardised and held within ±`BOUND`; one
+    that does not vary in the first region is 0.
+
+    Args:
+        regions: parts by kind of evidence.
+        components: a part that is wider is reduced to so many principal components; 0 keeps all.
+    """
     columns: list[list[Vectors]] = [[] for _ in regions]
-    for name in evidence[0]:
-        if not all(name in parts for parts in evidence):
+    for name in regions[0]:
+        if not all(name in parts for parts in regions):
             continue
-        common = [one for one in evidence[0][name].names if all(one in parts[name].names for parts in evidence)]
+        common = [one for one in regions[0][name].names if all(one in parts[name].names for parts in regions)]
         if not common:
             continue
-        parts = [parts[name].of(common) for parts in evidence]
+        parts = [parts[name].of(common) for parts in regions]
         blocks = [_standardised([(part.values, part.present) for part in parts], components)]
         if not all(part.present.all() for part in parts):
             flags = [(part.present[:, None].astype(np.float32), np.ones_like(part.present)) for part in parts]
@@ -86,11 +101,20 @@ def side_by_side(regions: Sequence[MethodContext], surroundings: bool = False) -
         for block in blocks:
             for stack, own in zip(columns, block, strict=True):
                 stack.append(own)
-    vectors = [np.concatenate(stack, axis=1) for stack in columns]
-    if not surroundings:
-        return vectors
-    moves = all(region.reader.config.mobility for region in regions)
-    means = [_means(region, own, moves) for region, own in zip(regions, vectors, strict=True)]
+    return [np.concatenate(stack, axis=1) for stack in columns]
+
+
+def with_means(vectors: Sequence[Vectors], relations: Sequence[Sequence[sparse.csr_array]]) -> list[Vectors]:
+    """`vectors` [N, d] of each region beside their means over related cells, standardised and bounded by the first.
+
+    Args:
+        vectors: of each region.
+        relations: of each region as many, row-stochastic [N, N]; a cell whose row is empty has zeros, the mean.
+    """
+    means = [
+        [(np.asarray(each @ own, dtype=np.float32), np.diff(each.indptr) > 0) for each in related]
+        for own, related in zip(vectors, relations, strict=True)
+    ]
     around = [_standardised(relation) for relation in zip(*means, strict=True)]
     return [np.concatenate([own, *of], axis=1) for own, *of in zip(vectors, *around, strict=True)]
 
@@ -101,7 +125,7 @@ def shared_inputs(here: MethodContext, there: MethodContext, surroundings: bool)
     return ours, theirs, f"{FACTORS_STAY}: {ours.shape[1]} columns that both regions have"
 
 
-def _parts(context: MethodContext, factors: bool) -> dict[str, Part]:
+def _parts(context: MethodContext, factors: bool) -> Mapping[str, Part]:
     """All that is known of the region's cells, by kind of evidence."""
     everywhere = np.ones(len(context.cells), dtype=bool)
     parts = {}
@@ -154,9 +178,8 @@ def _scale(vectors: npt.NDArray[np.float64], components: int) -> Block:
     return Block.of(mean, turn * scale, varies.astype(np.float64))
 
 
-def _means(context: MethodContext, own: Vectors, moves: bool) -> list[tuple[Vectors, Present]]:
-    """Means of `own` [N, d] over each cell's partners, if `moves`, and over its nearest; which cells have any, [N]."""
+def _relations(context: MethodContext, moves: bool) -> list[sparse.csr_array]:
+    """Averages [N, N] over each cell's partners, if `moves`, and over its nearest."""
     latitude, longitude = context.coordinates.T
-    relations = [partners(context.edges, len(own))] if moves else []
-    relations.append(neighbours(latitude, longitude, NEIGHBOURS))
-    return [(np.asarray(each @ own, dtype=np.float32), np.diff(each.indptr) > 0) for each in relations]
+    relations = [partners(context.edges, len(context.cells))] if moves else []
+    return [*relations, neighbours(latitude, longitude, NEIGHBOURS)]
