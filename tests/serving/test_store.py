@@ -28,6 +28,7 @@ def write_embeddings(lake: Lake, vectors: np.ndarray) -> None:
         (("h3", NAMES), ("latitude", centres[:, 0]), ("longitude", centres[:, 1])), start=1
     ):
         table = table.add_column(position, name, pa.array(values))
+    table = table.append_column("familiarity", pa.nulls(len(NAMES), pa.float32()))
     draft = lake.begin("embeddings", REGION)
     draft.write(table.cast(schemas.embeddings(DIMENSION)))
     draft.commit()

@@ -1,6 +1,6 @@
 """A region as the encoder sees it: its evidence from the lake, and whether an encoder of another region fits it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mora_pipeline.lake.reading import RegionReader, edge_rows
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.modalities import LoadedModality, kind_of
 from mora_pipeline.presets.inductive.amounts import aligned_amounts
-from mora_pipeline.presets.inductive.encoder import EncodedCells, RegionEncoder, load_encoder
+from mora_pipeline.presets.inductive.encoder import EncodedCells, RegionEncoder
 from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features, flow_level
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 from mora_pipeline.presets.inductive.schema import (
@@ -25,8 +25,10 @@ from mora_pipeline.presets.inductive.schema import (
     check_features,
     encoder_version,
     listed,
+    preset_in,
 )
 from mora_pipeline.presets.inductive.states import AMOUNTS, Evidence, check_finite
+from mora_pipeline.presets.registry import preset_of
 from mora_pipeline.presets.rhythm import read_rhythm
 
 LARGEST_FLOW_RATIO = 10.0  # between the flows of two regions, beyond which they count something else
@@ -49,7 +51,12 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
     """
     home = home or mora_home()
     reader = RegionReader(Registry(home).load(region), Lake(home / "lake"))
-    table, encoded = embed_with(reader, load_encoder(encoder_version(reader.lake, encoder).path))
+    folder = encoder_version(reader.lake, encoder).path
+    name = preset_in(folder)
+    load: Callable[[Path], RegionEncoder] | None = getattr(preset_of(name), "load", None)
+    if load is None:
+        raise UserError(f"The encoder of '{encoder}' is of preset {name}, which embeds other regions by its own code.")
+    table, encoded = embed_with(reader, load(folder))
     return CellVectors(table["cell"].to_numpy(), encoded.vectors)
 
 

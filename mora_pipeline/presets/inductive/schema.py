@@ -87,6 +87,18 @@ def encoder_version(lake: Lake, region: str) -> Version:
     )
 
 
+def preset_in(folder: Path) -> str:
+    """The preset that an encoder is of.
+
+    Raises:
+        UserError: if the folder holds no whole encoder.
+    """
+    try:
+        return str(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["preset"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from error
+
+
 def read_settings(folder: Path, preset: str) -> dict[str, Any]:
     """The JSON of an encoder, its schema under `schema`.
 
