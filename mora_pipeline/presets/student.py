@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mora_pipeline.parameters import Parameters
 
@@ -147,7 +148,8 @@ def _groups(states: Floats, parameters: StudentParameters) -> npt.NDArray[np.int
     if folds < 2:
         return np.arange(len(states)) % 2
     model = KMeans(folds, n_init=1, random_state=parameters.seed)
-    return np.asarray(model.fit_predict(states), dtype=np.int64)
+    with threadpool_limits(1, user_api="openmp"):  # the order in which threads add up would show in the last bits
+        return np.asarray(model.fit_predict(states), dtype=np.int64)
 
 
 def _left_out_errors(features: Floats, wanted: Floats, groups: npt.NDArray[np.int64]) -> Floats:

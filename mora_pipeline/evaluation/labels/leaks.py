@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.stats import rankdata
 
-from mora_pipeline.contract.amounts import TOTAL, part_of, whole_of
+from mora_pipeline.contract.amounts import REST, TOTAL, part_of, whole_of
 from mora_pipeline.contract.cells import rows_of
 from mora_pipeline.evaluation.labels.tasks import Task
 
@@ -77,7 +77,8 @@ def without_labels(
 ) -> tuple[pa.Table, dict[str, str]]:
     """Amounts without those that are a label, or nearly so, unless its task allows leaks.
 
-    Where the total of something is a label, its parts go too: they add up to it.
+    Where the total of something is a label, its parts go too: they add up to it. Where a part is one, the total and the
+    rest go: with the other parts they would give it back.
 
     Args:
         amounts: `schemas.amounts`.
@@ -99,7 +100,12 @@ def without_labels(
             continue
         for name, (what, value) in leaking_columns(task, InputColumns(names, values, present), bound).items():
             left_out.setdefault(name, f"its {what} with the label {task.name} is {value:.3f}")
-    for total in [name for name in left_out if name == part_of(whole_of(name), TOTAL)]:
+    labels = list(left_out)
+    for name in [name for name in labels if name != part_of(whole_of(name), TOTAL)]:
+        for other in (part_of(whole_of(name), TOTAL), part_of(whole_of(name), REST)):
+            if other in names:
+                left_out.setdefault(other, f"it would give back {name}: {left_out[name]}")
+    for total in [name for name in labels if name == part_of(whole_of(name), TOTAL)]:
         for name in names:
             if whole_of(name) == whole_of(total):
                 left_out.setdefault(name, f"it is a part of {total}: {left_out[total]}")

@@ -119,8 +119,12 @@ def shared_methods(
     reasons: dict[str, str] = {}
     for name, own in here.items():
         if name in ALIGNED:
-            ours, theirs, reasons[name] = ALIGNED[name](context, there)
-            shared[name] = (ours, theirs)
+            try:
+                ours, theirs, reasons[name] = ALIGNED[name](context, there)
+            except UserError as error:
+                reasons[name] = str(error)
+            else:
+                shared[name] = (ours, theirs)
             continue
         if own.space is None:
             reasons[name] = "its vectors mean something in their own region alone"

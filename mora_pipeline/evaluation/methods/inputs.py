@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.rhythm import RHYTHM_COLUMNS
 from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
@@ -85,6 +86,9 @@ def stacked(regions: Sequence[Mapping[str, Part]], components: int) -> list[Vect
     Args:
         regions: parts by kind of evidence.
         components: a part that is wider is reduced to so many principal components; 0 keeps all.
+
+    Raises:
+        UserError: if the regions have no column in common.
     """
     columns: list[list[Vectors]] = [[] for _ in regions]
     for name in regions[0]:
@@ -101,6 +105,8 @@ def stacked(regions: Sequence[Mapping[str, Part]], components: int) -> list[Vect
         for block in blocks:
             for stack, own in zip(columns, block, strict=True):
                 stack.append(own)
+    if not columns[0]:
+        raise UserError("inputs: the regions have no evidence of the same name in common.")
     return [np.concatenate(stack, axis=1) for stack in columns]
 
 

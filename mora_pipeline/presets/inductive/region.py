@@ -98,6 +98,7 @@ def read_scaled(reader: RegionReader, schema: Schema) -> tuple[pa.Table, Evidenc
         "fitted (what leaves the middle cell): they were divided by that. If both count the same thing, train an "
         "encoder on a region like this."
     )
+    del evidence  # the averages over partners are as large as the flows
     return *read_evidence(reader, schema.names, schema.neighbours, 1 / ratio), (sentence,)
 
 
@@ -141,7 +142,8 @@ def read_evidence(
     table = reader.read("cells").table()
     cells = table["cell"].to_numpy()
     flows = edge_rows(reader.read("edges"), cells)
-    flows = replace(flows, flow=flows.flow * flow_scale)
+    if flow_scale != 1:
+        flows = replace(flows, flow=flows.flow * flow_scale)
     latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
     modalities = tuple(LoadedModality.read(reader, name, cells) for name in sorted(names))
     return table, Evidence(

@@ -50,14 +50,14 @@ class EncoderPreset(Preset[Settings]):
         if left_out:
             warnings.append(f"The encoder of '{encoder}' does not know {', '.join(left_out)}: not used.")
         transferable = encoded.vectors.shape[1]
-        own = theirs.get("transferable_numbers", transferable)
+        meaning = f", which mean what the first {transferable} of {encoder} mean" if is_shared else ""
         metadata = {
             "encoder_region": encoder,
             "encoder": version.version,
             "made_by": f"the student: {NO_MOBILITY}" if by_student else "the encoder",
             f"same space as the embeddings of {encoder}": is_shared,
             "modalities_left_out": left_out or "none",
-            "numbers": f"{transferable}, which are the first {own} of the vectors of {encoder}",
+            "numbers": f"{transferable}{meaning}",
         }
         details: dict[str, Any] = {"encoder_region": encoder, "encoder_version": version.version}
         details |= {"transferable_numbers": transferable} | ({"student": True} if by_student else {})

@@ -4,6 +4,7 @@ The encoder is committed as the dataset `encoder` beside the embeddings: `encode
 what it asks of a region. `transferable_numbers` in the record of the embeddings says where its numbers end.
 """
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class MoraPreset(EncoderPreset[MoraParameters]):
         from mora_pipeline.presets.mora.encoder import save_encoder
         from mora_pipeline.presets.mora.train import region_part, train_encoder
 
-        names = list(region.config.modalities)
+        started, names = time.perf_counter(), list(region.config.modalities)
         schema = schema_of(region, names, settings.neighbours)
         table, evidence = read_evidence(region, names, settings.neighbours)
         edges = edge_rows(region.read("edges"), table["cell"].to_numpy())
@@ -45,7 +46,9 @@ class MoraPreset(EncoderPreset[MoraParameters]):
             network, student_scores = with_student(result.encoder, evidence, result.encoded.vectors)
             scores = {**result.scores, **student_scores}
             save_encoder(network, target.path)
-            aligned = aligned_vectors(edges, table.num_rows, evidence.modalities, settings.alignment(), run.epoch)
+            aligned = None
+            if settings.aligned_numbers:
+                aligned = aligned_vectors(edges, table.num_rows, evidence.modalities, settings.alignment(), run.epoch)
             run.metrics(scores)
             run.weights(DATASET, network.tensors())
             run.file(target.path / SETTINGS)
@@ -57,7 +60,7 @@ class MoraPreset(EncoderPreset[MoraParameters]):
             "transferable_numbers": numbers,
         }  # fmt: skip
         metadata = {
-            **scores, "training_seconds": result.seconds, "encoder": target.version,
+            **scores, "training_seconds": time.perf_counter() - started, "encoder": target.version,
             "numbers": f"{numbers} that its encoder gives other regions too, {own.shape[1]} of its own",
         }  # fmt: skip
         return EncodedRegion(
