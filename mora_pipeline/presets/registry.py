@@ -9,6 +9,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.lake import Lake
 from mora_pipeline.parameters import Parameters
+from mora_pipeline.presets.encoders import DATASET, SETTINGS, preset_in
 from mora_pipeline.presets.interface import Preset
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.embeddings import PRESETS
@@ -93,7 +94,9 @@ def choose(preset: str, encoder: str | None, region: RegionConfig, lake: Lake | 
 
 
 def _preset_of_encoder(region: str, lake: Lake) -> str | None:
-    """The preset that made a region's embeddings, if it has an encoder."""
+    """The preset that a region's encoder is of: by its own record, else by that of the embeddings it came with."""
+    if lake.has(DATASET, region) and (lake.read(DATASET, region).path / SETTINGS).is_file():
+        return preset_in(lake.read(DATASET, region).path)
     name = lake.read("embeddings", region).details.get("preset") if lake.has("embeddings", region) else None
     return name if name in PRESETS.names() and preset_of(name).transferable else None
 

@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mora_pipeline.presets.inductive.schema import FORMAT, SETTINGS, WEIGHTS, Schema, damaged, read_settings
+from mora_pipeline.presets.encoders import SETTINGS, WEIGHTS, damaged
+from mora_pipeline.presets.inductive.schema import FORMAT, Schema, read_settings
 from mora_pipeline.presets.inductive.states import Block, Evidence, StateMap, Vectors
 from mora_pipeline.presets.student import PARTS, Student
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.lake.reading import RegionReader
+from mora_pipeline.presets.encoders import DATASET, SETTINGS
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
-from mora_pipeline.presets.inductive.schema import DATASET, SETTINGS
 from mora_pipeline.presets.inductive.transfer import EncoderPreset
 from mora_pipeline.presets.interface import EncodedRegion, Training
 

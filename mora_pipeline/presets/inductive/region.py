@@ -14,6 +14,7 @@ from mora_pipeline.lake import Lake, mora_home
 from mora_pipeline.lake.reading import RegionReader, edge_rows
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.modalities import LoadedModality, kind_of
+from mora_pipeline.presets.encoders import preset_in
 from mora_pipeline.presets.inductive.amounts import aligned_amounts
 from mora_pipeline.presets.inductive.encoder import EncodedCells, RegionEncoder
 from mora_pipeline.presets.inductive.flows import flow_feature_names, flow_features, flow_level
@@ -25,7 +26,6 @@ from mora_pipeline.presets.inductive.schema import (
     check_features,
     encoder_version,
     listed,
-    preset_in,
 )
 from mora_pipeline.presets.inductive.states import AMOUNTS, Evidence, check_finite
 from mora_pipeline.presets.registry import preset_of

@@ -8,10 +8,10 @@ from typing import Any
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import Lake, Version
+from mora_pipeline.presets.encoders import DATASET, SETTINGS, damaged
 from mora_pipeline.region import RegionConfig
 
-DATASET = "encoder"  # beside `embeddings`, of a region that has trained one
-WEIGHTS, SETTINGS, FORMAT = "encoder.safetensors", "encoder.json", "mora inductive encoder 2"
+FORMAT = "mora inductive encoder 2"
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,6 @@ def encoder_version(lake: Lake, region: str) -> Version:
     )
 
 
-def preset_in(folder: Path) -> str:
-    """The preset that an encoder is of.
-
-    Raises:
-        UserError: if the folder holds no whole encoder.
-    """
-    try:
-        return str(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["preset"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(folder, error) from error
-
-
 def read_settings(folder: Path, preset: str) -> dict[str, Any]:
     """The JSON of an encoder, its schema under `schema`.
 
@@ -118,14 +106,6 @@ def read_settings(folder: Path, preset: str) -> dict[str, Any]:
             f"embeddings: {{preset: {own}, encoder: {schema.region}}}, or train one of preset {preset}."
         )
     return {**settings, "schema": schema}
-
-
-def damaged(folder: Path, error: Exception) -> UserError:
-    """The message for a folder that holds no whole encoder."""
-    return UserError(
-        f"{folder} does not hold a whole encoder ({type(error).__name__}: {error}). Train it again: "
-        "materialise the embeddings of its region"
-    )
 
 
 def check_declared(schema: Schema, config: RegionConfig) -> None:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mora_pipeline.presets.encoders import SETTINGS, WEIGHTS, damaged
 from mora_pipeline.presets.inductive.encoder import (
     STUDENT,
     EncodedCells,
@@ -21,7 +22,7 @@ from mora_pipeline.presets.inductive.encoder import (
     read_student,
     student_tensors,
 )
-from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS, Schema, damaged, read_settings
+from mora_pipeline.presets.inductive.schema import Schema, read_settings
 from mora_pipeline.presets.inductive.states import Evidence, StateMap
 from mora_pipeline.presets.mora.axes import Axes
 from mora_pipeline.presets.student import Student

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mora_pipeline.lake.reading import RegionReader
-from mora_pipeline.presets.inductive.schema import DATASET, SETTINGS
+from mora_pipeline.presets.encoders import DATASET, SETTINGS
 from mora_pipeline.presets.inductive.transfer import EncoderPreset
 from mora_pipeline.presets.interface import EncodedRegion, Training
 from mora_pipeline.presets.mora.parameters import MoraParameters

@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import Edges
+from mora_pipeline.presets.encoders import SETTINGS, WEIGHTS
 from mora_pipeline.presets.inductive.encoder import load_encoder, save_encoder
-from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS
 from mora_pipeline.presets.inductive.train import train_inductive, with_student
 from tests.presets.inductive.conftest import rows_of
 

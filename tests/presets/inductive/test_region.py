@@ -13,10 +13,11 @@ from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.presets.encoders import DATASET
 from mora_pipeline.presets.inductive.encoder import save_encoder
 from mora_pipeline.presets.inductive.flows import flow_level
 from mora_pipeline.presets.inductive.region import embed_region, embed_with, read_evidence, schema_of
-from mora_pipeline.presets.inductive.schema import DATASET, Schema, check_declared, encoder_version
+from mora_pipeline.presets.inductive.schema import Schema, check_declared, encoder_version
 from mora_pipeline.presets.inductive.train import train_inductive, with_student
 from mora_pipeline.region.kinds import KINDS
 from tests.presets.inductive.conftest import COUNTS

@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from sklearn.decomposition import PCA
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.presets.encoders import SETTINGS, WEIGHTS
 from mora_pipeline.presets.inductive.encoder import load_encoder as load_inductive
 from mora_pipeline.presets.inductive.encoder import save_encoder as save_inductive
 from mora_pipeline.presets.inductive.flows import flow_feature_names
-from mora_pipeline.presets.inductive.schema import SETTINGS, WEIGHTS
 from mora_pipeline.presets.inductive.states import NEIGHBOURS, PARTNERS, fit_states
 from mora_pipeline.presets.inductive.train import train_inductive, with_student
 from mora_pipeline.presets.mora.encoder import load_encoder, save_encoder
