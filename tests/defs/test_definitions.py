@@ -57,7 +57,8 @@ def test_everything_that_reaches_the_lake_is_behind_a_blocking_check_and_lists_i
             continue
         specs = list(asset.check_specs)
         assert specs, name
-        assert all(spec.blocking and spec.description for spec in specs), name
+        assert all(spec.blocking or spec.name == "cells_familiar" for spec in specs), name  # which only warns
+        assert all(spec.description for spec in specs), name
         assert "dagster/column_schema" in asset.metadata_by_key[asset.key], name
 
 

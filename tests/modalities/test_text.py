@@ -33,7 +33,7 @@ def tables(texts: list[tuple[int, str]], cells: list[tuple[int, int, float]]) ->
     def columns(rows: list, schema: pa.Schema) -> pa.Table:
         return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
 
-    return columns(texts, TEXTS), columns(cells, TEXT_CELLS)
+    return columns([(*text, None) for text in texts], TEXTS), columns(cells, TEXT_CELLS)
 
 
 @pytest.fixture(scope="module")
