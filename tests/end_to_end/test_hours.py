@@ -93,6 +93,7 @@ def test_hours_come_from_raw_files_to_the_reader(
         there = (table["latitude"].to_numpy() > (HOMES[0] + OFFICES[0]) / 2) == north
         return float(shares[there, RHYTHM_COLUMNS.index(f"{direction}_{name}")].mean())
 
-    assert mean(True, "departures", "weekday_06_10") > 0.9
-    assert mean(False, back, "weekday_16_20") > 0.9
+    # Each cell is given twenty moves of the region's mean, which draw the shares of few moves towards a half.
+    assert mean(True, "departures", "weekday_06_10") > 0.6
+    assert mean(False, back, "weekday_16_20") > 0.6
     assert all(mean(False, "stays", name) == pytest.approx(1 / len(BINS)) for name in BINS)

@@ -91,8 +91,8 @@ def test_the_students_vectors_are_in_the_space_of_the_encoder(blank, home: Home)
 
 def test_the_benchmark_leaves_out_what_is_of_flows_alone(blank, home: Home) -> None:
     benchmark = home.lake.read("benchmark", "blank")
-    assert set(benchmark.table()["method"].to_pylist()) == {"mora", "inductive", "distilled", "raw", "coordinates"}
-    assert benchmark.details["facts"]["left out"] == {"line": REASON, "flow_svd": REASON}
+    methods = {"mora", "inputs", "inputs_surroundings", "raw", "distilled", "coordinates"}
+    assert set(benchmark.table()["method"].to_pylist()) == methods
     assert benchmark.details["facts"]["flows"] == "none"
 
 

@@ -21,7 +21,9 @@ from mora_pipeline.evaluation.protocol.scores import scores_table
 from mora_pipeline.evaluation.protocol.trials import make_trials
 
 Make = Callable[..., Task]
-QUICK = BenchmarkParameters(trees=10, fast_trees=10, threads=2, seeds=[42])
+QUICK = BenchmarkParameters(
+    protocols=["paper", "random", "blocked", "linear"], trees=10, fast_trees=10, threads=2, seeds=[42]
+)
 FITTED = 3  # fitted on each method and task: LightGBM, fast LightGBM, the probe
 
 
@@ -124,8 +126,9 @@ def test_every_setting_of_a_fit_has_a_key_of_its_own(task: Callable[[str, int], 
 def test_every_other_setting_changes_what_is_fitted_or_nothing() -> None:
     """It reaches a fit as rows or vectors, which a key names themselves, or no fit at all."""
     of_rows = {"protocols", "seeds", "paper_seeds", "few_shot_labels", "test_share", "folds", "region_papers_folds",
+               "region_papers_seed", "region_papers_shuffled", "region_papers_positive_only", "breadth",
                "transfer_from", "ridge_below_groups", "minimum_rows", "leak_bound"}  # fmt: skip
-    of_vectors, of_neither = {"methods", "files", "raw_components"}, {"threads", "resamples"}
+    of_vectors, of_neither = {"methods", "files", "raw_components", "best_of_seeds"}, {"threads", "resamples"}
     assert BenchmarkParameters.model_fields.keys() == of_rows | of_vectors | of_neither | set(FIT_SETTINGS)
 
 
