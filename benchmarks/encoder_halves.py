@@ -3,8 +3,12 @@
 Each half is a region of its own: the flows between the halves are left out, and so are neighbours on the other side.
 """
 
+# ruff: noqa: T201 - of commands that print
+
+import argparse
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -149,6 +153,30 @@ def western_groups(groups: Rows, longitude: npt.NDArray[np.float64]) -> npt.NDAr
     return np.where(groups == UNKNOWN, longitude < border, np.isin(groups, names[order][:count]))
 
 
+def compare(
+    description: str, vectors_of: Callable[[Half, Half, Schema], Iterator[tuple[str, Vectors, Vectors]]]
+) -> None:
+    """The command of a benchmark: every way to make vectors, in all directions, as a table and a line of JSON.
+
+    Args:
+        description: of the command.
+        vectors_of: gives each way with its vectors of the fitted and of the asked half, float32 [n, d] and [m, d].
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("region")
+    region = CutRegion.read(parser.parse_args().region)
+    print("| fitted, asked | vectors | LightGBM | ridge |\n|---|---|---:|---:|")
+    figures: dict[str, dict[str, Scores]] = {}
+    for fitted, asked in region.directions():
+        direction = figures.setdefault(f"{fitted.name} to {asked.name}", {})
+        for way, of_fitted, of_asked in vectors_of(fitted, asked, region.schema):
+            direction[way] = region.scores(fitted, asked, of_fitted, of_asked)
+            mean = mean_scores_of(direction[way])
+            print(f"| {fitted.name}, {asked.name} | {way} | {mean['LightGBM']:.3f} | {mean['ridge']:.3f} |", flush=True)
+    print_means(figures)
+    print(json.dumps(figures))
+
+
 def mean_scores_of(scores: Scores) -> dict[str, float]:
     """The mean over tasks by model."""
     by_task = list(scores.values())
@@ -161,4 +189,4 @@ def print_means(figures: Mapping[str, Mapping[str, Scores]]) -> None:
     for way in ways:
         means = [mean_scores_of(by_way[way]) for by_way in figures.values()]
         cells = " | ".join(f"{np.mean([one[model] for one in means]):.3f}" for model in means[0])
-        print(f"| mean of {len(means)} | {way} | {cells} |")  # noqa: T201 - of commands that print
+        print(f"| mean of {len(means)} | {way} | {cells} |")

@@ -6,13 +6,10 @@ between them; each half is asked by what was fitted to the other. All scales bel
 sees the flows between the two. `inputs` is what can be carried across without an encoder: modalities, amounts and flow
 figures side by side, standardised and bounded. Markdown; the last line is JSON, by direction, way and task.
 """
-# ruff: noqa: T201 - a command prints
 
-import argparse
-import json
 from collections.abc import Iterator
 
-from benchmarks.encoder_halves import CutRegion, Half, Scores, mean_scores_of, print_means
+from benchmarks.encoder_halves import Half, compare
 from benchmarks.encoder_scores import raw_vectors
 from mora_pipeline.evaluation.methods.inputs import stacked, with_means
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
@@ -42,19 +39,7 @@ def vectors_of(fitted: Half, asked: Half, schema: Schema) -> Iterator[tuple[str,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("region")
-    region = CutRegion.read(parser.parse_args().region)
-    print("| fitted, asked | vectors | LightGBM | ridge |\n|---|---|---:|---:|")
-    figures: dict[str, dict[str, Scores]] = {}
-    for fitted, asked in region.directions():
-        direction = figures.setdefault(f"{fitted.name} to {asked.name}", {})
-        for way, of_fitted, of_asked in vectors_of(fitted, asked, region.schema):
-            direction[way] = region.scores(fitted, asked, of_fitted, of_asked)
-            mean = mean_scores_of(direction[way])
-            print(f"| {fitted.name}, {asked.name} | {way} | {mean['LightGBM']:.3f} | {mean['ridge']:.3f} |", flush=True)
-    print_means(figures)
-    print(json.dumps(figures))
+    compare(__doc__ or "", vectors_of)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,14 @@ The region is cut as by `benchmarks.encoder_transfer`, and the encoder is that o
 vectors and labels of the fitted half, which has its flows. `student` and `encoder fitted without flows` see no flow of
 the asked half, the latter none at all. Markdown; the last line is JSON, by direction, way and task.
 """
-# ruff: noqa: T201 - a command prints
 
-import argparse
 import dataclasses
-import json
 from collections.abc import Iterator
 
 import numpy as np
 from scipy import sparse
 
-from benchmarks.encoder_halves import CutRegion, Scores, mean_scores_of, print_means
+from benchmarks.encoder_halves import Half, compare
 from benchmarks.encoder_scores import raw_vectors
 from mora_pipeline.presets.inductive.parameters import InductiveParameters
 from mora_pipeline.presets.inductive.schema import Schema
@@ -31,8 +28,9 @@ def without_flows(evidence: Evidence) -> Evidence:
     return dataclasses.replace(evidence, flows=np.zeros_like(evidence.flows), partners=none, rhythm=None)
 
 
-def vectors_of(fitted: Evidence, asked: Evidence, schema: Schema) -> Iterator[tuple[str, Vectors, Vectors]]:
+def vectors_of(fitted_half: Half, asked_half: Half, schema: Schema) -> Iterator[tuple[str, Vectors, Vectors]]:
     """Each way to make vectors, with those of the fitted and of the asked half, float32 [n, d] and [m, d]."""
+    fitted, asked = fitted_half.evidence, asked_half.evidence
     own, others = (raw_vectors(evidence, InductiveParameters(), fitted) for evidence in (fitted, asked))
     yield "raw features", own, others
     whole = train_encoder(fitted, schema, MoraParameters())
@@ -45,19 +43,7 @@ def vectors_of(fitted: Evidence, asked: Evidence, schema: Schema) -> Iterator[tu
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("region")
-    region = CutRegion.read(parser.parse_args().region)
-    print("| fitted, asked | vectors | LightGBM | ridge |\n|---|---|---:|---:|")
-    figures: dict[str, dict[str, Scores]] = {}
-    for fitted, asked in region.directions():
-        direction = figures.setdefault(f"{fitted.name} to {asked.name}", {})
-        for way, of_fitted, of_asked in vectors_of(fitted.evidence, asked.evidence, region.schema):
-            direction[way] = region.scores(fitted, asked, of_fitted, of_asked)
-            mean = mean_scores_of(direction[way])
-            print(f"| {fitted.name}, {asked.name} | {way} | {mean['LightGBM']:.3f} | {mean['ridge']:.3f} |", flush=True)
-    print_means(figures)
-    print(json.dumps(figures))
+    compare(__doc__ or "", vectors_of)
 
 
 if __name__ == "__main__":

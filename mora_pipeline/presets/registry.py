@@ -95,8 +95,9 @@ def choose(preset: str, encoder: str | None, region: RegionConfig, lake: Lake | 
 
 def _preset_of_encoder(region: str, lake: Lake) -> str | None:
     """The preset that a region's encoder is of: by its own record, else by that of the embeddings it came with."""
-    if lake.has(DATASET, region) and (lake.read(DATASET, region).path / SETTINGS).is_file():
-        return preset_in(lake.read(DATASET, region).path)
+    folder = lake.read(DATASET, region).path if lake.has(DATASET, region) else None
+    if folder and (folder / SETTINGS).is_file():
+        return preset_in(folder)
     name = lake.read("embeddings", region).details.get("preset") if lake.has("embeddings", region) else None
     return name if name in PRESETS.names() and preset_of(name).transferable else None
 

@@ -72,6 +72,14 @@ class RegionEncoder(Protocol):
         """Embed all cells of a region; without flows by the student."""
         ...
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights by name, on the CPU, ready for safetensors."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """What its JSON says."""
+        ...
+
 
 @dataclass(frozen=True)
 class GaussianReadout:
@@ -171,7 +179,7 @@ class InductiveEncoder:
         }
 
 
-def save_encoder(encoder: InductiveEncoder, folder: Path) -> None:
+def save_encoder(encoder: RegionEncoder, folder: Path) -> None:
     """Write ``encoder.safetensors`` and ``encoder.json`` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(encoder.tensors(), folder / WEIGHTS)

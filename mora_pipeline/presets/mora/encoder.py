@@ -1,6 +1,5 @@
 """The part of `mora` that every region can have: Gaussian units of a cell's state, and plain numbers of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from mora_pipeline.presets.encoders import SETTINGS, WEIGHTS, damaged
+from mora_pipeline.presets.encoders import WEIGHTS, damaged
 from mora_pipeline.presets.inductive.encoder import (
     STUDENT,
     EncodedCells,
@@ -70,15 +69,8 @@ class MoraEncoder:
         return {**self.units.settings(), "preset": NAME, STUDENT: self.student is not None}
 
 
-def save_encoder(encoder: MoraEncoder, folder: Path) -> None:
-    """Write ``encoder.safetensors`` and ``encoder.json`` into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(encoder.tensors(), folder / WEIGHTS)
-    (folder / SETTINGS).write_text(json.dumps(encoder.settings(), indent=2), encoding="utf-8")
-
-
 def load_encoder(folder: Path) -> MoraEncoder:
-    """Read what `save_encoder` wrote; no code in the files is ever run.
+    """Read what `inductive.encoder.save_encoder` wrote; no code in the files is ever run.
 
     Raises:
         UserError: if a file is missing or damaged, the two do not belong together, or it is of another preset.

@@ -30,10 +30,10 @@ class MoraPreset(EncoderPreset[MoraParameters]):
     def train(self, region: RegionReader, settings: MoraParameters, training: Training) -> EncodedRegion:
         """See `Preset.train`."""
         from mora_pipeline.lake.reading import edge_rows
+        from mora_pipeline.presets.inductive.encoder import save_encoder
         from mora_pipeline.presets.inductive.region import read_evidence, schema_of
         from mora_pipeline.presets.inductive.train import with_student
         from mora_pipeline.presets.mora.aligned import aligned_vectors
-        from mora_pipeline.presets.mora.encoder import save_encoder
         from mora_pipeline.presets.mora.train import region_part, train_encoder
 
         started, names = time.perf_counter(), list(region.config.modalities)
