@@ -15,6 +15,7 @@ from mora_pipeline.steps.ablation import ablations_step
 from tests.end_to_end.test_tiny_region import ASSETS, INDUCTIVE, NUM_CELLS, Home, failures, message, metadata
 
 REASON = "region.yaml has no mobility"
+METHODS, OF_INPUTS = ("mora", "inductive", "distilled", "raw", "coordinates"), ("inputs", "inputs_surroundings")
 TRAINED = (
     "raw_files", "edges", "text_cells", "table_cells", "cells", "image_cells", "text_features", "table_features",
     "image_features", "graph", "line_vectors", "embeddings",
@@ -51,7 +52,8 @@ def blank(home: Home, write_region) -> dg.ExecuteInProcessResult:
     assert float(str(metadata(trained, "embeddings")["student_explained"])) > 0
     file = write_region(home.path / "raw" / "blank", "blank")
     home.add(rewrite(file, without=("mobility",), embeddings={"encoder": "teacher"}), "blank")
-    return home.materialize("blank", settings={"embeddings": {}})  # region.yaml says which encoder
+    asked = {**home.settings["ops"]["benchmark"]["config"], "methods": [*METHODS, *OF_INPUTS, "line", "flow_svd"]}
+    return home.materialize("blank", settings={"embeddings": {}, "benchmark": asked})  # region.yaml names the encoder
 
 
 def test_every_asset_is_made_and_every_check_passes(blank) -> None:
@@ -91,8 +93,8 @@ def test_the_students_vectors_are_in_the_space_of_the_encoder(blank, home: Home)
 
 def test_the_benchmark_leaves_out_what_is_of_flows_alone(blank, home: Home) -> None:
     benchmark = home.lake.read("benchmark", "blank")
-    methods = {"mora", "inputs", "inputs_surroundings", "raw", "distilled", "coordinates"}
-    assert set(benchmark.table()["method"].to_pylist()) == methods
+    assert set(benchmark.table()["method"].to_pylist()) == {*METHODS, *OF_INPUTS}
+    assert benchmark.details["facts"]["left out"] == {"line": REASON, "flow_svd": REASON}
     assert benchmark.details["facts"]["flows"] == "none"
 
 

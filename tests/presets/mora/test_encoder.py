@@ -12,11 +12,11 @@ from sklearn.decomposition import PCA
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.presets.encoders import SETTINGS, WEIGHTS
 from mora_pipeline.presets.inductive.encoder import load_encoder as load_inductive
-from mora_pipeline.presets.inductive.encoder import save_encoder as save_inductive
+from mora_pipeline.presets.inductive.encoder import save_encoder
 from mora_pipeline.presets.inductive.flows import flow_feature_names
 from mora_pipeline.presets.inductive.states import NEIGHBOURS, PARTNERS, fit_states
 from mora_pipeline.presets.inductive.train import train_inductive, with_student
-from mora_pipeline.presets.mora.encoder import load_encoder, save_encoder
+from mora_pipeline.presets.mora.encoder import load_encoder
 from mora_pipeline.presets.mora.parameters import FLOW_FIGURES, MoraParameters
 from mora_pipeline.presets.mora.train import train_encoder
 
@@ -113,7 +113,7 @@ def test_the_encoder_of_another_preset_is_refused_with_the_setting_to_write(trai
     save_encoder(trained.encoder, tmp_path / "mora")
     with pytest.raises(UserError, match=r"'town' is of preset mora, but preset inductive .*\{preset: mora, encoder"):
         load_inductive(tmp_path / "mora")
-    save_inductive(train_inductive(town.evidence(), schema, MoraParameters().units_for(8)).encoder, tmp_path / "other")
+    save_encoder(train_inductive(town.evidence(), schema, MoraParameters().units_for(8)).encoder, tmp_path / "other")
     with pytest.raises(UserError, match=r"is of preset inductive, but preset mora .*\{preset: inductive, encoder"):
         load_encoder(tmp_path / "other")
     assert json.loads((tmp_path / "mora" / SETTINGS).read_text())["preset"] == "mora"
