@@ -16,16 +16,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain spark-su
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.source import Source
 from spark_jobs.clustering import edges_checks
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.mobility.edges import Written, write_edges
-from spark_jobs.mobility.readers import READERS, parquet_source_of
+from spark_jobs.mobility.readers import READERS
 from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
 from spark_jobs.mobility.window import grid_window
 from spark_jobs.output import checked_empty, part_files
 from spark_jobs.report import Outcome, parameter, run_as_program
 from spark_jobs.session import QUICK_JAVA
-from spark_jobs.sources import Source
 from spark_jobs.validation import BadRows, quarantine_and_check
 
 
@@ -67,6 +67,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         checks={**edges_checks(spark, part_files(params["output"]["edges"])), "bad_rows_within_limit": bad.check()},
         metadata={
             **figures,
+            "rows_apart": bad.apart,
             "edges_suppressed": written.edges_suppressed,
             "cells_suppressed": written.cells_suppressed,
             "cells_with_rhythm": written.rhythm,
@@ -81,18 +82,13 @@ def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written,
     partitions = number_of_partitions(spark, params, moves.source, moves.rows())
     output = params["output"]
     written = write_edges(moves.packed(partitions), partitions, least, output)
-    moves.sources[0].count_as(written.read, written.good)
     bad = quarantine_and_check(moves.sources, allowed_share(params), BAD_SHARE, output["quarantine"])
     return written, bad, {"partitions": partitions}
 
 
-def settings(params: Mapping[str, Any]) -> dict[str, str]:
-    """Where the tasks read the files by themselves, no row passes through the JVM: its quick compiler is enough."""
-    try:
-        plain = parquet_source_of(Source.parse(params["source"], set()), params["kind"])
-    except (UserError, KeyError):  # `run` says what is wrong
-        return {}
-    return QUICK_JAVA if plain else {}
+def settings(params: Mapping[str, Any]) -> Mapping[str, str]:
+    """The tasks read the files by themselves, and no row passes through the JVM: its quick compiler is enough."""
+    return QUICK_JAVA
 
 
 def no_edge(name: str, written: Written, params: Mapping[str, Any]) -> str:

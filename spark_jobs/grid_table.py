@@ -8,6 +8,7 @@ Source: method.md, "Where the sources are silent" 6.
 
 import sys
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -24,12 +25,12 @@ from mora_pipeline.contract.amounts import TOTAL, part_of
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import WEIGHTS, table_cells, table_sums
+from mora_pipeline.raw.rules import share_rules
+from mora_pipeline.raw.source import NUMBER, Source
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.located import Located, read_located
 from spark_jobs.output import checked_empty, part_files, write_parts
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
-from spark_jobs.rules import share_rules
-from spark_jobs.sources import NUMBER, Source
 from spark_jobs.validation import quarantine_and_check
 
 Groups = dict[str, list[str]]
@@ -148,14 +149,15 @@ def read_bins(spark: SparkSession, params: Mapping[str, Any], groups: Groups) ->
         for number, columns in enumerate(groups.values())
         for position, column in enumerate(columns)
     }
-    bins = Source(source.files, source.format, {**source.columns, **numbered})
+    bins = replace(source, columns={**source.columns, **numbered})
     rules = [rule for role in numbered for rule in share_rules(role, "bin")]
     weighted = "weight" in source.columns
     if weighted:
         rules = [*share_rules("weight", "weight"), *rules]
     kinds = dict.fromkeys([*numbered, "weight"], NUMBER)
     derive = None if weighted else with_equal_weights
-    return read_located(spark, params, bins, kinds, derive, {"weight": "double"}, rules, ["weight", *numbered])
+    columns = ["weight", *numbered]
+    return read_located(spark, params, bins, kinds, derive, {"weight": "double"}, rules, columns, "weight")
 
 
 def with_equal_weights(rows: pa.RecordBatch) -> pa.RecordBatch:

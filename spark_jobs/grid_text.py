@@ -25,6 +25,8 @@ from pyspark.sql import functions as sql
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CELL, TEXT_CELLS, TEXTS
+from mora_pipeline.raw.rules import NO_TEXT, Rule, missing, positive_rules
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from spark_jobs.clustering import on_each_file
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.located import read_located
@@ -40,8 +42,6 @@ from spark_jobs.output import (
     written_by_tasks,
 )
 from spark_jobs.report import Outcome, parameter, run_as_program
-from spark_jobs.rules import NO_TEXT, Rule, missing, positive_rules
-from spark_jobs.sources import NUMBER, TEXT, Source
 from spark_jobs.validation import ValidatedRows, quarantine_and_check
 
 COUNTS = "_counts"
@@ -104,7 +104,8 @@ def counts_by_cell(
     parts = [role for role in ("name", "category") if role in source.columns]
     derive = partial(with_texts, parts=parts, counted="count" in source.columns)
     derived = {"text": "string", "category": "string", "count": "double"}
-    located = read_located(spark, params, source, kinds, derive, derived, rules, ["text", "category", "count"])
+    columns = ["text", "category", "count"]
+    located = read_located(spark, params, source, kinds, derive, derived, rules, columns, "count")
     partitions = int(spark.conf.get("spark.sql.shuffle.partitions"))
     key = ("cell", "text", "category")
     ordered = located.rows.repartition(partitions, "cell").sortWithinPartitions(*key, "count")

@@ -11,8 +11,8 @@ from h3ronpy.vector import cells_to_coordinates, coordinates_to_cells
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
-from spark_jobs.rules import AMBIGUOUS_PLACE, NO_ID, Rule, coordinate_rules, is_among, missing
-from spark_jobs.sources import NUMBER, TEXT, Source
+from mora_pipeline.raw.rules import AMBIGUOUS_PLACE, NO_ID, Rule, coordinate_rules, is_among, missing
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from spark_jobs.validation import ValidatedRows
 
 
@@ -64,7 +64,7 @@ def read_places(spark: SparkSession, params: object, resolution: int) -> tuple[p
     An id at several points is ambiguous, and all its rows are bad.
 
     Raises:
-        UserError: as `read_source`.
+        UserError: as `SourceReader.of`.
     """
     source, columns = Source.parse(params, {"id", "latitude", "longitude"}, "places"), ("id", "latitude", "longitude")
     kinds = {"id": TEXT, "latitude": NUMBER, "longitude": NUMBER}
@@ -74,10 +74,11 @@ def read_places(spark: SparkSession, params: object, resolution: int) -> tuple[p
     bounds = points.group_by("id").aggregate([(name, end) for name in columns[1:] for end in ("min", "max")])
     south, north, west, east = (bounds[f"{name}_{end}"].to_numpy() for name in columns[1:] for end in ("min", "max"))
     ambiguous = bounds["id"].filter(pa.array((south != north) | (west != east))).combine_chunks()
-    rules.append(Rule(AMBIGUOUS_PLACE, ("id",), partial(is_among, listed=ambiguous)))
-    good = points.filter(pc.invert(pc.is_in(points["id"], ambiguous)))
-    validated = ValidatedRows(spark, source, kinds, rules)
-    validated.count_as(located.num_read, good.num_rows)
+    validated, good = located, points
+    if len(ambiguous):
+        rules.append(Rule(AMBIGUOUS_PLACE, ("id",), partial(is_among, listed=ambiguous)))
+        good = points.filter(pc.invert(pc.is_in(points["id"], ambiguous)))
+        validated = ValidatedRows(spark, source, kinds, rules)
     cells = [cells_at(chunk["latitude"], chunk["longitude"], resolution) for chunk in good.to_batches()]
     table = pa.table({"id": good["id"], "cell": pa.chunked_array(cells, pa.int64())})
     return table.group_by(["id", "cell"]).aggregate([]).sort_by("id"), validated

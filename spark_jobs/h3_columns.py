@@ -17,8 +17,8 @@ from pyspark.sql import functions as sql
 from pyspark.sql.functions import ArrowUDFType
 
 from mora_pipeline.contract.sphere import kilometres_between
+from mora_pipeline.raw.rules import missing
 from spark_jobs.gridding import cells_at, resolutions_of
-from spark_jobs.rules import missing
 
 ColumnOrName: TypeAlias = Column | str
 Kernel = Callable[..., pa.Array]  # Arrow arrays of n rows → one of n rows

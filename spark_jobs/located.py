@@ -9,12 +9,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.rules import NO_ID, UNKNOWN_PLACE, Rule, coordinate_rules, missing
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.validator import Derive
 from spark_jobs.gridding import look_up_cells, read_places
 from spark_jobs.h3_columns import latlng_to_cell
 from spark_jobs.report import parameter
-from spark_jobs.rules import NO_ID, UNKNOWN_PLACE, Rule, coordinate_rules, missing
-from spark_jobs.sources import NUMBER, TEXT, Source
-from spark_jobs.validation import Derive, ValidatedRows
+from spark_jobs.validation import ValidatedRows
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def read_located(
     derived: Mapping[str, str],
     rules: Sequence[Rule],
     columns: Sequence[str],
+    amount: str | None,
 ) -> Located:
     """Read, validate and grid rows.
 
@@ -43,24 +45,29 @@ def read_located(
         derive, derived: as of `ValidatedRows`.
         rules: beside those of the location.
         columns: to keep beside ``cell``.
+        amount: as of `Validator`.
 
     Raises:
-        UserError: if the source has neither coordinates nor a place, or as `read_source`.
+        UserError: if the source has neither coordinates nor a place, or as `SourceReader.of`.
     """
     roles = {role: kind for role, kind in kinds.items() if role in source.columns}
     if {"latitude", "longitude"} <= set(source.columns):
         every = [*coordinate_rules("latitude", "longitude"), *rules]
         point = {"latitude": NUMBER, "longitude": NUMBER}
-        validated = ValidatedRows(spark, source, {**roles, **point}, every, derive=derive, derived=derived)
+        validated = ValidatedRows(
+            spark, source, {**roles, **point}, every, derive=derive, derived=derived, amount=amount
+        )
         cell = latlng_to_cell("latitude", "longitude", params["resolution"]).alias("cell")
         return Located(validated.good(*point, *columns).select(cell, *columns), [validated])
     if "place" not in source.columns:
         raise UserError("source.columns needs latitude and longitude, or place (an id of the table of places).")
     places, of_places = read_places(spark, parameter(params, "places"), params["resolution"])
-    every = [Rule(NO_ID, ("place",), missing), Rule(UNKNOWN_PLACE, ("cell",), missing), *rules]
+    every = [Rule(NO_ID, ("place",), missing), Rule(UNKNOWN_PLACE, ("cell",), missing, apart=True), *rules]
     in_place = partial(_in_place, places=places, derive=derive)
     types = {**derived, "cell": "long"}
-    validated = ValidatedRows(spark, source, {**roles, "place": TEXT}, every, derive=in_place, derived=types)
+    validated = ValidatedRows(
+        spark, source, {**roles, "place": TEXT}, every, derive=in_place, derived=types, amount=amount
+    )
     return Located(validated.good("cell", *columns), [validated, of_places])
 
 

@@ -133,10 +133,14 @@ def local_memory_gibibytes() -> int:
 
 
 def code_archive(folder: Path) -> str:
-    """The jobs and the contract as a zip file, shipped with the job: workers need no installation of them."""
+    """The jobs, the contract and the reader of raw tables as a zip file, shipped with the job: workers need none of them."""
     root = Path(__file__).resolve().parents[1]
     archive = folder / "spark_jobs.zip"
-    modules = [path for package in ("spark_jobs", "mora_pipeline/contract") for path in (root / package).rglob("*.py")]
+    modules = [
+        path
+        for package in ("spark_jobs", "mora_pipeline/contract", "mora_pipeline/raw")
+        for path in (root / package).rglob("*.py")
+    ]
     with zipfile.ZipFile(archive, "w") as target:
         for module in [root / "mora_pipeline" / "__init__.py", *sorted(modules)]:
             target.write(module, module.relative_to(root))

@@ -1,60 +1,38 @@
-"""Each row is validated: good, or bad for one named reason; the bad ones are kept apart, counted, and bounded."""
+"""Raw rows as Spark's tasks read and validate them; the bad ones are kept in a quarantine, counted and bounded."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial, reduce
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.sql import DataFrame, Observation, SparkSession, types
-from pyspark.sql import functions as sql
+from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import QUARANTINE
-from spark_jobs.output import checked_empty, open_parquet, part_files, part_name, write_parts
+from mora_pipeline.raw.reader import SourceReader, as_json
+from mora_pipeline.raw.rules import MALFORMED_ROW, Rule, is_true
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.tallies import Tally, merged, rows_by_reason
+from mora_pipeline.raw.validator import Derive, Validator
+from spark_jobs.bad_share import check_share
+from spark_jobs.by_split import BySplit, Tallies
+from spark_jobs.output import checked_empty, part_files, part_name, write_parts
 from spark_jobs.report import Check
-from spark_jobs.rules import Rule, broken_rules
-from spark_jobs.sources import NUMBER, TEXT, Source, as_json, read_groups, read_source
 
 ROWS_PER_FILE = 1_000_000
-SPARK_TYPES = {NUMBER: "double", TEXT: "string"}  # of a role, by its kind; a time is a long
-Derive = Callable[[pa.RecordBatch], pa.RecordBatch]
-
-
-@dataclass(frozen=True)
-class Validator:
-    """The rules of a source; ``derive`` adds the columns that they or the kernels need beside those that are read."""
-
-    rules: tuple[Rule, ...]
-    derive: Derive | None = None
-
-    def broken(self, rows: pa.RecordBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.int16]]:
-        """Rows with what is derived, and the first rule that each breaks, int16 [n] (as `broken_rules`)."""
-        derived = self.derive(rows) if self.derive else rows
-        return derived, broken_rules(derived, self.rules)
-
-    def good(self, rows: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
-        """The good rows."""
-        derived, broken = self.broken(rows)
-        chosen, good = derived.select(list(columns)), broken == len(self.rules)
-        return chosen if good.all() else chosen.filter(pa.array(good))
+SPARK_TYPES = {NUMBER: "double", TEXT: "string"}  # of a role, by its kind; a time and a cell are longs
 
 
 @dataclass
 class ValidatedRows:
-    """The rows of a source, read when somebody asks for them.
-
-    They are counted on the way, by the first action on `good`, or by the tasks where these read the files.
+    """The rows of a source, read by tasks when somebody asks for them, and counted on the way.
 
     Attributes:
-        kinds: of the source's roles, as for `read_source`.
-        rules: the first that holds of a row gives the reason why it is bad.
+        kinds: of the source's roles, as for `SourceReader`.
         derived: the types (of Spark) of the columns that `derive` adds.
-        reasons: bad rows by reason, once `quarantine` has written them.
+        reasons, apart: rows that are bad and apart, by reason, once they were read.
     """
 
     spark: SparkSession
@@ -64,115 +42,160 @@ class ValidatedRows:
     time_zone: str | None = None
     derive: Derive | None = None
     derived: Mapping[str, str] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
+    amount: str | None = None
 
     def __post_init__(self) -> None:
         self.name = self.source.describe()
-        self.validator = Validator(tuple(self.rules), self.derive)
-        self._observed = Observation(), Observation()
-        self._counted: tuple[int, int] | None = None
+        whole = Rule(MALFORMED_ROW, ("malformed",), is_true)
+        amount = self.amount if self.amount in self.source.columns else None
+        self.validator = Validator((whole, *self.rules), self.derive, amount)
+        self.reader = SourceReader.of(self.source, self.kinds, self.time_zone)
+        self._tallies: Tallies = self.spark.sparkContext.accumulator({}, BySplit())
 
-    def count_as(self, read: int, good: int) -> None:
-        """Take over what the tasks have counted: a task that Spark repeats is counted once."""
-        self._counted = (read, good)
+    def mapped(self, kernel: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: str) -> DataFrame:
+        """Run a kernel over the good rows of each task's splits.
 
-    def raw(self, *columns: str) -> DataFrame:
-        """The rows as Spark reads them: what the rules and `derive` look at, and these columns."""
-        frame = read_source(self.spark, self.source, self.kinds, self.time_zone)
-        return frame.select(self._inputs(frame, columns))
-
-    def _inputs(self, frame: DataFrame, columns: Sequence[str]) -> list[str]:
-        asked = {*columns, *(name for rule in self.rules for name in rule.columns)}
-        return [name for name in frame.columns if name in asked or name not in ("source", "row", "values")]
+        Args:
+            kernel: is given all columns, derived ones among them.
+            schema: of what it yields, as Spark's DDL.
+        """
+        task = partial(_task, reader=self.reader, validator=self.validator, tallies=self._tallies, kernel=kernel)
+        return self._splits(range(len(self.reader.splits))).mapInArrow(task, schema)
 
     def good(self, *columns: str) -> DataFrame:
         """Columns of the good rows."""
         every = {**{role: SPARK_TYPES.get(kind, "long") for role, kind in self.kinds.items()}, **self.derived}
-        read, good = self._observed
-        raw = self.raw().observe(read, sql.count(sql.lit(1)).alias("rows"))
-        rows = raw.mapInArrow(
-            partial(_good_rows, validator=self.validator, columns=columns),
-            ", ".join(f"{name} {every[name]}" for name in columns),
-        )
-        return rows.observe(good, sql.count(sql.lit(1)).alias("rows"))
+        schema = ", ".join(f"{name} {every[name]}" for name in columns)
+        texts = frozenset(name for name in columns if every[name] == "string")
+        return self.mapped(partial(_selected, columns=columns, texts=texts), schema)
+
+    def _splits(self, numbers: Sequence[int]) -> DataFrame:
+        if list(numbers) == list(range(len(numbers))):
+            return self.spark.range(0, len(numbers), 1, max(len(numbers), 1))
+        rows = self.spark.sparkContext.parallelize([(number,) for number in numbers], len(numbers))
+        return self.spark.createDataFrame(rows, "id long")
 
     def bad(self) -> DataFrame:
-        """The bad rows: source, reason, and the raw values as JSON."""
-        frames = []
-        for frame in read_groups(self.spark, self.source, self.kinds, self.time_zone):
-            inputs = frame.select(self._inputs(frame, ["source", "values"]))
-            texts = [types.StructField(name, types.StringType()) for name in ("source", "reason")]
-            schema = types.StructType([*texts, frame.schema["values"]])
-            bad = inputs.mapInArrow(partial(_bad_rows, validator=self.validator), schema)
-            frames.append(bad.select("source", "reason", as_json("values").alias("row")))
-        return reduce(DataFrame.union, frames)
+        """The bad rows: source, reason, and the raw values as JSON; only splits that have some are read again."""
+        bad = set(self.validator.bad_reasons())
+        with_bad = [
+            number
+            for number, tally in sorted(self._tallies.value.items())
+            if any(reason in bad for _, reason in tally.counts)
+        ]
+        numbers = with_bad or range(len(self.reader.splits))
+        task = partial(_bad_rows, reader=self.reader, validator=self.validator)
+        return self._splits(numbers).mapInArrow(task, "source string, reason string, row string")
 
-    @cached_property
-    def _figures(self) -> tuple[int, int]:
-        """Rows read and good rows; waits for the first action on `good`."""
-        try:
-            read, good = (int(observed.get["rows"]) for observed in self._observed)
-        except Py4JJavaError:  # where no row is good, Spark may put an empty plan, without observations, in its place
-            return self._count()
-        return read, good
-
-    def _count(self) -> tuple[int, int]:
-        self._observed = Observation(), Observation()
-        good = self.good(*list(self.kinds)[:1]).count()
-        return self.raw().count(), good
+    @property
+    def tally(self) -> Tally:
+        """What was counted; waits for nothing: an action on the rows must have ended."""
+        tallies = self._tallies.value
+        if len(tallies) < len(self.reader.splits):  # Spark leaves out tasks whose rows it does not need
+            self._splits(range(len(self.reader.splits))).mapInArrow(
+                partial(_task, reader=self.reader, validator=self.validator, tallies=self._tallies, kernel=_none),
+                "id long",
+            ).count()
+            tallies = self._tallies.value
+        return merged(tallies[number] for number in sorted(tallies))
 
     @property
     def num_read(self) -> int:
         """Rows read."""
-        return (self._counted or self._figures)[0]
+        return sum(count.rows for count in self.tally.counts.values())
 
     @property
     def num_bad(self) -> int:
         """Bad rows."""
-        read, good = self._counted or self._figures
-        return read - good
+        return sum(self.reasons.values())
 
-    def take_reasons(self, reasons: dict[str, int]) -> None:
-        """Take over the bad rows by reason, as they were written.
+    @property
+    def reasons(self) -> dict[str, int]:
+        return rows_by_reason(self.tally.by_reason(), self.validator.bad_reasons())
 
-        Raises:
-            UserError: if there are not as many as there were bad rows when the good ones were read.
-        """
-        self.reasons = reasons
-        if sum(reasons.values()) != self.num_bad and not self._counted:
-            self._counted = self._count()  # a task that was repeated may have been observed twice
-        if sum(reasons.values()) != self.num_bad:
-            raise UserError(f"{self.name} changed while it was read. Run the job again.")
+    @property
+    def apart(self) -> dict[str, int]:
+        return rows_by_reason(self.tally.by_reason(), self.validator.apart_reasons())
+
+    def check_share(self, allowed: float, setting: str, folder: str) -> None:
+        """Refuse the source if it is empty or too much of it is bad: see `bad_share.check_share`."""
+        check_share(
+            self.name, self.tally.by_reason(), self.validator.apart_reasons(), allowed, setting, folder, self.amount
+        )
+
+
+def _task(
+    numbers: Iterator[pa.RecordBatch],
+    reader: SourceReader,
+    validator: Validator,
+    tallies: Tallies,
+    kernel: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+) -> Iterator[pa.RecordBatch]:
+    yield from kernel(_good_rows(numbers, reader, validator, tallies))
 
 
 def _good_rows(
-    batches: Iterator[pa.RecordBatch], validator: Validator, columns: Sequence[str]
+    numbers: Iterator[pa.RecordBatch], reader: SourceReader, validator: Validator, tallies: Tallies
 ) -> Iterator[pa.RecordBatch]:
+    """The good rows of the splits that the batches number; all are counted."""
+    for batch in numbers:
+        for number in batch["id"].to_pylist():
+            tally = Tally()
+            for rows, raw in reader.read(number):
+                derived, broken = validator.validated(reader, rows, raw, tally)
+                good = broken == len(validator.rules)
+                if good.any():
+                    yield derived if good.all() else derived.filter(pa.array(good))
+            tallies.add({number: tally})
+
+
+def _selected(
+    batches: Iterator[pa.RecordBatch], columns: Sequence[str], texts: frozenset[str]
+) -> Iterator[pa.RecordBatch]:
+    """Columns of the rows; whole numbers that are ids become the text that the others' schema wants."""
     for batch in batches:
-        yield validator.good(batch, columns)
+        yield pa.record_batch(
+            {name: batch[name].cast(pa.string()) if name in texts else batch[name] for name in columns}
+        )
 
 
-def _bad_rows(batches: Iterator[pa.RecordBatch], validator: Validator) -> Iterator[pa.RecordBatch]:
+def _none(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for _ in batches:
+        pass
+    yield from ()
+
+
+def _bad_rows(
+    numbers: Iterator[pa.RecordBatch], reader: SourceReader, validator: Validator
+) -> Iterator[pa.RecordBatch]:
     reasons = pa.array([rule.reason for rule in validator.rules])
-    for batch in batches:
-        _, broken = validator.broken(batch)
-        bad = np.flatnonzero(broken < len(validator.rules))
-        columns = [batch["source"].take(bad), reasons.take(pa.array(broken[bad])), batch["values"].take(bad)]
-        yield pa.record_batch(columns, names=["source", "reason", "values"])
+    fault = np.array([not rule.apart for rule in validator.rules] + [False])
+    for batch in numbers:
+        for number in batch["id"].to_pylist():
+            for rows, raw in reader.read(number):
+                _, broken = validator.broken(rows)
+                bad = np.flatnonzero(fault[broken])
+                if len(bad):
+                    source = rows["source"].take(pa.array(bad)).dictionary_decode()
+                    texts = as_json(raw.take(pa.array(bad)))
+                    columns = [source, reasons.take(pa.array(broken[bad])), texts]
+                    yield pa.record_batch(columns, names=["source", "reason", "row"])
 
 
 @dataclass(frozen=True)
 class BadRows:
-    """All bad rows of a job by reason, and of its main source the share that they are and the one that is allowed."""
+    """All bad rows of a job by reason, those apart, and of its main source the share that is bad and the allowed one."""
 
     read: int
     quarantined: dict[str, int]
     share: float
     allowed: float
+    apart: dict[str, int] = field(default_factory=dict)
 
     def check(self) -> Check:
         """bad_rows_within_limit: a job that reports had no more."""
-        return Check(True, {"bad_share": self.share, "allowed": self.allowed, "reasons": self.quarantined})
+        figures = {"bad_share": self.share, "allowed": self.allowed, "reasons": self.quarantined, "apart": self.apart}
+        return Check(True, figures)
 
 
 def quarantine_and_check(sources: Sequence[ValidatedRows], allowed: float, setting: str, folder: str) -> BadRows:
@@ -180,7 +203,7 @@ def quarantine_and_check(sources: Sequence[ValidatedRows], allowed: float, setti
 
     Args:
         sources: the main one first, then the tables it refers to.
-        allowed: the largest share of bad rows, of each source.
+        allowed: the largest share of bad rows, and of what they carry, of each source.
         setting: the key of region.yaml that states it, for the message.
         folder: of the quarantine dataset.
 
@@ -189,34 +212,31 @@ def quarantine_and_check(sources: Sequence[ValidatedRows], allowed: float, setti
     """
     quarantine(sources, folder)
     for source in reversed(sources):  # a bad table of places explains the rows that refer to it
-        check_share(source.name, source.num_read, source.reasons, allowed, setting, folder)
+        source.check_share(allowed, setting, folder)
     main = sources[0]
     quarantined = total_counts(source.reasons for source in sources)
-    return BadRows(main.num_read, quarantined, main.num_bad / main.num_read, allowed)
+    apart = total_counts(source.apart for source in sources)
+    return BadRows(main.num_read, quarantined, main.num_bad / main.num_read, allowed, apart)
 
 
 def quarantine(sources: Sequence[ValidatedRows], folder: str) -> None:
-    """Write the bad rows of all sources, each source's sorted by file, reason and row."""
+    """Write the bad rows of all sources, each source's sorted by file, reason and row.
+
+    Raises:
+        UserError: if there are not as many as there were when the good ones were read.
+    """
     target, number = checked_empty(folder), 0
     for source in sources:
         if not source.num_bad:
             continue
         files, bad = 1 + source.num_bad // ROWS_PER_FILE, source.bad()
         spread = bad.repartition(files, "reason", "row") if files > 1 else bad.coalesce(1)
-        write_parts(spread.sortWithinPartitions("source", "reason", "row"), folder, QUARANTINE, number)
-        written = part_files(folder)[number:] if any(target.glob("*.parquet")) else []
-        source.take_reasons(total_counts(counts for _, counts in counts_by_file(written)))
-        number += len(written)
+        rows = write_parts(spread.sortWithinPartitions("source", "reason", "row"), folder, QUARANTINE, number)
+        if rows != source.num_bad:
+            raise UserError(f"{source.name} changed while it was read. Run the job again.")
+        number += len(part_files(folder)[number:]) if any(target.glob("*.parquet")) else 0
     if not number:
         pq.write_table(QUARANTINE.empty_table(), target / part_name(0))
-
-
-def counts_by_file(parts: Iterable[str]) -> Iterator[tuple[str, dict[str, int]]]:
-    """Bad rows by reason of each raw file, from parts of a quarantine; a file may come repeatedly."""
-    for part in parts:
-        counted = open_parquet(part).read(columns=["source", "reason"]).group_by(["source", "reason"])
-        for row in counted.aggregate([([], "count_all")]).to_pylist():
-            yield row["source"], {row["reason"]: row["count_all"]}
 
 
 def total_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -225,32 +245,3 @@ def total_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for reason, count in each.items():
             total[reason] = total.get(reason, 0) + count
     return total
-
-
-def check_share(name: str, read: int, counts: Mapping[str, int], allowed: float, setting: str, folder: str) -> None:
-    """Refuse a source without rows, with more bad rows than allowed, or without a good one.
-
-    Args:
-        counts: bad rows by reason; the rows themselves are in `folder`.
-    """
-    bad = sum(counts.values())
-    if read == 0:
-        raise UserError(f"{name} holds no rows.")
-    listed = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(counts.items(), key=lambda item: -item[1]))
-    if bad > allowed * read:
-        raise UserError(
-            f"{name}: {bad:,} of {read:,} rows ({bad / read:.2%}) are bad, more than {setting} = {allowed:g} allows. "
-            f"{listed}.{_example(folder, counts)} All of them are in {folder}. Fix the file, or raise {setting}."
-        )
-    if bad == read:
-        raise UserError(f"{name}: none of its {read:,} rows can be used. {listed}.")
-
-
-def _example(folder: str, counts: Mapping[str, int]) -> str:
-    """A sentence with one of the bad rows, of the most frequent reason."""
-    wanted = max(counts, key=lambda reason: (counts[reason], reason))
-    for file in part_files(folder):
-        for batch in open_parquet(file).iter_batches():
-            for row in batch.filter(pc.field("reason") == wanted).slice(0, 1).to_pylist():
-                return f" For example {row['row']} of {row['source']} ({wanted})."
-    return ""

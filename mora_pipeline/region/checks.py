@@ -1,4 +1,4 @@
-"""Opens the header of every file a region.yaml names, and verifies each column: that it is there, and of its type."""
+"""Opens the head of every file a region.yaml names, and verifies each column: that it is there, and of its type."""
 
 import re
 
@@ -7,9 +7,10 @@ import pyarrow as pa
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
-from mora_pipeline.region.columns import Checker, is_text, listed
+from mora_pipeline.raw.expressions import parse
+from mora_pipeline.raw.values import is_text
+from mora_pipeline.region.columns import Checker, InputFile, listed, sample_texts
 from mora_pipeline.region.config import RegionConfig
-from mora_pipeline.region.files import InputFile, sample_text
 from mora_pipeline.region.kinds import KINDS
 from mora_pipeline.region.mobility import EventsMobility, Mobility
 from mora_pipeline.region.sections import PlacesConfig
@@ -17,10 +18,10 @@ from mora_pipeline.region.tasks import CellTask, GroupTask, Members, TaskConfig
 
 
 def check_files(config: RegionConfig) -> list[InputFile]:
-    """Open the header of every file, and verify that each column is there and of the right type.
+    """Open the head of every file, and verify that each column is there and of the right type.
 
     Returns:
-        Tables first, then imagery.
+        Tables first, then imagery; a file that two keys name comes twice.
 
     Raises:
         UserError: for the first file, column or type that is wrong.
@@ -29,7 +30,7 @@ def check_files(config: RegionConfig) -> list[InputFile]:
     places = config.places_or_none()
     if places is not None:
         key = "places" if config.places else "mobility.places"
-        checker.columns(key, f"{key}.path", places.path, places.roles("id", "latitude", "longitude"))
+        checker.columns(key, f"{key}.path", places, places.roles("id", "latitude", "longitude"))
     if config.mobility is not None:
         _check_mobility(checker, config.mobility)
     for name, modality in config.modalities.items():
@@ -42,31 +43,31 @@ def check_files(config: RegionConfig) -> list[InputFile]:
 
 
 def _check_mobility(checker: Checker, mobility: Mobility) -> None:
-    for file in checker.columns("mobility.columns", "mobility.path", mobility.path, mobility.columns.roles()):
+    for file in checker.columns("mobility.columns", "mobility.path", mobility, mobility.columns.roles()):
         if isinstance(mobility, EventsMobility):
             _check_time(checker, file, mobility)
 
 
 def _check_task(checker: Checker, key: str, task: TaskConfig, places: PlacesConfig | None) -> None:
     if isinstance(task, CellTask):
-        files = checker.label(key, task.path, task.column, task.roles("place", "latitude", "longitude"))
+        files = checker.label(key, task, task.column, task.roles("place", "latitude", "longitude"))
         if task.weight and task.place and places and not all(task.weight in file.columns for file in files):
             _check_weight_of_places(checker, f"{key}.weight", task.weight, files[0], places)
         else:
-            checker.columns(key, f"{key}.path", task.path, task.roles("weight"))
+            checker.columns(key, f"{key}.path", task, task.roles("weight"))
     elif isinstance(task, GroupTask):
-        checker.label(key, task.path, task.column, task.roles("id"))
+        checker.label(key, task, task.column, task.roles("id"))
         _check_members(checker, f"{key}.members", task.members)
     else:
-        checker.label(key, task.path, task.column, task.roles("latitude", "longitude"))
+        checker.label(key, task, task.column, task.roles("latitude", "longitude"))
 
 
 def _check_members(checker: Checker, key: str, members: Members) -> None:
-    checker.columns(key, f"{key}.path", members.path, members.roles("group", "place", "latitude", "longitude"))
+    checker.columns(key, f"{key}.path", members, members.roles("group", "place", "latitude", "longitude"))
 
 
 def _check_weight_of_places(checker: Checker, key: str, weight: str, labels: InputFile, places: PlacesConfig) -> None:
-    for file in checker.table("places.path", places.path):
+    for file in checker.table("places.path", places):
         if weight not in file.columns:
             near = did_you_mean(weight, [*labels.columns, *file.columns])
             raise UserError(
@@ -77,10 +78,13 @@ def _check_weight_of_places(checker: Checker, key: str, weight: str, labels: Inp
 
 
 def _check_time(checker: Checker, file: InputFile, mobility: EventsMobility) -> None:
-    column, kind = mobility.columns.time, file.columns[mobility.columns.time]
+    column = mobility.columns.time
+    kind = parse(column, file.columns).type
     where = f"{checker.name}: mobility.columns.time is '{column}', which holds"
-    if is_text(kind):
-        values = sample_text(file, column)
+    if mobility.time_format is not None:
+        example, zoned = f"times as {mobility.time_format}", "%z" in mobility.time_format.lower() or "epoch" in mobility.time_format
+    elif kind is None or is_text(kind):
+        values = sample_texts(file, column)
         example = f"'{values[0] if values else ''}'"
         zoned = not values or any(re.search(form, values[0], re.ASCII) for form in (WRITTEN_ZONE, WRITTEN_EPOCH))
     elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):

@@ -1,47 +1,83 @@
-"""Checks one column after the other of a region's files, keeping each header it has read."""
+"""Checks one column after the other of a region's files, keeping the head of each file it has read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.region.files import InputFile, data_files, read_header, sample_text
+from mora_pipeline.raw.expressions import parse, parse_filter
+from mora_pipeline.raw.forms import form_of, parquet_file, sample
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.values import as_texts, is_text
+from mora_pipeline.region.files import data_files, file_format
+from mora_pipeline.region.sections import RawTable
 
 NUMBERS = {
     "latitude", "longitude", "origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude",
     "flow", "users", "count", "weight",
 }  # fmt: skip
+SAMPLE_ROWS = 100  # of a file, that are read to tell numbers from text, and times with a zone from those without
 _SHOWN_COLUMNS = 12  # a longer list of columns is cut in messages
 
 
+@dataclass(frozen=True)
+class InputFile:
+    """A raw file as its head shows it.
+
+    Attributes:
+        key: the key of region.yaml that names it, such as ``mobility.path``.
+        format: ``csv``, ``parquet``, ``vector``, ``xyz`` or ``geotiff``.
+        columns: the type of every column; text for all of a CSV's, and for those that only its path states.
+        rows: the number of rows, if the head says so (Parquet).
+        bytes: size on disk.
+        remarks: what was found of it and not declared, in sentences.
+        source: how it is read, for a table.
+    """
+
+    key: str
+    path: Path
+    format: str
+    columns: Mapping[str, pa.DataType]
+    rows: int | None
+    bytes: int
+    remarks: tuple[str, ...] = ()
+    source: Source | None = field(default=None, repr=False)
+
+
 class Checker:
-    """Checks the files of one region, keeping each header it has read.
+    """Checks the files of one region, keeping the head of each file it has read.
 
     Attributes:
         base: the folder that relative paths start from.
         name: of the region.yaml, the start of every message.
-        opened: the headers read so far.
-        others: further files, whose headers have no columns, such as imagery.
+        opened: the heads read so far, by key and path.
+        others: further files, whose heads have no columns, such as imagery.
     """
 
     def __init__(self, base: Path, name: str) -> None:
         self.base, self.name = base, name
-        self.opened: dict[Path, InputFile] = {}
+        self.opened: dict[tuple[str, Path], InputFile] = {}
         self.others: list[InputFile] = []
 
-    def table(self, key: str, path: str) -> list[InputFile]:
-        """The headers of the files of one key."""
-        files = data_files(self.base, path, f"{self.name}: {key} ")
-        for item in files:
-            if item not in self.opened:
-                self.opened[item] = read_header(item, f"{self.name}: {key}")
-        return [self.opened[item] for item in files]
+    def table(self, key: str, table: RawTable) -> list[InputFile]:
+        """The heads of the files of one key."""
+        files = data_files(self.base, table.path, f"{self.name}: {key} ")
+        if (key, files[0]) not in self.opened:
+            source = Source(tuple(map(str, files)), str(file_format(files[0])), {}, **_options(table))
+            for item in files:
+                self.opened[key, item] = read_head(source, item, f"{self.name}: {key}")
+        heads = [self.opened[key, item] for item in files]
+        if table.where:
+            for head in heads:
+                _parsed(f"{self.name}: {key.rpartition('.')[0]}.where", table.where, head, condition=True)
+        return heads
 
-    def columns(self, key: str, path_key: str, path: str, roles: dict[str, str]) -> list[InputFile]:
-        """Verify the column of each role, in each file; roles named in NUMBERS must hold numbers."""
-        files = self.table(path_key, path)
+    def columns(self, key: str, path_key: str, table: RawTable, roles: Mapping[str, str]) -> list[InputFile]:
+        """Verify what plays each role, in each file; roles named in NUMBERS must hold numbers."""
+        files = self.table(path_key, table)
         for file in files:
             for role, column in roles.items():
                 others = [other for other_role, other in roles.items() if other_role != role]
@@ -57,7 +93,7 @@ class Checker:
         others: Sequence[str] = (),
         glob: str | None = None,
     ) -> None:
-        """Verify one column of one file.
+        """Verify one column, or expression of columns, of one file.
 
         Args:
             number: whether it must hold numbers.
@@ -68,25 +104,69 @@ class Checker:
             UserError: if it is not there; if it should hold numbers and does not; if its values are nested.
         """
         said = f"{self.name}: {key} is '{glob or column}'" + (f", which matches '{column}'" if glob else "")
-        if column not in file.columns:
+        if column not in file.columns and _is_name(column):
             raise UserError(
                 f"{said}, but {file.path.name} has {listed(file.columns)}.{_meant(file, column, number, others)}"
             )
-        kind = file.columns[column]
-        if pa.types.is_nested(kind):
-            raise UserError(f"{said}, which is nested in {file.path.name} ({kind}). Unpack it.")
+        _parsed(f"{self.name}: {key}", column, file)
         if number and (example := _not_a_number(file, column)) is not None:
             raise UserError(
                 f"{said}, which holds {example} in {file.path.name}, but it must hold numbers. "
                 "Name another column, or store it as numbers."
             )
 
-    def label(self, key: str, path: str, column: str, roles: dict[str, str]) -> list[InputFile]:
+    def label(self, key: str, table: RawTable, column: str, roles: Mapping[str, str]) -> list[InputFile]:
         """Verify a task's file: its label is a number, its roles are columns."""
-        files = self.columns(key, f"{key}.path", path, roles)
+        files = self.columns(key, f"{key}.path", table, roles)
         for file in files:
             self.column(file, f"{key}.column", column, number=True)
         return files
+
+
+def read_head(source: Source, path: Path, key: str) -> InputFile:
+    """Columns, types and number of rows of a table's file, from its head alone.
+
+    Args:
+        source: what is declared of it.
+        key: where region.yaml names it, for messages.
+
+    Raises:
+        UserError: if it is not what its ending says, or is damaged.
+    """
+    try:
+        form = form_of(source, {}, str(path))
+    except UserError as error:
+        raise UserError(f"{error} ({key})") from None
+    rows = None
+    if source.format == "parquet":
+        with parquet_file(str(path)) as file:
+            rows = file.metadata.num_rows
+    return InputFile(key, path, source.format, form.columns, rows, path.stat().st_size, form.remarks, source)
+
+
+def sample_texts(file: InputFile, column: str) -> list[str]:
+    """What a column or expression holds in the first rows, as text; nothing of rows without a value."""
+    if file.source is None:
+        raise ValueError(f"{file.path} is no table")
+    values, form = sample(file.source, column, TEXT, str(file.path), SAMPLE_ROWS)
+    return [value for value in as_texts(values, form.null_texts).to_pylist() if value is not None]
+
+
+def _options(table: RawTable) -> dict[str, object]:
+    options = table.options()
+    return {**options, "null": tuple(options.get("null", ()))}
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text is a column's name rather than an expression of columns."""
+    return text.replace("_", "").replace(" ", "").replace("-", "").isalnum()
+
+
+def _parsed(said: str, text: str, file: InputFile, condition: bool = False) -> None:
+    try:
+        (parse_filter if condition else parse)(text, file.columns)
+    except UserError as error:
+        raise UserError(f"{said} is '{text}', which cannot be read from {file.path.name}: {error}") from None
 
 
 def _meant(file: InputFile, column: str, number: bool, others: Sequence[str]) -> str:
@@ -103,27 +183,16 @@ def _meant(file: InputFile, column: str, number: bool, others: Sequence[str]) ->
 
 def _not_a_number(file: InputFile, column: str) -> str | None:
     """What a column holds in place of numbers; None if it holds numbers, or text of which some are numbers."""
-    kind = file.columns[column]
-    if is_text(kind):
-        values = sample_text(file, column)
-        return f"text such as '{values[0]}'" if values and not any(map(_is_number, values)) else None
+    kind = parse(column, file.columns).type
+    if kind is None or is_text(kind):
+        if file.source is None:
+            return None
+        values, form = sample(file.source, column, NUMBER, str(file.path), SAMPLE_ROWS)
+        texts = [text for text in as_texts(values, form.written.null).to_pylist() if text is not None]
+        numbers = form.numbers(values)
+        return f"text such as '{texts[0]}'" if texts and numbers.null_count == len(numbers) else None
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return None if number else str(kind)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text, encoded as a dictionary or not."""
-    if pa.types.is_dictionary(kind):
-        return is_text(kind.value_type)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def listed(columns: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.files import file_format
 from mora_pipeline.region.listing import listed_files
 from mora_pipeline.region.mobility import EventsMobility, OdMobility, TimedMobility, TripsMobility
+from mora_pipeline.region.sections import RawTable
 from mora_pipeline.region.window import Window
 
 
@@ -18,7 +19,7 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
     events = mobility if isinstance(mobility, EventsMobility) else None
     job: dict[str, Any] = {
         "kind": mobility.kind,
-        "source": source_of(config, mobility.path, mobility.columns.roles()),
+        "source": source_of(config, mobility, mobility.columns.roles()),
         "places": places_source(config) if isinstance(mobility, OdMobility) else None,
         "resolution": config.resolution,
         "maximum_gap_hours": events.maximum_gap_hours if events else MAXIMUM_GAP_HOURS,
@@ -52,10 +53,11 @@ def places_source(config: RegionConfig) -> dict[str, Any]:
     places = config.places_or_none()
     if places is None:
         raise ValueError("no table of places: RegionConfig lets nothing refer to places without one")
-    return source_of(config, places.path, places.roles("id", "latitude", "longitude"))
+    return source_of(config, places, places.roles("id", "latitude", "longitude"))
 
 
-def source_of(config: RegionConfig, path: str, roles: dict[str, str]) -> dict[str, Any]:
-    """What a Spark job reads: the files of a path of region.yaml, their format, and their columns by role."""
-    files = config.files(path)
-    return {"files": [str(item) for item in files], "format": file_format(files[0]), "columns": roles}
+def source_of(config: RegionConfig, table: RawTable, roles: dict[str, str]) -> dict[str, Any]:
+    """What `raw.source.Source` is made of: the files of a table of region.yaml, their format, and what plays each role."""
+    files = config.files(table.path)
+    described = {"files": [str(item) for item in files], "format": file_format(files[0]), "columns": roles}
+    return {**described, **table.options()}

@@ -1,17 +1,19 @@
 """The three kinds of mobility a region.yaml may describe: flows between places, trips, and events of users."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import Field, model_validator
 
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
-from mora_pipeline.region.sections import BadShare, Name, PlacesConfig, Section, problem
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.times import checked_time_format
+from mora_pipeline.region.sections import BadShare, Name, PlacesConfig, RawTable, Section, problem
 from mora_pipeline.region.window import Window
 
 
-class BaseMobility(Section):
-    """What every kind of mobility takes: columns, and thresholds of what is kept."""
+class BaseMobility(RawTable):
+    """What every kind of mobility takes: files, columns, and thresholds of what is kept."""
 
     columns: Section
     maximum_bad_share: BadShare
@@ -21,6 +23,25 @@ class BaseMobility(Section):
     minimum_flow: float = Field(
         default=0.0, ge=0, description="flow below which an edge, or the flow inside a cell, is held back"
     )
+
+    time_format: Name | None = Field(
+        default=None, description="how times are written, such as %d/%m/%Y %H:%M or epoch_ms (default: ISO 8601)"
+    )
+
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), **({"time_format": self.time_format} if self.time_format else {})}
+
+    @model_validator(mode="after")
+    def _times_are_read(self) -> Self:
+        if self.time_format is None:
+            return self
+        if not getattr(self.columns, "time", None):
+            raise problem("has time_format, but no column of times. Name columns.time, or remove time_format")
+        try:
+            checked_time_format(self.time_format)
+        except UserError as error:
+            raise problem(str(error).rstrip(".")) from None
+        return self
 
     @model_validator(mode="after")
     def _users_known(self) -> Self:
@@ -79,7 +100,6 @@ class OdMobility(WindowedMobility):
     """Flows between places."""
 
     kind: Literal["od"]
-    path: Name = Field(description="file, folder or glob of the flows")
     columns: OdColumns = Field(description="the flows' columns")
     places: PlacesConfig | None = Field(default=None, description="the table of places, if it is not at the top level")
 
@@ -100,7 +120,6 @@ class TripsMobility(WindowedMobility, TimedMobility):
     """Trips with the coordinates of both ends."""
 
     kind: Literal["trips"]
-    path: Name = Field(description="file, folder or glob of the trips")
     columns: TripColumns = Field(description="the trips' columns")
 
     @model_validator(mode="after")
@@ -125,7 +144,6 @@ class EventsMobility(TimedMobility):
     """Where users were when; consecutive places of one user become a move."""
 
     kind: Literal["events"]
-    path: Name = Field(description="file, folder or glob of the events")
     columns: EventColumns = Field(description="the events' columns")
     maximum_gap_hours: float = Field(
         default=MAXIMUM_GAP_HOURS, gt=0, lt=1e9, description="hours between two events up to which they make a move"

@@ -1,7 +1,7 @@
 """What the sections of a region.yaml have in common: strict mappings of known keys, and the table of places."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -52,10 +52,54 @@ def point_or_place(section: Any) -> None:
         raise problem(f"must say where its rows are: either latitude and longitude, or place (it has {given})")
 
 
-class PlacesConfig(Section):
+class CsvDialect(Section):
+    """How CSV files are written; what is not said is taken from the head of each file."""
+
+    separator: str | None = Field(default=None, min_length=1, max_length=1, description="between columns: , ; | or tab")
+    encoding: Name | None = Field(default=None, description="of the text, such as utf-8, latin-1 or cp1252")
+    decimal: Literal[".", ","] | None = Field(default=None, description="decimal mark: . or ,")
+    thousands: Literal["", ",", ".", " ", "'", "_"] | None = Field(default=None, description="thousands mark; '': none")
+    quote: str | None = Field(default=None, max_length=1, description="around values that hold separators; '': none")
+    escape: str | None = Field(
+        default=None, max_length=1, description="before a quote inside quotes; '': it is doubled"
+    )
+    skip_lines: int | None = Field(default=None, ge=0, description="lines before the header")
+    null: list[str | int | float] | None = Field(default=None, description="texts and numbers that mean: no value")
+    multiline: bool | None = Field(default=None, description="whether a value in quotes may hold line breaks")
+
+    def declared(self) -> dict[str, Any]:
+        """What is said, as the reader takes it."""
+        said = self.model_dump(exclude_none=True)
+        return {**said, **({"null": [str(value) for value in said["null"]]} if "null" in said else {})}
+
+
+class RawTable(Section):
+    """A table of raw files: where it is, how it is written, and which of its rows are read."""
+
+    path: Name = Field(description="file, folder or glob")
+    csv: CsvDialect | None = Field(
+        default=None, description="how CSV files are written, where their head does not tell"
+    )
+    null: list[str | int | float] = Field(default=[], description="texts and numbers that mean that there is no value")
+    where: Name | None = Field(default=None, description="which rows are read, such as confidence > 0.5")
+    file_names: Name | None = Field(
+        default=None, description="columns that the files' names hold, such as od_{year}_{mode}.csv"
+    )
+
+    def options(self) -> dict[str, Any]:
+        """What is said beside the path and the columns, as `raw.source.Source` takes it."""
+        options = {
+            "csv": self.csv.declared() if self.csv else None,
+            "null": [str(value) for value in self.null] or None,
+            "where": self.where,
+            "name_pattern": self.file_names,
+        }
+        return {name: value for name, value in options.items() if value}
+
+
+class PlacesConfig(RawTable):
     """A table of places: an id and a point each; any further columns (groups, population) are free."""
 
-    path: Name = Field(description="file, folder or glob of the table of places")
     id: Name = Field(description="column of the place's id")
     latitude: Name = Field(description="column of the latitude, degrees")
     longitude: Name = Field(description="column of the longitude, degrees")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mora_pipeline.region.sections import Name, Section, point_or_place, problem
+from mora_pipeline.region.sections import Name, RawTable, Section, point_or_place, problem
 
 MEAN = "mean"  # of all tasks, in what a benchmark writes; no task may have the name
 Transform = Annotated[
@@ -17,11 +17,10 @@ Leaks = Annotated[
 ]
 
 
-class CellTask(Section):
+class CellTask(RawTable):
     """A label of cells, aggregated from places or points."""
 
     level: Literal["cell"]
-    path: Name = Field(description="file, folder or glob of the labels")
     place: Name | None = Field(default=None, description="column of the place's id")
     latitude: Name | None = Field(default=None, description="column of the latitude, in place of place")
     longitude: Name | None = Field(default=None, description="column of the longitude, in place of place")
@@ -39,10 +38,9 @@ class CellTask(Section):
         return self
 
 
-class Members(Section):
+class Members(RawTable):
     """Which cells a group is made of: the cells of the places listed. Also names the groups that folds keep whole."""
 
-    path: Name = Field(description="file, folder or glob of the list of members")
     group: Name = Field(description="column of the group's id")
     place: Name | None = Field(default=None, description="column of the place's id")
     latitude: Name | None = Field(default=None, description="column of the latitude, in place of place")
@@ -54,11 +52,10 @@ class Members(Section):
         return self
 
 
-class GroupTask(Section):
+class GroupTask(RawTable):
     """A label of groups of cells, such as counties."""
 
     level: Literal["group"]
-    path: Name = Field(description="file, folder or glob of the labels")
     id: Name = Field(description="column of the group's id")
     column: Name = Field(description="column of the label")
     transform: Transform
@@ -66,11 +63,10 @@ class GroupTask(Section):
     members: Members = Field(description="which cells each group is made of")
 
 
-class PointTask(Section):
+class PointTask(RawTable):
     """A label of points."""
 
     level: Literal["point"]
-    path: Name = Field(description="file, folder or glob of the labels")
     latitude: Name = Field(description="column of the latitude, degrees")
     longitude: Name = Field(description="column of the longitude, degrees")
     column: Name = Field(description="column of the label")

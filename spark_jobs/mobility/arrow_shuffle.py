@@ -1,32 +1,19 @@
-"""Tables sent from task to task through Spark's shuffle as Arrow, with a count of the rows that were read for them.
+"""Tables sent from task to task through Spark's shuffle as Arrow.
 
 Rows of the JVM cost a conversion on each side and a sort of small objects; payloads of thousands of rows cost neither.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-PACKED = "bucket int, payload binary, read long, good long"
-SCHEMA = pa.schema([("bucket", pa.int32()), ("payload", pa.binary()), ("read", pa.int64()), ("good", pa.int64())])
+PACKED = "bucket int, payload binary"
+SCHEMA = pa.schema([("bucket", pa.int32()), ("payload", pa.binary())])
 ROWS_PER_PAYLOAD = 1 << 16
-
-
-@dataclass
-class Tally:
-    """Rows read, and the good ones among them."""
-
-    read: int = 0
-    good: int = 0
-
-
-NOTHING = Tally()
 
 
 def packed(table: pa.Table, key: str, buckets: int) -> Iterator[pa.RecordBatch]:
@@ -47,23 +34,15 @@ def packed(table: pa.Table, key: str, buckets: int) -> Iterator[pa.RecordBatch]:
             yield payload_row(number, written(ordered.slice(start, rows)))
 
 
-def packed_tally(tally: Tally, bucket: int) -> pa.RecordBatch:
-    """A count that travels with the payloads: a task that is repeated is counted once."""
-    return payload_row(bucket, b"", tally)
+def payload_row(bucket: int, payload: bytes) -> pa.RecordBatch:
+    return pa.record_batch([[bucket], [payload]], schema=SCHEMA)
 
 
-def payload_row(bucket: int, payload: bytes, tally: Tally = NOTHING) -> pa.RecordBatch:
-    return pa.record_batch([[bucket], [payload], [tally.read], [tally.good]], schema=SCHEMA)
-
-
-def unpacked(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.Table]:
-    """The tables of payloads; the counts are added to `tally`."""
+def unpacked(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The tables of payloads."""
     for batch in batches:
-        tally.read += pc.sum(batch["read"]).as_py() or 0
-        tally.good += pc.sum(batch["good"]).as_py() or 0
         for payload in batch["payload"]:
-            if payload.as_buffer().size:
-                yield pa.ipc.open_stream(payload.as_buffer()).read_all()
+            yield pa.ipc.open_stream(payload.as_buffer()).read_all()
 
 
 def by_bucket(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.tallies import Tally, as_record
 from spark_jobs.clustering import num_tasks
 from spark_jobs.mobility.arrow_shuffle import shuffled
 from spark_jobs.mobility.daily_sums import FILE_COUNTS, added_counts, write_batch_parts
 from spark_jobs.mobility.readers import READERS, RawMoves
 from spark_jobs.mobility.sums_cache import BAD_ROWS_FOLDER, CachedFile, SumsCache, keys_of, name_of
-from spark_jobs.output import open_parquet, part_files, written_by_tasks
-from spark_jobs.validation import counts_by_file, quarantine, total_counts
+from spark_jobs.output import open_parquet, written_by_tasks
+from spark_jobs.validation import quarantine
 
 BYTES_PER_BATCH = 16 << 30  # of raw files: a first run that is killed goes on behind the last batch
 
@@ -93,32 +93,19 @@ def grid(
     packed = shuffled(moves.packed_by_file(files, days, buckets), buckets)
     writer = partial(write_batch_parts, folder=str(draft))
     # A day is little: its partitions share tasks.
-    rows = (
-        packed.coalesce(num_tasks(moves.sources[0].spark))
-        .mapInArrow(writer, "read long, good long, files binary")
-        .toArrow()
-    )
-    read, good = (pc.sum(rows[name]).as_py() or 0 for name in ("read", "good"))
-    moves.sources[0].count_as(read, good)
-    reasons: dict[str, dict[str, int]] = {}
-    if read > good:
-        quarantine(moves.sources[:1], str(draft / BAD_ROWS_FOLDER))
-        for file, counts in counts_by_file(part_files(str(draft / BAD_ROWS_FOLDER))):
-            reasons[file] = total_counts([reasons.get(file, {}), counts])
-    figures = figures_of(files, rows["files"].to_pylist(), reasons, moves.source.format)
-    if sum(each["read"] for each in figures) != read:
-        raise UserError(f"Rows of {files[0]} and others cannot be counted by file. Name the files without '..'.")
-    return figures
+    rows = packed.coalesce(num_tasks(moves.sources[0].spark)).mapInArrow(writer, "files binary").toArrow()
+    source = moves.sources[0]
+    if source.num_bad:
+        quarantine([source], str(draft / BAD_ROWS_FOLDER))
+    return figures_of(files, rows["files"].to_pylist(), source.tally, moves.source.format)
 
 
-def figures_of(
-    files: Sequence[str], counts: Sequence[bytes], reasons: Mapping[str, Mapping[str, int]], form: str
-) -> list[dict[str, Any]]:
+def figures_of(files: Sequence[str], counts: Sequence[bytes], tally: Tally, form: str) -> list[dict[str, Any]]:
     """What the record states of each file, less its key.
 
     Args:
         counts: tables of `FILE_COUNTS`, as bytes.
-        reasons: bad rows by file and reason.
+        tally: all rows by file and reason.
         form: of the files: csv or parquet.
     """
     tables = [pa.ipc.open_stream(part).read_all() for part in counts]
@@ -126,11 +113,10 @@ def figures_of(
     rows_of_file = {row["file"]: row for row in counted.to_pylist()}
     records = []
     for number, file in enumerate(files):
-        bad, own = reasons.get(file, {}), rows_of_file.get(number)
-        fine = own["good"] if own else 0
+        own = rows_of_file.get(number)
         days = (own["first_day"], own["last_day"]) if own else None
-        figures = {"read": fine + sum(bad.values()), "good": fine, "reasons": bad, "days": days}
-        records.append({"path": file, "rows": rows_in(file, form), **figures})
+        by_reason = {reason: as_record(count) for reason, count in tally.by_reason(file).items()}
+        records.append({"path": file, "rows": rows_in(file, form), "counts": by_reason, "days": days})
     return records
 
 

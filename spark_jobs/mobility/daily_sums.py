@@ -79,7 +79,7 @@ def write_batch_parts(batches: Iterator[pa.RecordBatch], folder: str) -> Iterato
     """Write a part for each partition: row groups of a file each, sorted by day, origin and destination.
 
     Yields:
-        ``read`` and ``good`` rows, and ``files``: what was counted of each file, a table of `FILE_COUNTS` as bytes.
+        ``files``: what was counted of each file, a table of `FILE_COUNTS` as bytes.
     """
     for own in by_bucket(batches):
         yield _write_part(own, folder)
@@ -93,8 +93,7 @@ def _write_part(batches: Iterator[pa.RecordBatch], folder: str) -> pa.RecordBatc
             with in_one_step(Path(folder) / name(received.bucket)) as draft:
                 write_slots(table, draft)
     files = written(pa.concat_tables([FILE_COUNTS.empty_table(), *received.counts]))
-    values = [[received.tally.read], [received.tally.good], [files]]
-    return pa.record_batch(values, names=["read", "good", "files"])
+    return pa.record_batch([[files]], names=["files"])
 
 
 def rhythm_name(number: int) -> str:

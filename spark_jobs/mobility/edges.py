@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.schemas import EDGES, SELF_FLOW
-from spark_jobs.mobility.arrow_shuffle import Tally, shuffled, unpacked, written
+from spark_jobs.mobility.arrow_shuffle import shuffled, unpacked, written
 from spark_jobs.mobility.fixed_point import PARTS, summed, to_float
 from spark_jobs.mobility.move_tables import Adder, added_up
 from spark_jobs.mobility.rhythm import counted, is_rhythm, rhythm_of, write_rhythm
 from spark_jobs.output import ROWS_PER_GROUP, in_one_step, part_name, written_by_tasks
 
-COUNTS = ("edges", "edges_suppressed", "cells_suppressed", "read", "good")
+COUNTS = ("edges", "edges_suppressed", "cells_suppressed")
 OF_CELLS = ("self_flow", "rhythm")  # datasets of one file, which the driver writes
 SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), *((name, pa.binary()) for name in OF_CELLS)])
 
@@ -36,15 +36,13 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of the three datasets, what was held back of edges and cells, and the raw rows that were read and good."""
+    """Rows of the three datasets, and what was held back of edges and cells."""
 
     edges: int
     self_flow: int
     rhythm: int
     edges_suppressed: int
     cells_suppressed: int
-    read: int
-    good: int
 
 
 def write_edges(packed: DataFrame, partitions: int, least: Thresholds, output: Mapping[str, str]) -> Written:
@@ -102,7 +100,7 @@ def write_partition(batches: Iterator[pa.RecordBatch], least: Thresholds, folder
     if received.bucket is None:
         return
     part = write_part(sums, received.rhythm, received.bucket, least, folder)
-    values = [part.edges, part.edges_suppressed, part.cells_suppressed, received.tally.read, received.tally.good]
+    values = [part.edges, part.edges_suppressed, part.cells_suppressed]
     yield pa.record_batch([[value] for value in [*values, part.self_flow, part.rhythm]], schema=SUMMARY)
 
 
@@ -114,7 +112,7 @@ class Received:
     """
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self.batches, self.tally = batches, Tally()
+        self.batches = batches
         self.bucket: int | None = None
         self.counts: list[pa.Table] = []
         self.rhythm: pa.Table | None = None
@@ -127,7 +125,7 @@ class Received:
         return sums
 
     def _moves(self, by_hour: Adder) -> Iterator[pa.Table]:
-        for table in unpacked(self._noted(), self.tally):
+        for table in unpacked(self._noted()):
             if is_rhythm(table):
                 by_hour.add(table.replace_schema_metadata(None))
             elif "origin" in table.column_names:

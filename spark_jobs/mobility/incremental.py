@@ -5,7 +5,7 @@ those of a rebuild, to the byte (`merging`). Where the sums of the window are no
 they are added up from those of the files (`sums_cache`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
@@ -96,12 +96,14 @@ def write_window(
     weeks: int | None,
     buckets: int,
     least: Thresholds,
+    bad: Collection[str],
     output: Mapping[str, str],
 ) -> Written:
     """Bring the sums of the window up to date, write edges, self-flow, rhythm and quarantine, forget the rest.
 
     Args:
         files: the region's, all of them in the cache; those without a day in the window count nowhere.
+        bad: the reasons of bad rows.
         output: folders ``edges``, ``self_flow``, ``rhythm``, ``quarantine``; bad rows are put beside what is there.
 
     Raises:
@@ -120,15 +122,13 @@ def write_window(
     of_cells = {name: [getattr(part, name) for part in parts] for name in OF_CELLS}
     of_cells_written = write_of_cells(spark, of_cells, least, output)
     inside_window = counted(files, wanted)
-    copy_bad_rows(cache, inside_window, Path(output["quarantine"]))
+    copy_bad_rows(cache, inside_window, bad, Path(output["quarantine"]))
     cache.forget([name, *(file.batch for file in files)])
     return Written(
         edges=sum(part.edges for part in parts),
         **of_cells_written,
         edges_suppressed=sum(part.edges_suppressed for part in parts),
         cells_suppressed=sum(part.cells_suppressed for part in parts),
-        read=sum(file.read for file in inside_window),
-        good=sum(file.good for file in inside_window),
     )
 
 
@@ -202,9 +202,9 @@ def stated(file: Path) -> Path:
     return file
 
 
-def copy_bad_rows(cache: SumsCache, files: Sequence[CachedFile], target: Path) -> None:
-    """Write the bad rows of the files, in the order of their paths, beside those in the folder."""
-    with_bad_rows = sorted((file for file in files if file.reasons), key=lambda file: file.path)
+def copy_bad_rows(cache: SumsCache, files: Sequence[CachedFile], bad: Collection[str], target: Path) -> None:
+    """Write the bad rows of the files (those of the reasons `bad`), by their paths, beside those in the folder."""
+    with_bad_rows = sorted((file for file in files if file.counts.keys() & set(bad)), key=lambda file: file.path)
     number = len(list(target.glob("*.parquet")))
     with written_by_tasks(target):
         for file in with_bad_rows:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_jobs.gridding import cells_at
-from spark_jobs.mobility.arrow_shuffle import Tally, packed, packed_tally, unpacked
+from spark_jobs.mobility.arrow_shuffle import packed, unpacked
 from spark_jobs.mobility.move_tables import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
 from spark_jobs.mobility.records import Rows
 from spark_jobs.mobility.rhythm import RhythmCounter, bins_of, counted, counts_of, packed_counts
@@ -63,13 +63,11 @@ def pack_records(rows: Rows, resolution: int, buckets: int) -> Rows:
 
 def pack_diaries(batches: Rows, gap: int, buckets: int, zone: str) -> Rows:
     """The moves of whole users and their hours, from payloads of their records, as payloads by origin."""
-    tally = Tally()
-    tables = list(unpacked(batches, tally))
+    tables = list(unpacked(batches))
     if tables:
         moves, counts = moves_of_users(pa.concat_tables(tables), gap, zone)
         yield from packed(moves, "origin", buckets)
         yield from packed_counts(counts, buckets)
-    yield packed_tally(tally, 0)
 
 
 def moves_of_users(records: pa.Table, gap: int, zone: str) -> tuple[pa.Table, pa.Table]:

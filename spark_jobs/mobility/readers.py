@@ -10,15 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.contract.errors import UserError
-from spark_jobs.gridding import look_up_cells, read_places
-from spark_jobs.mobility.arrow_shuffle import PACKED, shuffled
-from spark_jobs.mobility.daily_sums import pack_by_file
-from spark_jobs.mobility.fixed_point import LARGEST, SMALLEST
-from spark_jobs.mobility.kernels import ENDS, od_moves, pack_diaries, pack_moves, pack_records, trip_moves
-from spark_jobs.mobility.parquet_reader import ParquetSource
-from spark_jobs.mobility.records import Records, Rows
-from spark_jobs.report import parameter
-from spark_jobs.rules import (
+from mora_pipeline.raw.rules import (
     NO_ID,
     NO_TIME,
     NO_USER,
@@ -32,7 +24,14 @@ from spark_jobs.rules import (
     missing,
     users_rules,
 )
-from spark_jobs.sources import NUMBER, TEXT, TIME, Source, checked_zone
+from mora_pipeline.raw.source import NUMBER, TEXT, TIME, Source, checked_zone
+from spark_jobs.gridding import look_up_cells, read_places
+from spark_jobs.mobility.arrow_shuffle import PACKED, shuffled
+from spark_jobs.mobility.daily_sums import pack_by_file
+from spark_jobs.mobility.fixed_point import LARGEST, SMALLEST
+from spark_jobs.mobility.kernels import ENDS, od_moves, pack_diaries, pack_moves, pack_records, trip_moves
+from spark_jobs.mobility.records import Records, Rows
+from spark_jobs.report import parameter
 from spark_jobs.validation import ValidatedRows
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
@@ -66,7 +65,7 @@ class RawMoves:
 
     def rows(self) -> int:
         """How many raw rows there are, where the files' footers say; else 0."""
-        return self.records.parquet.rows if self.records.parquet else 0
+        return self.records.validated.reader.rows
 
     def packed_by_file(self, files: Sequence[str], days: Mapping[str, int] | None, partitions: int) -> DataFrame:
         """The same, with moves of different files and days apart: see `daily_sums.pack_by_file`.
@@ -88,16 +87,16 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     counted = "users" in source.columns
     rules = [
         Rule(NO_ID, ("origin", "destination"), missing),
-        Rule(UNKNOWN_PLACE, ("origin_cell", "destination_cell"), missing),
+        Rule(UNKNOWN_PLACE, ("origin_cell", "destination_cell"), missing, apart=True),
         *flow_rules("flow", SMALLEST, LARGEST),
         *(users_rules("users", SMALLEST, LARGEST) if counted else []),
         *time_rules(source, params.get("latest")),
     ]
     derive = partial(look_up_cells, roles={end: f"{end}_cell" for end in ("origin", "destination")}, places=places)
     # Only the day of a time counts.
-    validated = ValidatedRows(spark, source, roles_of(source, "od"), rules, "UTC", derive)
+    validated = ValidatedRows(spark, source, roles_of(source, "od"), rules, "UTC", derive, amount="flow")
     columns = ("origin_cell", "destination_cell", "flow", *(["users"] if counted else []))
-    records = Records(validated, columns, parquet_source_of(source, "od"))
+    records = Records(validated, columns)
     packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
     return RawMoves(source, "counted" if counted else "unknown", [validated, of_places], records, packed, od_moves)
 
@@ -113,9 +112,9 @@ def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
         *time_rules(source, params.get("latest")),
     ]
     time_zone = zone_of(params)  # without one, hours are read as they are written
-    validated = ValidatedRows(spark, source, roles_of(source, "trips"), rules, time_zone)
+    validated = ValidatedRows(spark, source, roles_of(source, "trips"), rules, time_zone, amount="count")
     columns = (*ENDS, *(role for role in ("count", "user", "time") if role in source.columns))
-    records = Records(validated, columns, parquet_source_of(source, "trips", time_zone))
+    records = Records(validated, columns)
     moves = partial(trip_moves, resolution=params["resolution"])
     zone = time_zone if "time" in source.columns else None
     packed = partial(_by_origin, records, partial(pack_moves, moves=moves, zone=zone))
@@ -141,7 +140,7 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
         *coordinate_rules("latitude", "longitude"),
     ]
     validated = ValidatedRows(spark, source, KINDS["events"], rules, params.get("time_zone"))
-    records = Records(validated, tuple(KINDS["events"]), parquet_source_of(source, "events"))
+    records = Records(validated, tuple(KINDS["events"]))
     kernel = partial(pack_records, resolution=params["resolution"])
     packed = partial(_by_user_and_origin, records, kernel, int(gap * MICROSECONDS_PER_HOUR), zone_of(params))
     return RawMoves(source, "counted", [validated], records, packed)
@@ -163,11 +162,6 @@ def zone_of(params: Mapping[str, Any]) -> str:
     time_zone = params.get("time_zone") or "UTC"
     checked_zone(time_zone)
     return str(time_zone)
-
-
-def parquet_source_of(source: Source, kind: str, time_zone: str | None = None) -> ParquetSource | None:
-    """The raw files as tasks can read them by themselves; None if Spark must."""
-    return ParquetSource.of(source, KINDS[kind], instants=kind == "events", time_zone=time_zone)
 
 
 def roles_of(source: Source, kind: str) -> dict[str, str]:

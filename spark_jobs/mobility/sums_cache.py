@@ -18,37 +18,39 @@ from pathlib import Path
 from typing import Any
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.tallies import GOOD, Count, of_record
 from spark_jobs.mobility.daily_sums import Days
 from spark_jobs.output import in_one_step, written_by_tasks
 
 RECORD = "record.json"
 # Of records, parts and what they say of a raw file: goes up with every change of the rules for bad rows, of how a value
 # is read, a point gridded or a flow added up, so that sums of other numbers are computed anew.
-FORMAT = 3
+FORMAT = 4
 LOCK = "lock"
 BAD_ROWS_FOLDER = "quarantine"  # of a batch
 OURS = re.compile(r"(draft-|batch-|total-)[0-9a-f]{32}(-[0-9a-f]{8})?")  # names of folders that this may delete
-SETTINGS = ("kind", "places", "resolution", "time_zone")
+SETTINGS = ("kind", "places", "resolution", "time_zone", "extent")
 
 
 @dataclass(frozen=True)
 class CachedFile:
     """The sums of one raw file.
 
-    ``key``: its name; ``rows``: as its footer says, 0 if it has none; ``read``, ``good``, ``reasons``: rows, the
-    bad ones by reason; ``days``: the first and the last, None without good rows; ``batch``, ``number``: where the
-    sums are.
+    ``key``: its name; ``rows``: as its footer says, 0 if it has none; ``counts``: rows by what became of them
+    (`tallies`); ``days``: the first and the last, None without good rows; ``batch``, ``number``: where the sums are.
     """
 
     key: str
     path: str
     rows: int
-    read: int
-    good: int
-    reasons: dict[str, int]
+    counts: dict[str, Count]
     days: Days | None
     batch: str
     number: int
+
+    @property
+    def good(self) -> int:
+        return self.counts[GOOD].rows if GOOD in self.counts else 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ class SumsCache:
         for folder, record in self._records("batch", buckets):
             for number, row in enumerate(record["files"]):
                 days = (row["days"][0], row["days"][1]) if row["days"] else None
-                files.setdefault(row["key"], CachedFile(**{**row, "days": days}, batch=folder.name, number=number))
+                counts = {reason: of_record(values) for reason, values in row["counts"].items()}
+                own = {**row, "days": days, "counts": counts}
+                files.setdefault(row["key"], CachedFile(**own, batch=folder.name, number=number))
         return files
 
     def buckets(self) -> set[int]:
@@ -155,7 +159,7 @@ def keys_of(params: Mapping[str, Any]) -> dict[str, str]:
         UserError: if ``dates`` or ``versions`` lack a file.
     """
     settings = {name: params.get(name) for name in SETTINGS}
-    settings["columns"], settings["format"] = params["source"]["columns"], params["source"]["format"]
+    settings["source"] = {name: value for name, value in params["source"].items() if name != "files"}
     if params.get("places"):
         settings["place_files"] = [version_of(file, None) for file in params["places"]["files"]]
     common = json.dumps([FORMAT, settings], sort_keys=True)

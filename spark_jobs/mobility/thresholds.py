@@ -7,9 +7,9 @@ from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.source import Source
 from spark_jobs.mobility.edges import Thresholds
 from spark_jobs.mobility.readers import RawMoves
-from spark_jobs.sources import Source
 
 BYTES_PER_PARTITION = 128 << 20
 ROWS_PER_PARTITION = 4 << 20  # added up at once
@@ -39,6 +39,6 @@ def number_of_partitions(spark: SparkSession, params: Mapping[str, Any], source:
     """The partitions of the shuffle: as asked, else the session's, more where the raw files are large."""
     if params.get("partitions"):
         return int(params["partitions"])
-    by_size = -(-source.size_in_bytes(spark) // BYTES_PER_PARTITION)
+    by_size = -(-source.size_in_bytes() // BYTES_PER_PARTITION)
     by_rows = -(-rows // ROWS_PER_PARTITION)  # sorted records take few bytes a row
     return max(int(spark.conf.get("spark.sql.shuffle.partitions")), by_size, by_rows)

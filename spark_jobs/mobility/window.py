@@ -8,15 +8,17 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.source import Source
+from mora_pipeline.raw.storage import is_remote
+from mora_pipeline.raw.tallies import rows_by_reason, total_of
+from spark_jobs.bad_share import check_share
 from spark_jobs.mobility.batches import add_missing, moves_of, rows_in
 from spark_jobs.mobility.edges import Written
 from spark_jobs.mobility.incremental import counted, window_of, write_window
 from spark_jobs.mobility.readers import TOLERANCE
 from spark_jobs.mobility.sums_cache import SumsCache, keys_of
 from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
-from spark_jobs.remote import is_remote
-from spark_jobs.sources import Source
-from spark_jobs.validation import BadRows, check_share, quarantine, total_counts
+from spark_jobs.validation import BadRows, quarantine, total_counts
 
 EPOCH = date(1970, 1, 1)
 
@@ -39,21 +41,31 @@ def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written
         others = moves.sources[1:]
         quarantine(others, folder)
         for source in others:
-            check_share(source.name, source.num_read, source.reasons, allowed, BAD_SHARE, folder)
+            source.check_share(allowed, BAD_SHARE, folder)
         raw = Source.parse(params["source"], set())
         rows = sum(known[key].rows if key in known else rows_in(file, raw.format) for file, key in keys.items())
         buckets = steady(number_of_partitions(spark, params, raw, rows), cache.buckets(), params.get("partitions"))
-        files, read = add_missing(spark, cache, params, days, buckets, moves)
-        written = write_window(spark, cache, files, weeks, buckets, least, params["output"])
+        files, files_read = add_missing(spark, cache, params, days, buckets, moves)
+        main = moves.sources[0]
+        reasons = main.validator.bad_reasons()
+        written = write_window(spark, cache, files, weeks, buckets, least, reasons, params["output"])
     wanted = window_of(files, weeks)
     files = counted(files, wanted)
-    bad = total_counts(file.reasons for file in files)
-    check_share(raw.describe(), written.read, bad, allowed, BAD_SHARE, folder)
-    quarantined = total_counts([bad, *(source.reasons for source in others)])
-    bad_rows = BadRows(written.read, quarantined, sum(bad.values()) / written.read, allowed)
+    counts = total_of(file.counts for file in files)
+    apart = main.validator.apart_reasons()
+    check_share(raw.describe(), counts, apart, allowed, BAD_SHARE, folder, main.validator.amount)
+    bad = rows_by_reason(counts, reasons)
+    read = sum(count.rows for count in counts.values())
+    bad_rows = BadRows(
+        read,
+        total_counts([bad, *(source.reasons for source in others)]),
+        sum(bad.values()) / read,
+        allowed,
+        total_counts([rows_by_reason(counts, apart), *(source.apart for source in others)]),
+    )
     days_in = [day for span in wanted.values() for day in span]
     first, last = (str(EPOCH + timedelta(days=day)) for day in (min(days_in), max(days_in)))
-    figures = {"files": len(files), "files_read": read, "first_day": first, "last_day": last}
+    figures = {"files": len(files), "files_read": files_read, "first_day": first, "last_day": last}
     return written, bad_rows, {"partitions": buckets, **figures}
 
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as draw
 from pyspark.sql import SparkSession
+from spark_jobs.sources import NUMBER, TEXT, TIME, Source
 
 from mora_pipeline.contract.errors import UserError
 from spark_jobs import grid_mobility
 from spark_jobs.mobility import kernels, parquet_reader, readers
 from spark_jobs.output import part_files
-from spark_jobs.sources import NUMBER, TEXT, TIME, Source
 
 OUTPUTS = ("edges", "self_flow", "rhythm", "quarantine")
 degrees = draw.one_of(

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sql
+from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
 from spark_jobs.errors import as_user_error
-from spark_jobs.sources import NUMBER, TEXT, TIME, Source, read_source
 
 
 def described(*files: Path, **columns: str) -> Source:

@@ -2,43 +2,92 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from h3ronpy.vector import coordinates_to_cells
 
 from mora_pipeline.contract.cells import find_rows
+from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.reader import SourceReader
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.columns import Checker
+from mora_pipeline.region.jobs import source_of
+from mora_pipeline.region.sections import RawTable
 
 IDS = {"id", "place", "group"}  # roles that hold ids; all others hold numbers
 Rows = npt.NDArray[np.int64]
 UNKNOWN = -1
+SHOWN = 3  # labels, in a message
 
 
-def read_roles(config: RegionConfig, key: str, path: str, roles: Mapping[str, str | None]) -> pd.DataFrame:
+def read_roles(config: RegionConfig, key: str, table: RawTable, roles: Mapping[str, str | None]) -> pd.DataFrame:
     """The columns of a table of region.yaml, named by role.
 
     Args:
         key: where region.yaml names the table, such as ``tasks.income``.
-        path: file, folder or glob.
-        roles: column by role; roles without a column are left out.
+        roles: column or expression by role; roles without one are left out.
 
     Returns:
         A column a role: ids as text (None where there is none), everything else as float64 (NaN where it is no number).
 
     Raises:
-        UserError: if a file or column is missing, or a file is damaged.
+        UserError: if a file or column is missing, a file is damaged, or more labels are unreadable than
+            `MAXIMUM_BAD_SHARE`.
     """
     wanted = {role: column for role, column in roles.items() if column is not None}
-    files = Checker(config.base, config.file.name).columns(key, f"{key}.path", path, wanted)
-    return pd.concat([_read_file(file.path, file.format, wanted) for file in files], ignore_index=True)
+    Checker(config.base, config.file.name).columns(key, f"{key}.path", table, wanted)
+    kinds = {role: TEXT if role in IDS else NUMBER for role in wanted}
+    source = Source.parse(source_of(config, table, wanted), set(), key)
+    reader = SourceReader.of(source, kinds)
+    rows, unreadable = [], Unreadable()
+    for typed, raw in reader.read_all():
+        rows.append(typed.select(list(wanted)))
+        if "column" in wanted:
+            unreadable.add(reader, typed, raw)
+    unreadable.check(f"{config.file.name}: {key}.column is '{roles.get('column')}'")
+    columns = {
+        role: np.concatenate([_plain(batch[role], role in IDS) for batch in rows]) if rows else np.empty(0)
+        for role in wanted
+    }
+    return pd.DataFrame({role: pd.Series(values, dtype=object if role in IDS else float) for role, values in columns.items()})
+
+
+class Unreadable:
+    """Labels that are there and are no numbers."""
+
+    def __init__(self) -> None:
+        self.there, self.bad, self.examples = 0, 0, list[str]()
+
+    def add(self, reader: SourceReader, typed: pa.RecordBatch, raw: pa.RecordBatch) -> None:
+        file = typed["source"].dictionary[0].as_py()
+        texts = reader.texts("column", raw, file)
+        there = texts.is_valid()
+        bad = pc.and_(there, typed["column"].is_null())
+        self.there += pc.sum(there).as_py() or 0
+        self.bad += pc.sum(bad).as_py() or 0
+        if len(self.examples) < SHOWN:
+            self.examples += texts.filter(bad).slice(0, SHOWN - len(self.examples)).to_pylist()
+
+    def check(self, where: str) -> None:
+        """Refuse them if they are too many: labels that fail are seldom any ones (the largest, the smallest).
+
+        Raises:
+            UserError: if they are.
+        """
+        if self.bad > MAXIMUM_BAD_SHARE * self.there:
+            shown = ", ".join(f"'{text}'" for text in self.examples)
+            raise UserError(
+                f"{where}: {self.bad:,} of {self.there:,} labels are no plain numbers, such as {shown}. Say how they are "
+                "written (csv: {thousands: ','}) or which of them mean that there is none (null: [...]), or leave those "
+                "rows out (where: ...)."
+            )
 
 
 def label_digests(config: RegionConfig) -> dict[str, str]:
@@ -54,61 +103,11 @@ def label_digests(config: RegionConfig) -> dict[str, str]:
     return digests
 
 
-def _read_file(path: Path, kind: str, roles: Mapping[str, str]) -> pd.DataFrame:
-    columns = sorted(set(roles.values()))
-    try:
-        table = _read_csv(path, columns) if kind == "csv" else _read_parquet(path, columns)
-    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read: {str(error).splitlines()[0]} "
-            "It may be cut short or damaged; copy or write it again."
-        ) from None
-    return pd.DataFrame(
-        {role: _text(table[column]) if role in IDS else _numbers(table[column]) for role, column in roles.items()}
-    )
-
-
-def _read_csv(path: Path, columns: list[str]) -> dict[str, pd.Series]:
-    table = pd.read_csv(path, usecols=columns, dtype=str, encoding="utf-8-sig", keep_default_na=False, na_values=[""])
-    return {column: table[column] for column in columns}
-
-
-def _read_parquet(path: Path, columns: list[str]) -> dict[str, pd.Series]:
-    table = pq.read_table(path, columns=columns, partitioning=None)
-    return {column: _plain(table[column]) for column in columns}
-
-
-def _plain(column: pa.ChunkedArray) -> pd.Series:
-    """A pandas column without categories and decimals; whole numbers stay whole where some are missing."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_decimal(column.type):
-        column = pc.cast(column, pa.float64())
-    return column.to_pandas(types_mapper=_whole)
-
-
-def _whole(kind: pa.DataType) -> pd.api.extensions.ExtensionDtype | None:
-    if pa.types.is_unsigned_integer(kind):
-        return pd.UInt64Dtype()
-    return pd.Int64Dtype() if pa.types.is_signed_integer(kind) else None
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce").astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
-    return pd.Series(np.where(np.isfinite(numbers), numbers, np.nan))
-
-
-def _text(column: pd.Series) -> pd.Series:
-    """Ids as text: 7, 7.0 and '7' are one id; '007' is another until `match_ids` finds that it is not."""
-    missing = column.isna().to_numpy()
-    if pd.api.types.is_float_dtype(column.dtype):
-        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < 2**53)
-        column = column.astype(object)
-        column[whole] = numbers[whole].astype(np.int64).astype(object)
-    texts = column.astype(str).str.strip().to_numpy(dtype=object)
-    texts[missing | (texts == "")] = None
-    return pd.Series(texts, dtype=object)
+def _plain(values: pa.Array, text: bool) -> npt.NDArray[Any]:
+    if text:
+        return np.array(values.cast(pa.string()).to_pylist(), dtype=object)
+    numbers = values.to_numpy(zero_copy_only=False)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def match_ids(ids: pd.Series, known: pd.Series) -> Rows:

@@ -15,7 +15,7 @@ from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.evaluation.labels.blocks import group_of_cells, middles, parents
 from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows, cell_rows, match_ids, read_roles
 from mora_pipeline.region import CellTask, GroupTask, Members, PlacesConfig, PointTask, RegionConfig
-from mora_pipeline.region.files import read_header
+from mora_pipeline.region.columns import Checker
 
 Labels = tuple[npt.NDArray[np.float64], sparse.csr_matrix, Rows]  # target, membership, order
 UNREADABLE = (UserError, OSError, ValueError, KeyError, TypeError, pa.ArrowException)  # what a file of labels raises
@@ -149,11 +149,12 @@ class _Loader:
         )
 
     def _cell_task(self, name: str, task: CellTask, dropped: dict[str, int]) -> Labels:
-        headers = (read_header(file, "path").columns for file in self.config.files(task.path))
-        key, labelled = f"tasks.{name}", all(task.weight in columns for columns in headers)  # else of the places
+        key = f"tasks.{name}"
+        heads = Checker(self.config.base, self.config.file.name).table(f"{key}.path", task)
+        labelled = all(task.weight in head.columns for head in heads)  # else of the places
         roles = {"place": task.place, "latitude": task.latitude, "longitude": task.longitude, "column": task.column}
         own_weight = task.weight if labelled or task.place is None else None
-        table = read_roles(self.config, key, task.path, {**roles, "weight": own_weight})
+        table = read_roles(self.config, key, task, {**roles, "weight": own_weight})
         table = _keep(table.assign(order=np.arange(len(table))), table["column"].notna(), "no label", dropped)
         if task.place is not None:
             table = self._at_places(table, None if own_weight else task.weight)
@@ -173,7 +174,7 @@ class _Loader:
 
     def _point_task(self, name: str, task: PointTask, dropped: dict[str, int]) -> Labels:
         roles = {"latitude": task.latitude, "longitude": task.longitude, "column": task.column}
-        table = read_roles(self.config, f"tasks.{name}", task.path, roles)
+        table = read_roles(self.config, f"tasks.{name}", task, roles)
         table = _keep(table, table["column"].notna(), "no label", dropped)
         table["row"] = self._rows(table)
         table = _keep(table, table["row"] != UNKNOWN, "outside the cells", dropped)
@@ -181,7 +182,7 @@ class _Loader:
         return table["column"].to_numpy(), self._one_cell_each(rows), np.arange(len(rows))
 
     def _group_task(self, name: str, task: GroupTask, dropped: dict[str, int]) -> Labels:
-        table = read_roles(self.config, f"tasks.{name}", task.path, {"id": task.id, "column": task.column})
+        table = read_roles(self.config, f"tasks.{name}", task, {"id": task.id, "column": task.column})
         table = _keep(table, table["column"].notna(), "no label", dropped)
         table = _keep(table, table["id"].notna(), "no id", dropped)
         labels = table.groupby("id")["column"].mean()
@@ -203,7 +204,7 @@ class _Loader:
 
     def _members(self, key: str, members: Members) -> pd.DataFrame:
         roles = {name: getattr(members, name) for name in ("group", "place", "latitude", "longitude")}
-        table = read_roles(self.config, key, members.path, roles)
+        table = read_roles(self.config, key, members, roles)
         if members.place is not None:
             table = self._at_places(table)
         table["row"] = self._rows(table)
@@ -226,7 +227,7 @@ class _Loader:
         if places is None:
             raise ValueError("no table of places: RegionConfig lets nothing refer to places without one")
         roles = {"id": places.id, "latitude": places.latitude, "longitude": places.longitude, "weight": weight}
-        table = read_roles(self.config, "places", places.path, roles)
+        table = read_roles(self.config, "places", places, roles)
         return table[table["id"].notna()].drop_duplicates("id").reset_index(drop=True)
 
     def _rows(self, table: pd.DataFrame) -> Rows:

@@ -16,7 +16,6 @@ from mora_pipeline.modalities.table.config import TableModality
 from mora_pipeline.modalities.table.encoding import encode_table_cells
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.columns import Checker, listed
-from mora_pipeline.region.files import read_header
 from mora_pipeline.region.jobs import places_source, source_of
 
 if TYPE_CHECKING:
@@ -49,9 +48,9 @@ class TableKind(ModalityKind[TableModality]):
     cells_checks = ("shares_sum_to_one", "bad_rows_within_limit")
 
     def check_files(self, checker: Checker, key: str, config: TableModality) -> None:
-        files = checker.columns(key, f"{key}.path", config.path, config.roles("place", "weight"))
+        files = checker.columns(key, f"{key}.path", config, config.roles("place", "weight"))
         if config.columns:
-            checker.columns(f"{key}.columns", f"{key}.path", config.path, config.columns.roles())
+            checker.columns(f"{key}.columns", f"{key}.path", config, config.columns.roles())
         for group, columns in config.expanded_groups(list(files[0].columns)).items():
             globs, group_key = config.groups[group], f"{key}.groups.{group}"
             if not columns:
@@ -66,9 +65,9 @@ class TableKind(ModalityKind[TableModality]):
 
     def job_parameters(self, region: RegionConfig, name: str, config: TableModality) -> dict[str, Any]:
         roles = config.roles("place") or (config.columns.roles() if config.columns else {})
-        header = read_header(region.files(config.path)[0], f"modalities.{name}.path")
+        header = Checker(region.base, region.file.name).table(f"modalities.{name}.path", config)[0]
         return {
-            "source": source_of(region, config.path, {**roles, **config.roles("weight")}),
+            "source": source_of(region, config, {**roles, **config.roles("weight")}),
             "groups": config.expanded_groups(list(header.columns)),
             "places": places_source(region) if config.place else None,
             "resolution": region.resolution,

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mora_pipeline.region.kinds import ModalityConfig
-from mora_pipeline.region.sections import BadShare, Name, Section, problem
+from mora_pipeline.region.sections import BadShare, Name, RawTable, Section, problem
 
 TEMPERATURE = 0.7  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
 
@@ -18,11 +18,10 @@ class PointColumns(Section):
     longitude: Name = Field(description="column of the longitude, degrees")
 
 
-class TableModality(ModalityConfig):
+class TableModality(ModalityConfig, RawTable):
     """Histograms of places, such as ages: each group of columns sums to 1 within a cell."""
 
     kind: Literal["table"]
-    path: Name = Field(description="file, folder or glob of the table")
     place: Name | None = Field(default=None, description="column of the place's id")
     columns: PointColumns | None = Field(default=None, description="the coordinates' columns, in place of place")
     weight: Name | None = Field(default=None, description="column that weights the places of a cell (default 1 each)")

@@ -38,11 +38,11 @@ class TextKind(ModalityKind[TextModality]):
     uses_gpu = True
 
     def check_files(self, checker: Checker, key: str, config: TextModality) -> None:
-        checker.columns(f"{key}.columns", f"{key}.path", config.path, config.columns.roles())
+        checker.columns(f"{key}.columns", f"{key}.path", config, config.columns.roles())
 
     def job_parameters(self, region: RegionConfig, name: str, config: TextModality) -> dict[str, Any]:
         return {
-            "source": source_of(region, config.path, config.columns.roles()),
+            "source": source_of(region, config, config.columns.roles()),
             "places": places_source(region) if config.columns.place else None,
             "resolution": region.resolution,
             "maximum_bad_share": config.maximum_bad_share,

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mora_pipeline.region.kinds import ModalityConfig
-from mora_pipeline.region.sections import BadShare, Name, Section, point_or_place, problem
+from mora_pipeline.region.sections import BadShare, Name, RawTable, Section, point_or_place, problem
 
 TEMPERATURE = 0.5  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
 
@@ -28,11 +28,10 @@ class TextColumns(Section):
         return self
 
 
-class TextModality(ModalityConfig):
+class TextModality(ModalityConfig, RawTable):
     """Named or categorised things at points, such as POIs."""
 
     kind: Literal["text"]
-    path: Name = Field(description="file, folder or glob of the texts")
     columns: TextColumns = Field(description="the texts' columns")
     encoder: Name = Field(default="default", description="text encoder: default, a hub id or a folder")
     temperature: float = Field(default=TEMPERATURE, gt=0, description="temperature of its alignment loss")

@@ -19,6 +19,9 @@ NO_COORDINATE = "coordinate missing or NaN"
 NO_LATITUDE = "latitude beyond ±90"
 NO_LONGITUDE = "longitude beyond ±180"
 UNKNOWN_PLACE = "unknown place"
+NULL_ISLAND = "point at 0, 0"
+OUTSIDE = "outside the region's extent"
+MALFORMED_ROW = "another number of fields than the header"
 NO_ID = "id missing"
 AMBIGUOUS_PLACE = "place listed at several points"
 NO_USER = "user missing"
@@ -30,11 +33,15 @@ NO_TEXT = "no text"
 
 @dataclass(frozen=True)
 class Rule:
-    """Rows are bad for this reason where the predicate holds of these columns."""
+    """Rows are bad for this reason where the predicate holds of these columns.
+
+    ``apart``: they are no fault: of no use here, counted by themselves, and neither quarantined nor bounded.
+    """
 
     reason: str
     columns: tuple[str, ...]
     holds: Predicate
+    apart: bool = False
 
 
 def broken_rules(rows: pa.RecordBatch, rules: Sequence[Rule]) -> npt.NDArray[np.int16]:
@@ -48,18 +55,20 @@ def broken_rules(rows: pa.RecordBatch, rules: Sequence[Rule]) -> npt.NDArray[np.
 
 
 def coordinate_rules(latitude: str, longitude: str) -> list[Rule]:
-    """A point must be on the globe."""
+    """A point must be on the globe; one at 0, 0 is what devices without a fix write."""
     return [
         Rule(NO_COORDINATE, (latitude, longitude), _not_numbers),
+        Rule(NULL_ISLAND, (latitude, longitude), _all_zero, apart=True),
         Rule(NO_LATITUDE, (latitude,), partial(_beyond, limit=90)),
         Rule(NO_LONGITUDE, (longitude,), partial(_beyond, limit=180)),
     ]
 
 
 def positive_rules(name: str) -> list[Rule]:
-    """A quantity must be a number above zero."""
+    """A quantity must be a number above zero; a zero, as dense tables have them, says that there is nothing."""
     missing, infinite = _number_rules(name, name)
-    return [missing, Rule(f"{name} not positive", (name,), _not_positive), infinite]
+    zero = Rule(f"{name} zero", (name,), _all_zero, apart=True)
+    return [missing, zero, Rule(f"{name} not positive", (name,), _negative), infinite]
 
 
 def share_rules(name: str, label: str) -> list[Rule]:
@@ -118,8 +127,8 @@ def _beyond(values: pa.Array, limit: float) -> Mask:
     return np.asarray(np.abs(_numbers(values)) > limit)
 
 
-def _not_positive(values: pa.Array) -> Mask:
-    return np.asarray(_numbers(values) <= 0)
+def _all_zero(*values: pa.Array) -> Mask:
+    return np.asarray(np.logical_and.reduce([_numbers(array) == 0 for array in values]))
 
 
 def _negative(values: pa.Array) -> Mask:

@@ -1,0 +1,213 @@
+"""How one raw file is to be read: its columns, its dialect, and what each role is made of."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from mora_pipeline.raw.csv_files import csv_batches
+from mora_pipeline.raw.dialect import Dialect, detect, number_format
+from mora_pipeline.raw.expressions import Expression, parse, parse_filter
+from mora_pipeline.raw.folders import folder_columns, name_columns
+from mora_pipeline.raw.numbers import as_numbers
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.source import NUMBER, Source
+from mora_pipeline.raw.storage import opened
+from mora_pipeline.raw.values import is_text
+
+ROWS_PER_BATCH = 1 << 18
+SAMPLE_ROWS = 1000  # of a Parquet file's texts, to tell how their numbers are written
+ALWAYS_NULL = ("\\N",)  # how databases export it; no name and no id
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """One file.
+
+    Attributes:
+        columns: of the file and of its path, with their types.
+        stated: the values of columns that only the file's path states.
+        expressions: what each role is made of.
+        filter: which rows are read, or None: all.
+        dialect: of a CSV, else None.
+        written: how numbers are written in texts.
+        remarks: what was found and not declared, in sentences.
+    """
+
+    format: str
+    columns: Mapping[str, pa.DataType]
+    stated: Mapping[str, str]
+    expressions: Mapping[str, Expression]
+    filter: Expression | None
+    dialect: Dialect | None
+    written: Dialect
+    null_texts: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    layer: str | None = None
+
+    def is_whole(self, role: str) -> bool:
+        """Whether a role is a column of whole numbers that int64 holds."""
+        kind = self.expressions[role].type
+        return (
+            self.expressions[role].is_plain and kind is not None and pa.types.is_integer(kind) and kind != pa.uint64()
+        )
+
+    def numbers(self, values: pa.Array) -> pa.Array:
+        """float64 [n], null where there is no number."""
+        return as_numbers(values, self.written, self.written.null)
+
+    def needed(self) -> list[str]:
+        """The columns of the file that roles and the filter are made of."""
+        every = [*self.expressions.values(), *([self.filter] if self.filter else [])]
+        names = dict.fromkeys(name for each in every for name in each.columns)
+        return [name for name in names if name not in self.stated]
+
+    def batches(self, file: str, span: tuple[int, int | None]) -> Iterator[pa.RecordBatch]:
+        """The columns of a piece of the file that are needed, where the filter holds; none empty."""
+        for batch in self._stored(file, span):
+            for name, value in self.stated.items():
+                batch = batch.append_column(name, pa.repeat(pa.scalar(value), batch.num_rows))
+            if self.filter is not None:
+                batch = batch.filter(pc.fill_null(self.filter.evaluate(batch), False))
+            if batch.num_rows:
+                yield batch
+
+    def _stored(self, file: str, span: tuple[int, int | None]) -> Iterator[pa.RecordBatch]:
+        names = self.needed()
+        if self.dialect is not None:
+            yield from csv_batches(file, self.dialect, names, span)
+        elif self.format == "vector":
+            from mora_pipeline.raw.vector_files import vector_batches
+
+            yield from vector_batches(file, names, self.layer)
+        else:
+            with parquet_file(file) as parquet:
+                groups = range(span[0], parquet.metadata.num_row_groups if span[1] is None else span[1])
+                if not names:  # rows are counted where the path alone says what they are
+                    for group in groups:
+                        rows = parquet.metadata.row_group(group).num_rows
+                        yield pa.record_batch({"_row": pa.nulls(rows)})
+                    return
+                for batch in parquet.iter_batches(ROWS_PER_BATCH, groups, names, use_threads=False):
+                    yield batch.select(names)
+
+
+def parquet_file(file: str) -> pq.ParquetFile:
+    """A Parquet file, its footer read.
+
+    Raises:
+        UserError: if it is missing, damaged, or packed in a way that is unknown here.
+    """
+    try:
+        return pq.ParquetFile(opened(file))
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}). It may be cut short or damaged; copy or "
+            "write it again."
+        ) from None
+
+
+def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
+    """Look at the head of a file.
+
+    Args:
+        kinds: of the roles that are to be read.
+
+    Raises:
+        UserError: if it cannot be read, lacks a column, or contradicts what is declared.
+    """
+    roles = {role: source.columns[role] for role in kinds}
+    numbers = {column for role, column in roles.items() if kinds[role] == NUMBER}
+    stated = folder_columns(file)
+    if source.name_pattern:
+        stated |= name_columns(file, source.name_pattern)
+    declared = {**source.csv}
+    if source.null:
+        declared["null"] = [*(declared.get("null") or [""]), *source.null]
+    dialect, remarks = None, tuple[str, ...]()
+    if source.format == "csv":
+        if not numbers:  # nothing is to be proven of how they are written
+            declared = {"decimal": ".", "thousands": "", **declared}
+        detected = detect(file, declared, numbers)
+        dialect, remarks = detected.dialect, detected.remarks
+        columns: dict[str, pa.DataType] = dict.fromkeys(detected.columns, pa.string())
+    elif source.format == "vector":
+        from mora_pipeline.raw.vector_files import vector_schema
+
+        columns, _ = vector_schema(file, source.layer)
+    else:
+        with parquet_file(file) as parquet:
+            columns = _parquet_columns(file, parquet.schema_arrow)
+    stated = {name: value for name, value in stated.items() if name not in columns}
+    every = {**columns, **dict.fromkeys(stated, pa.string())}
+    expressions = {role: _parsed(file, text, every) for role, text in roles.items()}
+    chosen = parse_filter(source.where, every) if source.where else None
+    written = dialect
+    if written is None:
+        written, remarks = _number_texts(file, source, declared, expressions, kinds)
+    nulls = tuple(dict.fromkeys([*ALWAYS_NULL, *(declared.get("null") or ())]))
+    used = {name for each in [*expressions.values(), *([chosen] if chosen else [])] for name in each.columns}
+    own = {name: value for name, value in stated.items() if name in used}
+    return FileForm(source.format, every, own, expressions, chosen, dialect, written, nulls, remarks, source.layer)
+
+
+def _parquet_columns(file: str, schema: pa.Schema) -> dict[str, pa.DataType]:
+    twins = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twins:
+        raise UserError(f"{file} has the column '{twins[0]}' twice. Write it again with one name a column.")
+    return {column.name: column.type for column in schema}
+
+
+def _parsed(file: str, text: str, columns: Mapping[str, pa.DataType]) -> Expression:
+    if text not in columns and text.replace("_", "").isalnum():  # a name, not an expression
+        near = did_you_mean(text, list(columns))
+        raise UserError(f"{file} has no column '{text}'; it has {', '.join(columns)}.{near}")
+    try:
+        return parse(text, columns)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+
+
+def _number_texts(
+    file: str,
+    source: Source,
+    declared: Mapping[str, Any],
+    expressions: Mapping[str, Expression],
+    kinds: Mapping[str, str],
+) -> tuple[Dialect, tuple[str, ...]]:
+    """How numbers are written in the texts of a file that is no CSV: as declared, else as a sample shows."""
+    known = {name: declared[name] for name in ("decimal", "thousands", "null") if name in declared}
+    null = tuple(map(str, known.get("null", ("",))))
+    texts = [
+        each
+        for role, each in expressions.items()
+        if kinds[role] == NUMBER and each.type is not None and is_text(each.type)
+    ]
+    if not texts or source.format != "parquet":
+        return Dialect(decimal=known.get("decimal", "."), thousands=known.get("thousands", ""), null=null), ()
+    values: list[str] = []
+    with parquet_file(file) as parquet:
+        names = list(dict.fromkeys(name for each in texts for name in each.columns))
+        for batch in parquet.iter_batches(SAMPLE_ROWS, columns=names):
+            for each in texts:
+                values += [str(value) for value in each.evaluate(batch.select(names)).to_pylist() if value is not None]
+            break
+    decimal, thousands, remarks = number_format(values, known)
+    return Dialect(decimal=decimal, thousands=thousands, null=null), tuple(remarks)
+
+
+def sample(source: Source, column: str, kind: str, file: str, rows: int) -> tuple[pa.Array, FileForm]:
+    """What a column or an expression holds in the first rows of a file, as it stands there, and how the file is read.
+
+    Args:
+        kind: NUMBER, TEXT or TIME: what is expected of it.
+    """
+    form = form_of(replace(source, columns={"value": column}), {"value": kind}, file)
+    for batch in form.batches(file, (0, None)):
+        values = form.expressions["value"].evaluate(batch.slice(0, rows))
+        return (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values), form
+    return pa.nulls(0, pa.string()), form

@@ -1,0 +1,187 @@
+"""Reads raw tables: splits of their files into Arrow batches with a column a role, whatever the files' form.
+
+The only reader of raw tables: Spark's tasks, labels, the check of a region and `mora embed` all read through it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from socket import gethostname
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
+from mora_pipeline.raw.times import as_moments
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
+from mora_pipeline.raw.source import NUMBER, TEXT, TIME, Source
+from mora_pipeline.raw.storage import is_remote, size_of
+from mora_pipeline.raw.values import as_texts
+
+ROWS_PER_SPLIT = 8 << 20  # fixed, not by cores
+BYTES_PER_SPLIT = 64 << 20  # of CSV
+Rows = tuple[pa.RecordBatch, pa.RecordBatch]  # a column a role, and the columns of the file that these are made of
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a file, from ``first`` to before ``last`` (None: its end): row groups of Parquet, bytes of CSV."""
+
+    file: str
+    first: int
+    last: int | None
+
+
+@dataclass(frozen=True)
+class SourceReader:
+    """A source cut into splits that tasks read by themselves; it can be pickled.
+
+    Attributes:
+        kinds: of the roles that are read: NUMBER (float64; null where there is no plain decimal number), TEXT (trimmed;
+            null where empty; whole numbers without a decimal point, leading zeros kept) or TIME (int64, microseconds
+            since 1970, UTC).
+        time_zone: of times that carry none.
+        splits: what each task reads.
+        rows: of all files, where their footers say; else 0.
+        whole: the roles of kind TEXT that hold whole numbers in every file: int64 in place of text.
+    """
+
+    source: Source
+    kinds: Mapping[str, str]
+    time_zone: str | None
+    splits: tuple[tuple[Piece, ...], ...]
+    rows: int
+    whole: frozenset[str]
+
+    @classmethod
+    def of(cls, source: Source, kinds: Mapping[str, str], time_zone: str | None = None) -> "SourceReader":
+        """Open the head of every file.
+
+        Args:
+            kinds: of roles; those that the source lacks are left out.
+
+        Raises:
+            UserError: if a file is missing or unreadable, lacks a column, or contradicts what is declared.
+        """
+        own = {role: kind for role, kind in kinds.items() if role in source.columns}
+        texts = {role for role, kind in own.items() if kind == TEXT}
+        whole, pieces, rows = set(texts), list[tuple[Piece, int]](), 0
+        for file in source.files:
+            form = form_of(source, own, file)
+            whole = {role for role in whole if form.is_whole(role)}
+            found = _pieces(form, file)
+            pieces += found
+            rows += sum(weight for _, weight in found) if source.format == "parquet" else 0
+        return cls(source, own, time_zone, _splits(pieces), rows, frozenset(whole))
+
+    def read(self, number: int) -> Iterator[Rows]:
+        """The rows of a split.
+
+        Yields:
+            A column a role; ``<role>_zoneless`` (true: the time has no zone and none was declared) for TIME;
+            ``source``, the file; ``malformed``, true where a record has too many or too few fields. And the raw
+            columns beside it, row by row.
+
+        Raises:
+            UserError: if a file is missing where the task runs, truncated, damaged or in another dialect.
+        """
+        for piece in self.splits[number]:
+            try:
+                form = form_of(self.source, self.kinds, piece.file)
+                for raw in form.batches(piece.file, (piece.first, piece.last)):
+                    yield self._typed(form, raw, piece.file), raw
+            except (pa.ArrowInvalid, OSError) as error:
+                raise UserError(_unreadable(piece.file, error)) from None
+
+    def read_all(self) -> Iterator[Rows]:
+        """The rows of all splits, one after another."""
+        for number in range(len(self.splits)):
+            yield from self.read(number)
+
+    def _typed(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:
+        arrays: dict[str, pa.Array] = {}
+        for role, kind in self.kinds.items():
+            values = form.expressions[role].evaluate(raw)
+            if kind == NUMBER:
+                arrays[role] = form.numbers(values)
+            elif kind == TEXT:
+                arrays[role] = values.cast(pa.int64()) if role in self.whole else as_texts(values, form.null_texts)
+            elif kind == TIME:
+                moments, zoneless = as_moments(values, self.source.time_format, self.time_zone)
+                arrays |= {role: moments, f"{role}_zoneless": pa.array(zoneless)}
+            else:
+                arrays[role] = form.special(role, kind, values)
+        first = pa.array(np.zeros(len(raw), dtype=np.int32))
+        arrays["source"] = pa.DictionaryArray.from_arrays(first, pa.array([file]))
+        malformed = raw[MALFORMED].is_valid() if MALFORMED in raw.schema.names else pa.array(np.zeros(len(raw), bool))
+        return pa.record_batch({**arrays, "malformed": malformed})
+
+    def texts(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
+        """The same as text, string [n]; null where it means that there is no value."""
+        form = form_of(self.source, self.kinds, file)
+        return as_texts(form.expressions[role].evaluate(raw), (*form.null_texts, *form.written.null))
+
+    def raw_values(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
+        """What stands in the file for a role, row by row."""
+        return form_of(self.source, self.kinds, file).expressions[role].evaluate(raw)
+
+
+def as_json(raw: pa.RecordBatch) -> pa.Array:
+    """Raw rows as JSON texts: a record that is malformed as it is written, any other by column."""
+    rows = []
+    for row in raw.to_pylist():
+        text = row.pop(MALFORMED, None)
+        rows.append(json.dumps({"record": text} if text is not None else row, ensure_ascii=False, default=_shown))
+    return pa.array(rows, pa.string())
+
+
+def _shown(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _unreadable(file: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{file} does not exist on {gethostname()}. Every worker needs the raw files under the same path."
+    if "UTF8" in str(error):
+        return f"{file} holds text that is not UTF-8 ({error}). Write it again as UTF-8."
+    return f"{file} cannot be read ({error}). Is it whole? Fetch it again."
+
+
+def _pieces(form: FileForm, file: str) -> list[tuple[Piece, int]]:
+    """A file in pieces, and what each weighs: its rows; of CSV, so many that `BYTES_PER_SPLIT` make a split."""
+    if form.dialect is not None:
+        spans = csv_splits(file, form.dialect, BYTES_PER_SPLIT)
+        end = size_of(file)
+        per_row = BYTES_PER_SPLIT // ROWS_PER_SPLIT
+        return [
+            (Piece(file, first, last), ((end if last is None else last) - first) // per_row) for first, last in spans
+        ]
+    if form.format == "vector":
+        return [(Piece(file, 0, None), ROWS_PER_SPLIT)]
+    pieces, first, rows = [], 0, 0
+    with parquet_file(file) as parquet:
+        metadata = parquet.metadata
+        for group in range(metadata.num_row_groups):
+            rows += metadata.row_group(group).num_rows
+            if rows >= ROWS_PER_SPLIT or group == metadata.num_row_groups - 1:
+                pieces.append((Piece(file, first, group + 1), rows))
+                first, rows = group + 1, 0
+    return pieces
+
+
+def _splits(pieces: Sequence[tuple[Piece, int]]) -> tuple[tuple[Piece, ...], ...]:
+    """Pieces put together: a thousand small files are not a thousand tasks."""
+    splits: list[list[Piece]] = []
+    free = 0
+    for piece, rows in pieces:
+        if not splits or rows > free:
+            splits.append([])
+            free = ROWS_PER_SPLIT
+        splits[-1].append(piece)
+        free -= rows
+    return tuple(tuple(split) for split in splits)
+
+
+__all__ = ["Piece", "Rows", "SourceReader", "as_json", "is_remote"]
