@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.measure import ROOT
+from mora_pipeline.raw.places import cells_at
 from mora_pipeline.region import OdMobility, RegionConfig
-from spark_jobs.gridding import cells_at, centres_of
+from spark_jobs.gridding import centres_of
 
 Rows = npt.NDArray[np.int64]
 EXAMPLES = ROOT / "examples"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spark_jobs.gridding import cells_at
+from mora_pipeline.raw.places import cells_at
 from spark_jobs.output import part_name
 
 Indices = npt.NDArray[np.int64]

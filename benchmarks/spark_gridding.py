@@ -88,7 +88,7 @@ def grid_by_polars(raw: str, target: str, scratch: str) -> None:
 
 def cells_of_file(file: str, target: str) -> None:
     """A file's records with cells in place of points, by h3ronpy."""
-    from spark_jobs.gridding import cells_at
+    from mora_pipeline.raw.places import cells_at
 
     source = pq.ParquetFile(file)
     kept = [name for name in source.schema_arrow.names if not name.endswith("itude")]

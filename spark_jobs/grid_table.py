@@ -25,7 +25,7 @@ from mora_pipeline.contract.amounts import TOTAL, part_of
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import WEIGHTS, table_cells, table_sums
-from mora_pipeline.raw.rules import share_rules
+from mora_pipeline.raw.rule_sets import table_rules
 from mora_pipeline.raw.source import NUMBER, Source
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.located import Located, read_located
@@ -150,10 +150,8 @@ def read_bins(spark: SparkSession, params: Mapping[str, Any], groups: Groups) ->
         for position, column in enumerate(columns)
     }
     bins = replace(source, columns={**source.columns, **numbered})
-    rules = [rule for role in numbered for rule in share_rules(role, "bin")]
     weighted = "weight" in source.columns
-    if weighted:
-        rules = [*share_rules("weight", "weight"), *rules]
+    rules = table_rules([*numbered], weighted)
     kinds = dict.fromkeys([*numbered, "weight"], NUMBER)
     derive = None if weighted else with_equal_weights
     columns = ["weight", *numbered]

@@ -25,8 +25,8 @@ from pyspark.sql import functions as sql
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CELL, TEXT_CELLS, TEXTS
-from mora_pipeline.raw.rules import NO_TEXT, Rule, missing, positive_rules
-from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.rule_sets import TEXT_ROLES, text_rules
+from mora_pipeline.raw.source import Source
 from spark_jobs.clustering import on_each_file
 from spark_jobs.gridding import checked_resolution
 from spark_jobs.located import read_located
@@ -97,15 +97,12 @@ def counts_by_cell(
     spark: SparkSession, params: Mapping[str, Any], source: Source
 ) -> tuple[DataFrame, list[ValidatedRows]]:
     """cell, text, category, count: one shuffle, by cell; sums are repeatable, each added up in sorted order."""
-    kinds = {"name": TEXT, "category": TEXT, "count": NUMBER}
-    rules = [Rule(NO_TEXT, ("text",), missing)]
-    if "count" in source.columns:
-        rules += positive_rules("count")
+    rules = text_rules(source.columns)
     parts = [role for role in ("name", "category") if role in source.columns]
     derive = partial(with_texts, parts=parts, counted="count" in source.columns)
     derived = {"text": "string", "category": "string", "count": "double"}
     columns = ["text", "category", "count"]
-    located = read_located(spark, params, source, kinds, derive, derived, rules, columns, "count")
+    located = read_located(spark, params, source, TEXT_ROLES, derive, derived, rules, columns, "count")
     partitions = int(spark.conf.get("spark.sql.shuffle.partitions"))
     key = ("cell", "text", "category")
     ordered = located.rows.repartition(partitions, "cell").sortWithinPartitions(*key, "count")

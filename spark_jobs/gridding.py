@@ -1,18 +1,19 @@
 """Points to H3 cells in Arrow batches, and the table that maps place ids to cells."""
 
-from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from h3ronpy.vector import cells_to_coordinates, coordinates_to_cells
+from h3ronpy.vector import cells_to_coordinates
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.rules import AMBIGUOUS_PLACE, NO_ID, Rule, coordinate_rules, is_among, missing
-from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.places import cells_at
+from mora_pipeline.raw.rule_sets import PLACE_ROLES, place_rules
+from mora_pipeline.raw.rules import AMBIGUOUS_PLACE, Rule, is_among
+from mora_pipeline.raw.source import Source
 from spark_jobs.validation import ValidatedRows
 
 
@@ -27,12 +28,6 @@ def checked_resolution(value: object) -> int:
     return value
 
 
-def cells_at(latitude: pa.Array, longitude: pa.Array, resolution: int) -> pa.Array:
-    """H3 cells (int64) of points in degrees; the points must be valid."""
-    # h3ronpy gives unsigned cells; every valid cell is below 2^63, so the same bits are the signed number.
-    return pa.array(coordinates_to_cells(latitude, longitude, resolution)).cast(pa.int64())
-
-
 def centres_of(cells: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Latitude and longitude, degrees, float64 [n] each, of the centres of cells, int64 [n]."""
     centres = pa.record_batch(cells_to_coordinates(pa.array(cells.astype(np.uint64))))
@@ -44,20 +39,6 @@ def resolutions_of(cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return (cells >> 52) & 15
 
 
-def look_up_cells(rows: pa.RecordBatch, roles: Mapping[str, str], places: pa.Table) -> pa.RecordBatch:
-    """Add the cells of places, null where a place is unknown.
-
-    Args:
-        roles: the column of each place's id, and that of its cell.
-        places: id and cell, each id once.
-    """
-    for role, cell in roles.items():
-        coded = rows[role].dictionary_encode()
-        known = pc.index_in(coded.dictionary.cast(pa.string()), places["id"].combine_chunks())
-        rows = rows.append_column(cell, places["cell"].combine_chunks().take(known).take(coded.indices))
-    return rows
-
-
 def read_places(spark: SparkSession, params: object, resolution: int) -> tuple[pa.Table, ValidatedRows]:
     """The table of places (id, cell; small enough to send to every worker), and the rows it was made of.
 
@@ -67,8 +48,7 @@ def read_places(spark: SparkSession, params: object, resolution: int) -> tuple[p
         UserError: as `SourceReader.of`.
     """
     source, columns = Source.parse(params, {"id", "latitude", "longitude"}, "places"), ("id", "latitude", "longitude")
-    kinds = {"id": TEXT, "latitude": NUMBER, "longitude": NUMBER}
-    rules = [Rule(NO_ID, ("id",), missing), *coordinate_rules("latitude", "longitude")]
+    kinds, rules = PLACE_ROLES, place_rules()
     located = ValidatedRows(spark, source, kinds, rules)
     points = located.good(*columns).toArrow()
     bounds = points.group_by("id").aggregate([(name, end) for name in columns[1:] for end in ("min", "max")])

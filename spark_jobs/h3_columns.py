@@ -17,8 +17,9 @@ from pyspark.sql import functions as sql
 from pyspark.sql.functions import ArrowUDFType
 
 from mora_pipeline.contract.sphere import kilometres_between
+from mora_pipeline.raw.places import cells_at
 from mora_pipeline.raw.rules import missing
-from spark_jobs.gridding import cells_at, resolutions_of
+from spark_jobs.gridding import resolutions_of
 
 ColumnOrName: TypeAlias = Column | str
 Kernel = Callable[..., pa.Array]  # Arrow arrays of n rows → one of n rows

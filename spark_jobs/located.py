@@ -9,10 +9,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.rules import NO_ID, UNKNOWN_PLACE, Rule, coordinate_rules, missing
-from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.places import look_up_cells
+from mora_pipeline.raw.rule_sets import POINT_ROLES, located_rules
+from mora_pipeline.raw.rules import Rule
+from mora_pipeline.raw.source import TEXT, Source
 from mora_pipeline.raw.validator import Derive
-from spark_jobs.gridding import look_up_cells, read_places
+from spark_jobs.gridding import read_places
 from spark_jobs.h3_columns import latlng_to_cell
 from spark_jobs.report import parameter
 from spark_jobs.validation import ValidatedRows
@@ -52,17 +54,16 @@ def read_located(
     """
     roles = {role: kind for role, kind in kinds.items() if role in source.columns}
     if {"latitude", "longitude"} <= set(source.columns):
-        every = [*coordinate_rules("latitude", "longitude"), *rules]
-        point = {"latitude": NUMBER, "longitude": NUMBER}
+        every = [*located_rules(()), *rules]
         validated = ValidatedRows(
-            spark, source, {**roles, **point}, every, derive=derive, derived=derived, amount=amount
+            spark, source, {**roles, **POINT_ROLES}, every, derive=derive, derived=derived, amount=amount
         )
         cell = latlng_to_cell("latitude", "longitude", params["resolution"]).alias("cell")
-        return Located(validated.good(*point, *columns).select(cell, *columns), [validated])
+        return Located(validated.good(*POINT_ROLES, *columns).select(cell, *columns), [validated])
     if "place" not in source.columns:
         raise UserError("source.columns needs latitude and longitude, or place (an id of the table of places).")
     places, of_places = read_places(spark, parameter(params, "places"), params["resolution"])
-    every = [Rule(NO_ID, ("place",), missing), Rule(UNKNOWN_PLACE, ("cell",), missing, apart=True), *rules]
+    every = [*located_rules(("place",)), *rules]
     in_place = partial(_in_place, places=places, derive=derive)
     types = {**derived, "cell": "long"}
     validated = ValidatedRows(

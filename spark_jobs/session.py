@@ -133,7 +133,7 @@ def local_memory_gibibytes() -> int:
 
 
 def code_archive(folder: Path) -> str:
-    """The jobs, the contract and the reader of raw tables as a zip file, shipped with the job: workers need none of them."""
+    """The jobs, the contract and the reader as a zip file, shipped with the job: workers need no installation of them."""
     root = Path(__file__).resolve().parents[1]
     archive = folder / "spark_jobs.zip"
     modules = [

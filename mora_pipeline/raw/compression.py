@@ -146,7 +146,9 @@ def _tables(file: str, members: list[zipfile.ZipInfo]) -> tuple[str, ...]:
         raise UserError(f"{file} {what}. Unpack it and name the files that are meant.")
     if len(forms) > 1:
         examples = " and ".join(found[0] for found in forms.values())
-        raise UserError(f"{file} holds files of several forms: {examples}. Unpack it and name the files that are meant.")
+        raise UserError(
+            f"{file} holds files of several forms: {examples}. Unpack it and name the files that are meant."
+        )
     return tuple(dict.fromkeys(next(iter(forms.values()))))
 
 

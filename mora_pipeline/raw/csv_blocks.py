@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.compression import chunks, compression_of, label
+from mora_pipeline.raw.compression import chunks, label
 from mora_pipeline.raw.dialect import Dialect
 
 LONGEST_RECORD = 64 << 20  # bytes

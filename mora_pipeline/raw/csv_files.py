@@ -12,7 +12,7 @@ import pyarrow.csv as arrow_csv
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.compression import compression_of, label, parts
-from mora_pipeline.raw.csv_blocks import Block, blocks, is_ascii_compatible, line_count, read_head, rows_of
+from mora_pipeline.raw.csv_blocks import Block, blocks, is_ascii_compatible, read_head, rows_of
 from mora_pipeline.raw.dialect import Dialect
 
 MALFORMED = "_malformed"

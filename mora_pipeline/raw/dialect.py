@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
-from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.compression import chunks, parts
 
 

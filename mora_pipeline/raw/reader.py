@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
-from mora_pipeline.raw.times import as_moments
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
 from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
 from mora_pipeline.raw.source import NUMBER, TEXT, TIME, Source
 from mora_pipeline.raw.storage import is_remote, size_of
+from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import as_texts
 
 ROWS_PER_SPLIT = 8 << 20  # fixed, not by cores

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 Mask = npt.NDArray[np.bool_]
 Predicate = Callable[..., Mask]  # one Arrow array of n rows for each column → bool [n], true where the row is bad
 
+LARGEST = 2.0**40  # flow of one row: 4 million of them add up within 63 bits
+SMALLEST = 2.0**-40  # below, so few bits would be kept that a flow could become nothing
 NO_COORDINATE = "coordinate missing or NaN"
 NO_LATITUDE = "latitude beyond ±90"
 NO_LONGITUDE = "longitude beyond ±180"
@@ -77,18 +79,18 @@ def share_rules(name: str, label: str) -> list[Rule]:
     return [missing, Rule(f"{label} negative", (name,), _negative), infinite]
 
 
-def flow_rules(name: str, smallest: float, largest: float) -> list[Rule]:
+def flow_rules(name: str) -> list[Rule]:
     """A flow must be a number above zero that can be added up exactly: from 2⁻⁴⁰ to 2⁴⁰."""
     return [
         *positive_rules(name),
-        Rule(f"{name} below 2^-40", (name,), partial(_below, limit=smallest)),
-        Rule(f"{name} above 2^40", (name,), partial(_above, limit=largest)),
+        Rule(f"{name} below 2^-40", (name,), partial(_below, limit=SMALLEST)),
+        Rule(f"{name} above 2^40", (name,), partial(_above, limit=LARGEST)),
     ]
 
 
-def users_rules(name: str, smallest: float, largest: float) -> list[Rule]:
+def users_rules(name: str) -> list[Rule]:
     """A number of users must be a whole flow."""
-    return [*flow_rules(name, smallest, largest), Rule(f"{name} not a whole number", (name,), _not_whole)]
+    return [*flow_rules(name), Rule(f"{name} not a whole number", (name,), _not_whole)]
 
 
 def late_rule(latest: Mapping[str, int]) -> Rule:

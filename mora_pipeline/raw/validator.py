@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from mora_pipeline.raw.numbers import amounts
 
+from mora_pipeline.raw.numbers import amounts
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rules import Rule, broken_rules
 from mora_pipeline.raw.tallies import GOOD, Count, Tally

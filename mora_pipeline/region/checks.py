@@ -82,7 +82,8 @@ def _check_time(checker: Checker, file: InputFile, mobility: EventsMobility) -> 
     kind = parse(column, file.columns).type
     where = f"{checker.name}: mobility.columns.time is '{column}', which holds"
     if mobility.time_format is not None:
-        example, zoned = f"times as {mobility.time_format}", "%z" in mobility.time_format.lower() or "epoch" in mobility.time_format
+        example = f"times as {mobility.time_format}"
+        zoned = "%z" in mobility.time_format.lower() or mobility.time_format.startswith("epoch")
     elif kind is None or is_text(kind):
         values = sample_texts(file, column)
         example = f"'{values[0] if values else ''}'"

@@ -57,7 +57,7 @@ def places_source(config: RegionConfig) -> dict[str, Any]:
 
 
 def source_of(config: RegionConfig, table: RawTable, roles: dict[str, str]) -> dict[str, Any]:
-    """What `raw.source.Source` is made of: the files of a table of region.yaml, their format, and what plays each role."""
+    """What `Source.parse` takes: the files of a table of region.yaml, their format, and what plays each role."""
     files = config.files(table.path)
     described = {"files": [str(item) for item in files], "format": file_format(files[0]), "columns": roles}
     return {**described, **table.options()}

@@ -15,8 +15,6 @@ Numbers = npt.NDArray[np.int64]
 Amounts = dict[str, Numbers]  # whole, and upper and lower where any amount has a fraction
 WHOLE, UPPER, LOWER = PARTS = ("whole", "upper", "lower")
 DIGIT = 2.0**40  # what a place value counts up to
-LARGEST = 2.0**40  # of one amount: 4 million of them add up within 63 bits
-SMALLEST = 2.0**-40  # below, so few bits would be kept that a flow could become nothing
 LONGEST_RUN = 1 << 22  # of fractions that are added up before they are carried
 
 

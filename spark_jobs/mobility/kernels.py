@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_jobs.gridding import cells_at
+from mora_pipeline.raw.places import cells_at
+from mora_pipeline.raw.rule_sets import ENDS
 from spark_jobs.mobility.arrow_shuffle import packed, unpacked
 from spark_jobs.mobility.move_tables import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
 from spark_jobs.mobility.records import Rows
 from spark_jobs.mobility.rhythm import RhythmCounter, bins_of, counted, counts_of, packed_counts
-
-ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
 
 
 def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets: int, zone: str | None = None) -> Rows:

@@ -10,26 +10,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.rules import (
-    NO_ID,
-    NO_TIME,
-    NO_USER,
-    NO_ZONE,
-    UNKNOWN_PLACE,
-    Rule,
-    coordinate_rules,
-    flow_rules,
-    is_true,
-    late_rule,
-    missing,
-    users_rules,
-)
-from mora_pipeline.raw.source import NUMBER, TEXT, TIME, Source, checked_zone
-from spark_jobs.gridding import look_up_cells, read_places
+from mora_pipeline.raw.places import look_up_cells
+from mora_pipeline.raw.rule_sets import AMOUNTS, ENDS, MOBILITY_ROLES, event_rules, od_rules, trip_rules
+from mora_pipeline.raw.source import Source, checked_zone
+from spark_jobs.gridding import read_places
 from spark_jobs.mobility.arrow_shuffle import PACKED, shuffled
 from spark_jobs.mobility.daily_sums import pack_by_file
-from spark_jobs.mobility.fixed_point import LARGEST, SMALLEST
-from spark_jobs.mobility.kernels import ENDS, od_moves, pack_diaries, pack_moves, pack_records, trip_moves
+from spark_jobs.mobility.kernels import od_moves, pack_diaries, pack_moves, pack_records, trip_moves
 from spark_jobs.mobility.records import Records, Rows
 from spark_jobs.report import parameter
 from spark_jobs.validation import ValidatedRows
@@ -37,11 +24,6 @@ from spark_jobs.validation import ValidatedRows
 MICROSECONDS_PER_HOUR = 3_600_000_000
 TOLERANCE = 86_400_000_000  # microseconds that a row's time may be after its file was written: clocks and zones differ
 LONGEST_GAP_HOURS = 1e9  # a hundred thousand years: what 63 bits of microseconds hold, and more than anyone means
-KINDS: dict[str, dict[str, str]] = {  # of each role, by the kind of mobility
-    "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER, "time": TIME},
-    "trips": {**dict.fromkeys(ENDS, NUMBER), "count": NUMBER, "user": TEXT, "time": TIME},
-    "events": {"user": TEXT, "time": TIME, "latitude": NUMBER, "longitude": NUMBER},
-}
 
 
 @dataclass(frozen=True)
@@ -85,16 +67,10 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     source = Source.parse(parameter(params, "source"), {"origin", "destination", "flow"})
     places, of_places = read_places(spark, parameter(params, "places"), params["resolution"])
     counted = "users" in source.columns
-    rules = [
-        Rule(NO_ID, ("origin", "destination"), missing),
-        Rule(UNKNOWN_PLACE, ("origin_cell", "destination_cell"), missing, apart=True),
-        *flow_rules("flow", SMALLEST, LARGEST),
-        *(users_rules("users", SMALLEST, LARGEST) if counted else []),
-        *time_rules(source, params.get("latest")),
-    ]
+    rules = od_rules(source.columns, params.get("latest"))
     derive = partial(look_up_cells, roles={end: f"{end}_cell" for end in ("origin", "destination")}, places=places)
     # Only the day of a time counts.
-    validated = ValidatedRows(spark, source, roles_of(source, "od"), rules, "UTC", derive, amount="flow")
+    validated = ValidatedRows(spark, source, MOBILITY_ROLES["od"], rules, "UTC", derive, amount=AMOUNTS["od"])
     columns = ("origin_cell", "destination_cell", "flow", *(["users"] if counted else []))
     records = Records(validated, columns)
     packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
@@ -104,15 +80,9 @@ def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
 def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     """Trips between two points each; a trip without a count is one."""
     source = Source.parse(parameter(params, "source"), set(ENDS))
-    rules = [
-        *coordinate_rules(*ENDS[:2]),
-        *coordinate_rules(*ENDS[2:]),
-        *(flow_rules("count", SMALLEST, LARGEST) if "count" in source.columns else []),
-        *([Rule(NO_USER, ("user",), missing)] if "user" in source.columns else []),
-        *time_rules(source, params.get("latest")),
-    ]
+    rules = trip_rules(source.columns, params.get("latest"))
     time_zone = zone_of(params)  # without one, hours are read as they are written
-    validated = ValidatedRows(spark, source, roles_of(source, "trips"), rules, time_zone, amount="count")
+    validated = ValidatedRows(spark, source, MOBILITY_ROLES["trips"], rules, time_zone, amount=AMOUNTS["trips"])
     columns = (*ENDS, *(role for role in ("count", "user", "time") if role in source.columns))
     records = Records(validated, columns)
     moves = partial(trip_moves, resolution=params["resolution"])
@@ -133,14 +103,8 @@ def read_events(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     gap = MAXIMUM_GAP_HOURS if hours is None else float(hours)
     if not 0 < gap < LONGEST_GAP_HOURS:
         raise UserError(f"mobility.maximum_gap_hours is {gap:g}: say a number of hours above 0, such as 24.")
-    rules = [
-        Rule(NO_USER, ("user",), missing),
-        Rule(NO_TIME, ("time",), missing),
-        Rule(NO_ZONE, ("time_zoneless",), is_true),
-        *coordinate_rules("latitude", "longitude"),
-    ]
-    validated = ValidatedRows(spark, source, KINDS["events"], rules, params.get("time_zone"))
-    records = Records(validated, tuple(KINDS["events"]))
+    validated = ValidatedRows(spark, source, MOBILITY_ROLES["events"], event_rules(), params.get("time_zone"))
+    records = Records(validated, tuple(MOBILITY_ROLES["events"]))
     kernel = partial(pack_records, resolution=params["resolution"])
     packed = partial(_by_user_and_origin, records, kernel, int(gap * MICROSECONDS_PER_HOUR), zone_of(params))
     return RawMoves(source, "counted", [validated], records, packed)
@@ -162,18 +126,6 @@ def zone_of(params: Mapping[str, Any]) -> str:
     time_zone = params.get("time_zone") or "UTC"
     checked_zone(time_zone)
     return str(time_zone)
-
-
-def roles_of(source: Source, kind: str) -> dict[str, str]:
-    """The kinds of the roles that a source of mobility has."""
-    return {role: of_role for role, of_role in KINDS[kind].items() if role in source.columns}
-
-
-def time_rules(source: Source, latest: Mapping[str, int] | None) -> list[Rule]:
-    """A time, where there is one, must be readable; where it is to be the row's day, its file must not be older."""
-    if "time" not in source.columns:
-        return []
-    return [Rule(NO_TIME, ("time",), missing), *([late_rule(latest)] if latest else [])]
 
 
 def _by_origin(records: Records, kernel: Callable[..., Rows], partitions: int) -> DataFrame:

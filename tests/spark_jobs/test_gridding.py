@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import EDGES, SELF_FLOW
+from mora_pipeline.raw.places import cells_at
 from spark_jobs import cells
-from spark_jobs.gridding import cells_at, centres_of, checked_resolution, resolutions_of
+from spark_jobs.gridding import centres_of, checked_resolution, resolutions_of
 from spark_jobs.h3_columns import latlng_to_cell
 
 EDGE_OF_THE_MAP = [

@@ -21,12 +21,12 @@ from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.rule_sets import ENDS
 from spark_jobs import grid_mobility
 from spark_jobs.errors import as_user_error
 from spark_jobs.mobility import batches, sums_cache
 from spark_jobs.mobility.daily_sums import FIRST_SLOT_DAY, Days, read_slots, write_slots
 from spark_jobs.mobility.incremental import change_from, smallest_change, window_of
-from spark_jobs.mobility.kernels import ENDS
 from spark_jobs.mobility.sums_cache import CachedFile, Total
 from spark_jobs.mobility.window import steady
 from spark_jobs.output import part_files

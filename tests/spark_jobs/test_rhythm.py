@@ -19,9 +19,9 @@ from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.rhythm import BINS, RHYTHM_COLUMNS
+from mora_pipeline.raw.rule_sets import ENDS
 from spark_jobs import grid_mobility
 from spark_jobs.mobility import rhythm as module
-from spark_jobs.mobility.kernels import ENDS
 from spark_jobs.mobility.move_tables import added_up
 from spark_jobs.mobility.rhythm import bins_of, counted
 from spark_jobs.output import part_files

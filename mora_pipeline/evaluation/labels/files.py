@@ -52,11 +52,11 @@ def read_roles(config: RegionConfig, key: str, table: RawTable, roles: Mapping[s
         if "column" in wanted:
             unreadable.add(reader, typed, raw)
     unreadable.check(f"{config.file.name}: {key}.column is '{roles.get('column')}'")
-    columns = {
-        role: np.concatenate([_plain(batch[role], role in IDS) for batch in rows]) if rows else np.empty(0)
-        for role in wanted
-    }
-    return pd.DataFrame({role: pd.Series(values, dtype=object if role in IDS else float) for role, values in columns.items()})
+    columns = {}
+    for role in wanted:
+        values = [_plain(batch[role], role in IDS) for batch in rows] or [np.empty(0)]
+        columns[role] = pd.Series(np.concatenate(values), dtype=object if role in IDS else float)
+    return pd.DataFrame(columns)
 
 
 class Unreadable:
@@ -84,9 +84,9 @@ class Unreadable:
         if self.bad > MAXIMUM_BAD_SHARE * self.there:
             shown = ", ".join(f"'{text}'" for text in self.examples)
             raise UserError(
-                f"{where}: {self.bad:,} of {self.there:,} labels are no plain numbers, such as {shown}. Say how they are "
-                "written (csv: {thousands: ','}) or which of them mean that there is none (null: [...]), or leave those "
-                "rows out (where: ...)."
+                f"{where}: {self.bad:,} of {self.there:,} labels are no plain numbers, such as {shown}. Say how they "
+                "are written (csv: {thousands: ','}) or which of them mean that there is none (null: [...]), or leave "
+                "those rows out (where: ...)."
             )
 
 
