@@ -184,7 +184,7 @@ def _bad_rows(
 
 @dataclass(frozen=True)
 class BadRows:
-    """All bad rows of a job and those apart, by reason; of its main source the share that is bad and the allowed one."""
+    """Bad rows of a job and those apart, by reason; of its main source the share that is bad and the allowed one."""
 
     read: int
     quarantined: dict[str, int]

@@ -88,17 +88,24 @@ class SourceReader:
             UserError: if a file is missing where the task runs, truncated, damaged or in another dialect.
         """
         for piece in self.splits[number]:
-            try:
-                form = form_of(self.source, self.kinds, piece.file)
-                for raw in form.batches(piece.file, (piece.first, piece.last)):
-                    yield self._typed(form, raw, piece.file), raw
-            except (pa.ArrowInvalid, OSError) as error:
-                raise UserError(_unreadable(piece.file, error)) from None
+            yield from self._read(piece)
+
+    def read_file(self, file: str) -> Iterator[Rows]:
+        """The rows of one of the source's files."""
+        yield from self._read(Piece(file, 0, None))
 
     def read_all(self) -> Iterator[Rows]:
         """The rows of all splits, one after another."""
         for number in range(len(self.splits)):
             yield from self.read(number)
+
+    def _read(self, piece: Piece) -> Iterator[Rows]:
+        try:
+            form = form_of(self.source, self.kinds, piece.file)
+            for raw in form.batches(piece.file, (piece.first, piece.last)):
+                yield self._typed(form, raw, piece.file), raw
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(_unreadable(piece.file, error)) from None
 
     def _typed(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:
         arrays: dict[str, pa.Array] = {}

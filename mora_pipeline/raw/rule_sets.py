@@ -13,6 +13,7 @@ from mora_pipeline.raw.rules import (
     NO_ZONE,
     UNKNOWN_PLACE,
     Rule,
+    all_missing,
     coordinate_rules,
     flow_rules,
     is_true,
@@ -88,8 +89,9 @@ def located_rules(columns: Collection[str]) -> list[Rule]:
 
 
 def text_rules(columns: Collection[str]) -> list[Rule]:
-    """Rows with a ``text``, and a count where they have one."""
-    return [Rule(NO_TEXT, ("text",), missing), *(positive_rules("count") if "count" in columns else [])]
+    """Rows with a name, a category or both, and a count where they have one."""
+    parts = tuple(role for role in ("name", "category") if role in columns)
+    return [Rule(NO_TEXT, parts, all_missing), *(positive_rules("count") if "count" in columns else [])]
 
 
 def table_rules(bins: Sequence[str], weighted: bool) -> list[Rule]:

@@ -103,6 +103,11 @@ def missing(*values: pa.Array) -> Mask:
     return np.asarray(np.logical_or.reduce([array.is_null().to_numpy(zero_copy_only=False) for array in values]))
 
 
+def all_missing(*values: pa.Array) -> Mask:
+    """True where all of the columns are null."""
+    return np.asarray(np.logical_and.reduce([array.is_null().to_numpy(zero_copy_only=False) for array in values]))
+
+
 def is_true(values: pa.Array) -> Mask:
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=bool)
 

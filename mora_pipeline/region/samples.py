@@ -1,0 +1,177 @@
+"""What a sample of a region's raw tables shows before anything runs: bad rows, where they are, what matches what."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.places import cells_at, look_up_cells
+from mora_pipeline.raw.reader import SourceReader, as_json
+from mora_pipeline.raw.rule_sets import PLACE_ROLES, place_rules
+from mora_pipeline.raw.rules import UNKNOWN_PLACE, Rule, broken_rules
+from mora_pipeline.raw.source import Source
+from mora_pipeline.raw.tallies import GOOD, Count, Tally
+from mora_pipeline.raw.validator import Validator
+
+ROWS = 20_000  # of a table, that are read
+FILES = 5  # of a table, whose rows are read: the first, the last and some between
+MOST_PLACES = 2_000_000
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # latitude and longitude, degrees, float64 [n] each
+
+
+@dataclass(frozen=True)
+class RawTableRules:
+    """What a table of region.yaml is to hold.
+
+    Attributes:
+        key: of region.yaml.
+        kinds, rules, amount: as of `raw.rule_sets`.
+        places: the column of each role that is a place's id, and the column that its cell gets.
+        points: the roles of latitude and longitude, of each point that a row has.
+        allowed: the share of bad rows that a run allows; None: nobody bounds them.
+        setting: the key that states it.
+    """
+
+    key: str
+    source: Source
+    kinds: Mapping[str, str]
+    rules: Sequence[Rule]
+    amount: str | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
+    points: Sequence[tuple[str, str]] = ()
+    allowed: float | None = None
+    setting: str = ""
+
+
+@dataclass(frozen=True)
+class TableSample:
+    """What the first rows of some of a table's files show.
+
+    Attributes:
+        rows: how many were read; ``every``: whether they are all there are.
+        counts: of them by reason, `GOOD` among these; ``apart``: the reasons that are no fault.
+        examples: a bad row of each reason, as JSON.
+        points: of the good rows.
+        cells: H3 cells of them, int64, ascending, each once.
+        values: of some roles, the good rows' values.
+    """
+
+    table: RawTableRules
+    files: int
+    bytes: int
+    rows: int
+    every: bool
+    counts: Mapping[str, Count]
+    apart: frozenset[str]
+    examples: Mapping[str, str]
+    points: Points
+    cells: npt.NDArray[np.int64]
+    remarks: tuple[str, ...]
+
+    @property
+    def good(self) -> int:
+        return self.counts[GOOD].rows if GOOD in self.counts else 0
+
+    @property
+    def bad(self) -> dict[str, Count]:
+        return {reason: each for reason, each in self.counts.items() if reason != GOOD and reason not in self.apart}
+
+    @property
+    def unknown_places(self) -> int:
+        return self.counts[UNKNOWN_PLACE].rows if UNKNOWN_PLACE in self.counts else 0
+
+
+def take_sample(
+    table: RawTableRules, resolution: int, places: pa.Table | None, remarks: Sequence[str] = ()
+) -> TableSample:
+    """Read and validate the first rows of some of a table's files.
+
+    Args:
+        places: id and cell; None where there is no table of places.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    source = _thinned(table.source)
+    reader = SourceReader.of(source, table.kinds)
+    amount = table.amount if table.amount in source.columns else None
+    validator = Validator(tuple(table.rules), amount=amount)
+    tally, examples, cells = Tally(), dict[str, str](), list[npt.NDArray[np.int64]]()
+    latitudes, longitudes = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
+    rows, every = 0, len(source.files) == len(table.source.files)
+    for batch, raw, whole in _heads(reader):
+        every &= whole
+        if table.places and places is not None:
+            batch = look_up_cells(batch, table.places, places)
+        derived, broken = validator.validated(reader, batch, raw, tally)
+        rows += len(broken)
+        for number in np.unique(broken[broken < len(table.rules)]):
+            reason = table.rules[number].reason
+            if reason not in examples:
+                first = int(np.flatnonzero(broken == number)[0])
+                examples[reason] = as_json(raw.slice(first, 1))[0].as_py()
+        good = derived.filter(pa.array(broken == len(table.rules)))
+        for latitude, longitude in table.points:
+            latitudes.append(good[latitude].to_numpy())
+            longitudes.append(good[longitude].to_numpy())
+            cells.append(np.unique(cells_at(good[latitude], good[longitude], resolution).to_numpy()))
+        cells += [np.unique(good[cell].to_numpy(zero_copy_only=False)) for cell in table.places.values()]
+    none = np.empty(0)
+    return TableSample(
+        table,
+        len(table.source.files),
+        table.source.size_in_bytes(),
+        rows,
+        every,
+        tally.by_reason(),
+        frozenset(rule.reason for rule in table.rules if rule.apart),
+        examples,
+        (np.concatenate([none, *latitudes]), np.concatenate([none, *longitudes])),
+        np.unique(np.concatenate([np.empty(0, dtype=np.int64), *cells])),
+        tuple(dict.fromkeys(remarks)),
+    )
+
+
+def _thinned(source: Source) -> Source:
+    numbers = np.unique(np.linspace(0, len(source.files) - 1, FILES).round().astype(int))
+    return replace(source, files=tuple(source.files[number] for number in numbers))
+
+
+def _heads(reader: SourceReader) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, bool]]:
+    """The first rows of each file, and whether they are all of it."""
+    each = ROWS // len(reader.source.files)
+    for file in reader.source.files:
+        left, whole = each, True
+        for rows, raw in reader.read_file(file):
+            if left <= 0:
+                whole = False
+                break
+            whole = rows.num_rows <= left
+            yield rows.slice(0, left), raw.slice(0, left), whole
+            left -= rows.num_rows
+
+
+def read_places(source: Source, resolution: int) -> tuple[pa.Table, Points]:
+    """The good rows of a table of places: id and cell, an id's first row; and their points.
+
+    Raises:
+        UserError: if it cannot be read, or holds more than `MOST_PLACES`.
+    """
+    reader, rules = SourceReader.of(source, PLACE_ROLES), place_rules()
+    tables, rows = list[pa.RecordBatch](), 0
+    for batch, _ in reader.read_all():
+        good = batch.filter(pa.array(broken_rules(batch, rules) == len(rules)))
+        tables.append(good.select(["id", "latitude", "longitude"]))
+        rows += good.num_rows
+        if rows > MOST_PLACES:
+            raise UserError(f"{source.describe()} has more than {MOST_PLACES:,} places. A table of places names zones.")
+    schema = pa.schema([("id", pa.string()), ("latitude", pa.float64()), ("longitude", pa.float64())])
+    table = pa.Table.from_batches([batch.cast(schema) for batch in tables], schema)
+    first = table.group_by("id", use_threads=False).aggregate([("latitude", "first"), ("longitude", "first")])
+    once = first.rename_columns(["id", "latitude", "longitude"]).sort_by("id")
+    latitude, longitude = once["latitude"].combine_chunks(), once["longitude"].combine_chunks()
+    cells = cells_at(latitude, longitude, resolution) if len(once) else pa.nulls(0, pa.int64())
+    return pa.table({"id": once["id"], "cell": cells}), (latitude.to_numpy(), longitude.to_numpy())
