@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.region.files import InputFile, data_files, read_header, sample_text
+from mora_pipeline.raw.folders import find_files
+from mora_pipeline.region.files import InputFile, read_header, sample_text
 
 NUMBERS = {
     "latitude", "longitude", "origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude",
@@ -33,7 +34,7 @@ class Checker:
 
     def table(self, key: str, path: str) -> list[InputFile]:
         """The headers of the files of one key."""
-        files = data_files(self.base, path, f"{self.name}: {key} ")
+        files = find_files(self.base, path, f"{self.name}: {key} ").files
         for item in files:
             if item not in self.opened:
                 self.opened[item] = read_header(item, f"{self.name}: {key}")

@@ -3,8 +3,8 @@
 from typing import Any
 
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
+from mora_pipeline.raw.formats import file_format
 from mora_pipeline.region.config import RegionConfig
-from mora_pipeline.region.files import file_format
 from mora_pipeline.region.listing import listed_files
 from mora_pipeline.region.mobility import EventsMobility, OdMobility, TimedMobility, TripsMobility
 from mora_pipeline.region.window import Window
