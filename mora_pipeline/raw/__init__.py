@@ -1,1 +1,1 @@
-"""Raw data as it lies: files in any dialect, compression and layout, read into Arrow batches."""
+"""Raw tables as they lie, read in Arrow: dialects, numbers, times, expressions, folders, geometry."""

@@ -13,7 +13,7 @@ from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.csv_files import csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
-from mora_pipeline.raw.folders import folder_columns, name_columns
+from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.numbers import as_numbers
 from mora_pipeline.raw.source import NUMBER, Source
 from mora_pipeline.raw.storage import opened
@@ -122,7 +122,7 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     """
     roles = {role: source.columns[role] for role in kinds}
     numbers = {column for role, column in roles.items() if kinds[role] == NUMBER}
-    stated = folder_columns(file)
+    stated = dict(source.partitions[file]) if file in source.partitions else folder_columns(file)
     if source.name_pattern:
         stated |= name_columns(file, source.name_pattern)
     declared = {**source.csv}

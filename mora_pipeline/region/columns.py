@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.expressions import parse, parse_filter
+from mora_pipeline.raw.folders import Found, find_files
+from mora_pipeline.raw.formats import file_format
 from mora_pipeline.raw.forms import form_of, parquet_file, sample
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from mora_pipeline.raw.values import as_texts, is_text
-from mora_pipeline.region.files import data_files, file_format
 from mora_pipeline.region.sections import RawTable
 
 NUMBERS = {
@@ -55,21 +57,24 @@ class Checker:
         name: of the region.yaml, the start of every message.
         opened: the heads read so far, by key and path.
         others: further files, whose heads have no columns, such as imagery.
+        remarks: what is odd about the files of a key, in sentences.
     """
 
     def __init__(self, base: Path, name: str) -> None:
         self.base, self.name = base, name
         self.opened: dict[tuple[str, Path], InputFile] = {}
         self.others: list[InputFile] = []
+        self.remarks: dict[str, tuple[str, ...]] = {}
 
     def table(self, key: str, table: RawTable) -> list[InputFile]:
         """The heads of the files of one key."""
-        files = data_files(self.base, table.path, f"{self.name}: {key} ")
-        if (key, files[0]) not in self.opened:
-            source = Source(tuple(map(str, files)), str(file_format(files[0])), {}, **_options(table))
-            for item in files:
+        found = find_files(self.base, table.path, f"{self.name}: {key} ")
+        if (key, found.files[0]) not in self.opened:
+            source = Source.parse(described(found, table, {}), set())
+            for item in found.files:
                 self.opened[key, item] = read_head(source, item, f"{self.name}: {key}")
-        heads = [self.opened[key, item] for item in files]
+            self.remarks.setdefault(key, found.remarks)
+        heads = [self.opened[key, item] for item in found.files]
         if table.where:
             for head in heads:
                 _parsed(f"{self.name}: {key.rpartition('.')[0]}.where", table.where, head, condition=True)
@@ -152,9 +157,13 @@ def sample_texts(file: InputFile, column: str) -> list[str]:
     return [value for value in as_texts(values, form.null_texts).to_pylist() if value is not None]
 
 
-def _options(table: RawTable) -> dict[str, object]:
-    options = table.options()
-    return {**options, "null": tuple(options.get("null", ()))}
+def described(found: Found, table: RawTable, roles: Mapping[str, str]) -> dict[str, Any]:
+    """What `Source.parse` takes: files of a table of region.yaml, their format, and what plays each role."""
+    files = [str(item) for item in found.files]
+    form = file_format(found.files[0]) or "parquet"  # of a table format, whose files may have any name
+    partitions = {str(file): dict(values) for file, values in found.columns.items()}
+    described = {"files": files, "format": form, "columns": dict(roles), **table.options()}
+    return {**described, **({"partitions": partitions} if partitions else {})}
 
 
 def _is_name(text: str) -> bool:

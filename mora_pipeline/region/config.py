@@ -7,8 +7,8 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
+from mora_pipeline.raw.folders import Found, find_files
 from mora_pipeline.region.embeddings import EmbeddingDefaults
-from mora_pipeline.region.files import data_files
 from mora_pipeline.region.kinds import KINDS, Modality
 from mora_pipeline.region.messages import parse_yaml, sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
@@ -137,6 +137,10 @@ class RegionConfig(Section):
         """The data files that a path, folder or glob of region.yaml names: absolute, sorted.
 
         Raises:
-            UserError: if there are none, or one is neither CSV nor Parquet.
+            UserError: if there are none, or they are not of one known format (`mora_pipeline.raw.folders`).
         """
-        return data_files(self.base, path_pattern, f"{self.file.name}: a path ")
+        return list(self.find(path_pattern).files)
+
+    def find(self, path_pattern: str) -> Found:
+        """As `files`, with what is odd about them."""
+        return find_files(self.base, path_pattern, f"{self.file.name}: a path ")

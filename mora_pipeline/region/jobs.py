@@ -3,8 +3,8 @@
 from typing import Any
 
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
+from mora_pipeline.region.columns import described
 from mora_pipeline.region.config import RegionConfig
-from mora_pipeline.region.files import file_format
 from mora_pipeline.region.listing import listed_files
 from mora_pipeline.region.mobility import EventsMobility, OdMobility, TimedMobility, TripsMobility
 from mora_pipeline.region.sections import RawTable
@@ -58,6 +58,4 @@ def places_source(config: RegionConfig) -> dict[str, Any]:
 
 def source_of(config: RegionConfig, table: RawTable, roles: dict[str, str]) -> dict[str, Any]:
     """What `Source.parse` takes: the files of a table of region.yaml, their format, and what plays each role."""
-    files = config.files(table.path)
-    described = {"files": [str(item) for item in files], "format": file_format(files[0]), "columns": roles}
-    return {**described, **table.options()}
+    return described(config.find(table.path), table, roles)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.region.files import without_dots
+from mora_pipeline.raw.folders import without_dots
 
 
 def read_listing(path: Path, where: str) -> dict[str, str]:

@@ -13,9 +13,9 @@ import rasterio
 from rasterio.transform import from_origin
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.folders import find_files
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.checks import check_files
-from mora_pipeline.region.files import data_files
 from mora_pipeline.region.jobs import mobility_job
 from tests.region.conftest import job_of
 
@@ -282,4 +282,4 @@ def test_files_are_named_without_dots(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.csv").touch()
     for pattern in ("../raw/*.csv", "../raw/a.csv", "../raw", f"{tmp_path}/region/../raw/*.csv"):
-        assert data_files(tmp_path / "region", pattern, "w ") == [tmp_path.resolve() / "raw" / "a.csv"]
+        assert find_files(tmp_path / "region", pattern, "w ").files == (tmp_path.resolve() / "raw" / "a.csv",)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities.image.config import ImageModality
-from mora_pipeline.region.columns import Checker
-from mora_pipeline.region.files import IMAGE_FORMATS, InputFile, data_files, matches
+from mora_pipeline.raw.folders import find_files
+from mora_pipeline.raw.formats import IMAGE_FORMATS
+from mora_pipeline.raw.globs import expand
+from mora_pipeline.region.columns import Checker, InputFile
 
 
 def check_tiles(checker: Checker, key: str, config: ImageModality) -> None:
@@ -17,7 +19,7 @@ def check_tiles(checker: Checker, key: str, config: ImageModality) -> None:
 
     def first(zoom: str) -> Path | None:
         pattern = config.path.replace("{z}", zoom).replace("{x}", "*").replace("{y}", "*")
-        return next(matches(checker.base, pattern), None)
+        return next(map(Path, expand(checker.base, pattern)), None)
 
     tile = first(str(config.zoom))
     if tile is None:
@@ -39,7 +41,7 @@ def check_rasters(checker: Checker, key: str, config: ImageModality) -> None:
     import rasterio
 
     where = f"{checker.name}: {key} "
-    for path in data_files(checker.base, config.path, where, IMAGE_FORMATS):
+    for path in find_files(checker.base, config.path, where, IMAGE_FORMATS).files:
         try:
             with rasterio.open(path) as raster:
                 crs = raster.crs

@@ -12,7 +12,8 @@ from mora_pipeline.modalities.image.boundaries import cell_boundaries
 from mora_pipeline.modalities.image.geotiff import GeoTiffMosaic
 from mora_pipeline.modalities.image.mosaic import Mosaic
 from mora_pipeline.modalities.image.xyz import XyzMosaic
-from mora_pipeline.region.files import IMAGE_FORMATS, data_files
+from mora_pipeline.raw.folders import find_files
+from mora_pipeline.raw.formats import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     from mora_pipeline.modalities.image.config import ImageModality
@@ -34,7 +35,7 @@ def open_mosaic(modality: "ImageModality", config: "RegionConfig") -> Mosaic:
         assert modality.zoom is not None, "RegionConfig requires a zoom for xyz"
         return XyzMosaic(str(config.base / Path(modality.path)), modality.zoom)
     where = f"{config.file.name}: modalities' imagery path "
-    return GeoTiffMosaic(data_files(config.base, modality.path, where, IMAGE_FORMATS))
+    return GeoTiffMosaic(list(find_files(config.base, modality.path, where, IMAGE_FORMATS).files))
 
 
 def cell_windows(cells: IntArray, mosaic: Mosaic, minimum_coverage: float = MINIMUM_COVERAGE) -> pa.Table:

@@ -1,0 +1,99 @@
+"""From a path in region.yaml to data files: a file, a folder or a glob, links and copies counted once."""
+
+import glob
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.copies import without_copies
+from mora_pipeline.raw.formats import FORMATS, file_format, fix, known, named
+from mora_pipeline.raw.globs import expand
+from mora_pipeline.raw.path_columns import folder_columns, name_columns
+from mora_pipeline.raw.walk import Walk
+
+__all__ = ["Found", "find_files", "folder_columns", "name_columns", "without_dots"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a path of region.yaml names.
+
+    Attributes:
+        files: absolute, without '..', sorted; each once.
+        remarks: plain sentences about what was left out or looks odd.
+        kind: ``files``, ``delta`` or ``iceberg``.
+        columns: of the files of a Delta or Iceberg table, the partition columns as its log has them.
+    """
+
+    files: tuple[Path, ...]
+    remarks: tuple[str, ...] = ()
+    kind: str = "files"
+    columns: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+
+
+def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] = FORMATS) -> Found:
+    """The data files that `pattern` (a file, a folder or a glob, relative to `base`) names.
+
+    A folder is searched through all its levels, linked folders as well; a glob that matches a folder takes what is
+    below it. Names that start with ``_`` or ``.`` are left out, as Spark does; so are files of other formats, with a
+    remark. Of a Delta or Iceberg table the files of its current version are taken.
+
+    Args:
+        where: start of the message if something is wrong, such as ``region.yaml: mobility.path ``.
+        formats: the endings that count, and the format that each means.
+
+    Raises:
+        UserError: if there are none, if formats are mixed, if a link leads nowhere, if a file is there both plain and
+            compressed, if a table cannot be read.
+    """
+    if "://" in pattern:
+        raise UserError(
+            f"{where}is '{pattern}', an address; a region takes files. Mount the store as a folder. (The Spark jobs "
+            "read such addresses where they are started by hand: docs/operations.md.)"
+        )
+    said, path = f"{where}is '{pattern}', ", base / pattern
+    walk = Walk(said, formats)
+    if path.is_file():
+        if file_format(path, formats) is None:
+            raise UserError(f"{said}and {path.name} is not a {known(formats)}. {fix(path.name)}.")
+        walk.take(str(without_dots(path)))
+    elif path.is_dir():
+        walk.add([str(path.resolve())])
+    elif glob.has_magic(pattern):
+        walk.add(expand(base, pattern))
+    else:
+        raise UserError(_missing(said, path))
+    files, remarks = without_copies(walk.files, said)
+    if not files:
+        raise UserError(_nothing(said, base, path, walk))
+    kinds = {file_format(os.path.basename(item), formats) or "parquet" for item in files}
+    if len(kinds) > 1:
+        both = "both " if len(kinds) == 2 else ""
+        raise UserError(f"{said}which has {both}{named(kinds)} files. Keep one format, or write a glob.")
+    columns = {Path(item): values for item, values in walk.partitions.items() if values}
+    return Found(tuple(map(Path, files)), (*walk.remarks(), *remarks), walk.kind, columns)
+
+
+def without_dots(file: Path) -> Path:
+    """A file's absolute path without '..', as Spark names the source of a row."""
+    return file.parent.resolve() / file.name
+
+
+def _missing(said: str, path: Path) -> str:
+    if path.is_symlink():
+        return f"{said}a link to {path.readlink()}, which is not there. Fetch it, or fix the link."
+    near = did_you_mean(path.name, [item.name for item in path.parent.glob("*")])
+    return f"{said}but there is no {path}.{near or ' Fix the path or the root.'}"
+
+
+def _nothing(said: str, base: Path, path: Path, walk: Walk) -> str:
+    there, needed = walk.passed_over(), known(walk.formats)
+    if path.is_dir():
+        holds = f" holds only {there}" if there else ""
+        return f"{said}a folder without a {needed}: {path}{holds}. Put the data there."
+    if there:
+        return f"{said}which matches {there}, but no {needed}. Convert them, or fix the pattern."
+    return f"{said}which matches no file under {base}. Fix the pattern or the root."

@@ -1,0 +1,82 @@
+"""Globs, expanded part by part: links are followed once, hidden names are left out, and a closed folder is told."""
+
+import fnmatch
+import glob
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mora_pipeline.contract.errors import UserError
+
+
+def expand(base: Path, pattern: str) -> Iterator[str]:
+    """What a glob, relative to `base` or absolute, matches: files and folders, absolute, without '..'.
+
+    Special characters in `base` have no meaning. ``**`` stands for folders at any depth. A name that starts with ``_``
+    or ``.`` is matched only by a part of the pattern that starts so, as by Spark.
+
+    Raises:
+        UserError: if a folder cannot be read.
+    """
+    absolute = Path(pattern).is_absolute()
+    start, parts = (Path(pattern).anchor if absolute else str(base)), list(Path(pattern).parts[int(absolute) :])
+    plain = next((number for number, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    folder = os.path.realpath(os.path.join(start, *parts[:plain]))
+    for path in _expand(folder, parts[plain:]) if os.path.lexists(folder) else ():
+        yield os.path.normpath(path) if ".." in parts[plain:] else path
+
+
+def _expand(folder: str, parts: list[str]) -> Iterator[str]:
+    if not parts:
+        yield folder
+        return
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        for below in _folders(folder):
+            yield from _expand(below, rest)
+    elif not glob.has_magic(part):
+        path = f"{folder.rstrip('/')}/{part}"
+        if os.path.lexists(path):
+            yield from _expand(path, rest)
+    elif os.path.isdir(folder):
+        expression = re.compile(fnmatch.translate(part))
+        for entry in entries(folder):
+            if expression.match(entry.name) and (not is_hidden(entry.name) or part[0] == entry.name[0]):
+                yield from _expand(entry.path, rest)
+
+
+def _folders(top: str) -> Iterator[str]:
+    """A folder and all below it; a linked one after those that are there themselves, if it is none of them."""
+    seen, waiting, links = set[str](), [top], list[str]()
+    while waiting or links:
+        folder = waiting.pop(0) if waiting else links.pop(0)
+        real = os.path.realpath(folder)
+        if real in seen or not os.path.isdir(folder):
+            continue
+        seen.add(real)
+        yield folder
+        for entry in entries(folder):
+            if not is_hidden(entry.name):
+                if entry.is_symlink():
+                    links.append(entry.path)
+                elif entry.is_dir():
+                    waiting.append(entry.path)
+
+
+def entries(folder: str) -> list[os.DirEntry[str]]:
+    """What a folder holds, by name.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            return sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}. Give access to it, or leave it out.") from None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether Spark would leave a name out: it starts with ``_`` or ``.``."""
+    return name[0] in "_."
