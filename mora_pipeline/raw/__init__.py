@@ -1,1 +1,1 @@
-"""Raw tables as they lie, read in Arrow: dialects, numbers, times, expressions, folders, geometry."""
+"""One reader for all raw tables: files in the shapes that people have them, into Arrow batches of known types."""
