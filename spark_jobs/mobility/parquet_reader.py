@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.time_zones import to_instants
 from spark_jobs.output import open_parquet
 from spark_jobs.remote import is_remote
 from spark_jobs.sources import NUMBER, TEXT, TIME, Source
-from spark_jobs.time_zones import to_instants
 
 ROWS_PER_SPLIT = 8 << 20  # fixed, not by cores
 ROWS_PER_BATCH = 1 << 18

@@ -1,0 +1,1 @@
+"""Raw tables as they lie, read in Arrow: dialects, numbers, times, expressions, folders, geometry."""
