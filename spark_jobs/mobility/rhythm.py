@@ -16,11 +16,11 @@ from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.rhythm import BINS, DAY_PARTS, DIRECTIONS, RHYTHM_COLUMNS, bin_of_hours
 from mora_pipeline.contract.schemas import RHYTHM
+from mora_pipeline.contract.time_zones import HOUR, to_wall_clock
 from spark_jobs.mobility.arrow_shuffle import packed
 from spark_jobs.mobility.fixed_point import PARTS, summed, to_float
 from spark_jobs.mobility.move_tables import Adder, added_up, sorted_with_order
 from spark_jobs.output import in_one_step, part_files, part_name
-from spark_jobs.time_zones import HOUR, to_wall_clock
 
 Numbers = npt.NDArray[np.int64]
 MARK = {b"mora": b"rhythm"}  # of the schema of a table of counts

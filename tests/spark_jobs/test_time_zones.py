@@ -10,7 +10,7 @@ from hypothesis import strategies as draw
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sql
 
-from spark_jobs.time_zones import HOUR, to_instants, to_wall_clock
+from mora_pipeline.contract.time_zones import HOUR, to_instants, to_wall_clock
 
 ZONES = [
     "UTC", "America/New_York", "America/Santiago", "Europe/Budapest", "Asia/Kolkata", "Asia/Kathmandu",
