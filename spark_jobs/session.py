@@ -133,7 +133,7 @@ def local_memory_gibibytes() -> int:
 
 
 def code_archive(folder: Path) -> str:
-    """The jobs and what they share with the project as a zip file, shipped with the job: workers need not install it."""
+    """The jobs and what they share with the project as a zip file, shipped with the job: workers install nothing."""
     root = Path(__file__).resolve().parents[1]
     archive = folder / "spark_jobs.zip"
     modules = [

@@ -15,8 +15,8 @@ import pyarrow as pa
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
 from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
-from mora_pipeline.raw.source import NUMBER, TEXT, TIME, Source
-from mora_pipeline.raw.storage import is_remote, size_of
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.storage import size_of
 from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import as_texts
 
@@ -115,11 +115,9 @@ class SourceReader:
                 arrays[role] = form.numbers(values)
             elif kind == TEXT:
                 arrays[role] = values.cast(pa.int64()) if role in self.whole else as_texts(values, form.null_texts)
-            elif kind == TIME:
+            else:
                 moments, zoneless = as_moments(values, self.source.time_format, self.time_zone)
                 arrays |= {role: moments, f"{role}_zoneless": pa.array(zoneless)}
-            else:
-                arrays[role] = form.special(role, kind, values)
         first = pa.array(np.zeros(len(raw), dtype=np.int32))
         arrays["source"] = pa.DictionaryArray.from_arrays(first, pa.array([file]))
         malformed = raw[MALFORMED].is_valid() if MALFORMED in raw.schema.names else pa.array(np.zeros(len(raw), bool))
@@ -189,6 +187,3 @@ def _splits(pieces: Sequence[tuple[Piece, int]]) -> tuple[tuple[Piece, ...], ...
         splits[-1].append(piece)
         free -= rows
     return tuple(tuple(split) for split in splits)
-
-
-__all__ = ["Piece", "Rows", "SourceReader", "as_json", "is_remote"]
