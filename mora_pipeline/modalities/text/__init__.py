@@ -9,9 +9,11 @@ from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.modalities.encoder import Progress
 from mora_pipeline.modalities.interface import ModalityKind
 from mora_pipeline.modalities.text.config import TextModality
+from mora_pipeline.raw.rule_sets import TEXT_ROLES, located_roles, located_rules, text_rules
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.region.columns import Checker
+from mora_pipeline.region.columns import Checker, InputFile
 from mora_pipeline.region.jobs import places_source, source_of
+from mora_pipeline.region.samples import RawTableRules, located_table
 
 
 class TextKind(ModalityKind[TextModality]):
@@ -39,6 +41,12 @@ class TextKind(ModalityKind[TextModality]):
 
     def check_files(self, checker: Checker, key: str, config: TextModality) -> None:
         checker.columns(f"{key}.columns", f"{key}.path", config, config.columns.roles())
+
+    def raw_rules(self, key: str, config: TextModality, heads: list[InputFile]) -> RawTableRules:
+        roles = config.columns.roles()
+        rules = [*located_rules(roles), *text_rules(roles)]
+        kinds = {**TEXT_ROLES, **located_roles(roles)}
+        return located_table(key, config, heads, roles, kinds, rules, "count")
 
     def job_parameters(self, region: RegionConfig, name: str, config: TextModality) -> dict[str, Any]:
         return {
