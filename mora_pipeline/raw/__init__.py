@@ -1,1 +1,1 @@
-"""Raw tables as they lie, read in Arrow: dialects, numbers, times, expressions, folders, geometry."""
+"""Raw data as it lies: files in any dialect, compression and layout, read into Arrow batches."""

@@ -1,0 +1,179 @@
+"""CSV files in any dialect and compression, read by pyarrow into batches of text columns."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.compression import compression_of, label, parts
+from mora_pipeline.raw.csv_blocks import Block, blocks, is_ascii_compatible, line_count, read_head, rows_of
+from mora_pipeline.raw.dialect import Dialect
+
+MALFORMED = "_malformed"
+
+
+def csv_header(file: str, dialect: Dialect) -> tuple[str, ...]:
+    """The column names: those of a zip are the names that all members have.
+
+    Raises:
+        UserError: if there is no header, or a name occurs twice.
+    """
+    headers = [_columns(file, part, dialect) for part in parts(file)]
+    shared = set.intersection(*map(set, headers))
+    return tuple(name for name in headers[0] if name in shared)
+
+
+def csv_splits(file: str, dialect: Dialect, target_bytes: int = 64 << 20) -> list[tuple[int, int | None]]:
+    """Byte ranges that can be read apart; a compressed, multiline or non-ASCII-compatible file is one."""
+    if compression_of(file) or dialect.multiline or not is_ascii_compatible(dialect.encoding):
+        return [(0, None)]
+    starts = range(0, max(1, Path(file).stat().st_size), target_bytes)
+    return [(start, start + target_bytes if start != starts[-1] else None) for start in starts]
+
+
+def csv_batches(
+    file: str,
+    dialect: Dialect,
+    columns: Sequence[str],
+    span: tuple[int, int | None] = (0, None),
+    rows: int = 1 << 17,
+) -> Iterator[pa.RecordBatch]:
+    """The records whose lines begin within a byte range.
+
+    Args:
+        columns: names as in the header, trimmed.
+        span: one of `csv_splits`.
+        rows: the most rows of a batch.
+
+    Returns:
+        Text columns as they are written, and `MALFORMED`: null, or the text of a record that has not as many fields as
+        the header (its columns are null).
+
+    Raises:
+        UserError: if a column is missing or named twice, or a line contradicts the dialect.
+    """
+    for part in parts(file):
+        names = _columns(file, part, dialect)
+        for column in columns:
+            if column not in names:
+                raise UserError(
+                    f"{label(file, part)} has no column '{column}'; it has {', '.join(names)}."
+                    + did_you_mean(column, names)
+                )
+        head = read_head(file, part, dialect)
+        for block in blocks(file, part, dialect, head, *span):
+            for batch in _parsed(block, label(file, part), dialect, head.columns, columns):
+                for start in range(0, len(batch), rows):
+                    yield batch.slice(start, rows)
+
+
+def _columns(file: str, part: str, dialect: Dialect) -> tuple[str, ...]:
+    names = read_head(file, part, dialect).columns
+    twins = sorted({name for name in names if name and names.count(name) > 1})
+    if twins:
+        raise UserError(f"{label(file, part)} has several columns named '{twins[0]}'. Give each its own name.")
+    return names
+
+
+def _parsed(
+    block: Block, where: str, dialect: Dialect, names: tuple[str, ...], columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    malformed: list[str] = []
+
+    def keep(row: arrow_csv.InvalidRow) -> str:
+        malformed.append(row.text)
+        return "skip"
+
+    wanted = {column: str(names.index(column)) for column in dict.fromkeys(columns)}
+    included = list(wanted.values()) or ["0"]
+    data = _protected(block.data, dialect)
+    table = arrow_csv.read_csv(
+        pa.BufferReader(data),
+        arrow_csv.ReadOptions(
+            use_threads=False, block_size=len(data) + 1, column_names=[str(number) for number in range(len(names))]
+        ),
+        arrow_csv.ParseOptions(
+            delimiter=dialect.separator,
+            quote_char=dialect.quote or False,
+            escape_char=dialect.escape or False,
+            newlines_in_values=dialect.multiline,
+            invalid_row_handler=keep,
+        ),
+        arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(included, pa.string()),
+            include_columns=included,
+            strings_can_be_null=False,
+            check_utf8=False,  # each block has been checked
+        ),
+    )
+    _check_quotes(block, where, dialect, len(table) + len(malformed))
+    schema = pa.schema([pa.field(name, pa.string()) for name in [*wanted, MALFORMED]])
+    for batch in table.to_batches():
+        arrays = [batch[position] for position in wanted.values()]
+        yield pa.record_batch([*arrays, pa.nulls(len(batch), pa.string())], schema=schema)
+    if malformed:
+        nothing = [pa.nulls(len(malformed), pa.string())] * len(wanted)
+        yield pa.record_batch([*nothing, pa.array(malformed, pa.string())], schema=schema)
+
+
+def _protected(data: bytes, dialect: Dialect) -> bytes:
+    """MySQL's null, a bare ``\\N``, would be read as the letter N where a backslash escapes."""
+    if dialect.escape != "\\" or b"\\N" not in data:
+        return data
+    separator = re.escape(dialect.separator.encode())
+    return re.sub(rb"(?<![^%s\r\n])\\N(?![^%s\r\n])" % (separator, separator), rb"\\\\N", data)
+
+
+def _check_quotes(block: Block, where: str, dialect: Dialect, records: int) -> None:
+    """Refuse what contradicts the dialect: quotes that do not close, text behind them, line breaks where none may be.
+
+    Arrow reads all three without a word, and a split that begins inside a quoted value would make up rows.
+    """
+    if not dialect.quote or dialect.quote.encode() not in block.data:
+        return
+    if dialect.multiline:
+        if _has_loose_quotes(block.data, dialect) or _ends_open(block.data, dialect):
+            _read_strictly(block.data, block.line, where, dialect)
+        return
+    lines = block.data.splitlines()
+    if _has_loose_quotes(block.data, dialect) or records != sum(map(bool, lines)) or _ends_open(lines[-1], dialect):
+        quote = dialect.quote.encode()
+        for number, line in enumerate(lines):
+            if quote in line:
+                _read_strictly(line, block.line + number, where, dialect)
+
+
+def _has_loose_quotes(data: bytes, dialect: Dialect) -> bool:
+    special = re.escape(dialect.separator + dialect.quote)
+    before = special + (re.escape(dialect.escape) if dialect.escape else "")
+    pattern = rf"[^{before}\r\n]{re.escape(dialect.quote)}[^{special}\r\n]"
+    return bool(pc.match_substring_regex(pa.array([data], pa.binary()), pattern)[0].as_py())
+
+
+def _ends_open(data: bytes, dialect: Dialect) -> bool:
+    return data.rstrip(b"\r\n").count(dialect.quote.encode()) % 2 == 1
+
+
+def _read_strictly(data: bytes, line: int, where: str, dialect: Dialect) -> None:
+    reader = rows_of(data.decode("utf-8"), dialect, strict=True)
+    last = 0
+    try:
+        for _ in reader:
+            last = reader.line_num
+    except csv.Error as error:
+        number = line + last
+        if "unexpected end" in str(error) and not dialect.multiline:
+            raise UserError(
+                f"{where}, line {number}: a value in quotes does not end on its line. If values may hold line breaks, "
+                "declare csv: {multiline: true}; if quotes are plain characters, csv: {quote: ''}."
+            ) from None
+        raise UserError(
+            f"{where}, line {number}: the quotes of this record do not fit ({error}). If a backslash stands before "
+            "quotes inside values, declare csv: {escape: '\\'}; if quotes are plain characters, csv: {quote: ''}."
+        ) from None

@@ -1,0 +1,116 @@
+"""Values of any Arrow type as numbers: plain decimal numbers only, so that no letter is read as a digit's company."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mora_pipeline.raw.dialect import Dialect
+
+SPACES = " \u00a0\u2007\u2009\u202f"
+APOSTROPHES = "'\u2019"
+_EXPONENT = "(?:[eE][+-]?[0-9]+)?"
+_NUMBER_IN_TEXT = re.compile(r"[+-]?[0-9][0-9.,'\u2019 \u00a0\u2007\u2009\u202f]*(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")
+
+
+def as_numbers(values: pa.Array, dialect: Dialect | None = None, null: Sequence[str] = ()) -> pa.Array:
+    """Float64; null where a value is missing, a text of `null`, not finite or not a plain decimal number.
+
+    A plain decimal number is an optional sign, digits with a decimal mark and thousands as the dialect has them, and
+    an optional exponent; spaces around it do not count. Booleans, times and nested values are no numbers.
+
+    Args:
+        dialect: of texts: its decimal mark, thousands and null texts; None: a decimal point and no thousands.
+        null: texts that mean no value, beside the dialect's; those that are numbers hold for numbers too.
+    """
+    kind = values.type
+    nulls = tuple(dict.fromkeys(text.strip() for text in (*null, *(dialect.null if dialect else ())) if text.strip()))
+    if pa.types.is_dictionary(kind):
+        return as_numbers(values.dictionary, dialect, null).take(values.indices)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        numbers = _from_text(values.cast(pa.string()) if kind != pa.string() else values, dialect, nulls)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        numbers = values.cast(pa.float64(), safe=False)
+    else:
+        return pa.nulls(len(values), pa.float64())
+    return _without_sentinels(_finite(numbers), nulls)
+
+
+def is_null_text(values: pa.Array, null: Sequence[str]) -> pa.Array:
+    """Where a text, trimmed, is one of `null` (or missing): booleans."""
+    known = pa.array([text.strip() for text in null], pa.string())
+    trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    return pc.or_(pc.is_null(values), pc.fill_null(pc.is_in(trimmed, known), False))
+
+
+def amounts(values: pa.Array) -> pa.Array:
+    """Float64: what a bad value probably carries ("48,210", "250,000+", "$75", "12d"); null where it has no digits.
+
+    An estimate for the share that bad rows carry, never a value of the data.
+    """
+    if not pa.types.is_string(values.type):
+        return as_numbers(values)
+    coded = values.dictionary_encode()
+    guesses = pa.array([_guess(text) for text in coded.dictionary.to_pylist()], pa.float64())
+    return guesses.take(coded.indices)
+
+
+def _from_text(values: pa.Array, dialect: Dialect | None, nulls: Sequence[str]) -> pa.Array:
+    decimal, thousands = (dialect.decimal, dialect.thousands) if dialect else (".", "")
+    if decimal == "." and not thousands:
+        try:
+            return values.cast(pa.float64())
+        except pa.ArrowInvalid:
+            pass
+    trimmed = pc.utf8_trim_whitespace(values)
+    plain = pc.match_substring_regex(trimmed, _pattern(decimal, thousands))
+    trimmed = pc.if_else(plain, trimmed, None)
+    for mark in _kin(thousands):
+        trimmed = pc.replace_substring(trimmed, mark, "")
+    if decimal != ".":
+        trimmed = pc.replace_substring(trimmed, decimal, ".")
+    return trimmed.cast(pa.float64())
+
+
+def _kin(mark: str) -> str:
+    return SPACES if mark and mark in SPACES else APOSTROPHES if mark and mark in APOSTROPHES else mark
+
+
+def _pattern(decimal: str, thousands: str) -> str:
+    point = re.escape(decimal)
+    whole = "[0-9]+"
+    if thousands:
+        whole = f"(?:[0-9]+|[0-9]{{1,3}}(?:[{re.escape(_kin(thousands))}][0-9]{{3}})+)"
+    return f"^[+-]?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+){_EXPONENT}$"
+
+
+def _finite(numbers: pa.Array) -> pa.Array:
+    finite = pc.is_finite(numbers)
+    return numbers if pc.all(finite, min_count=0).as_py() else pc.if_else(finite, numbers, None)
+
+
+def _without_sentinels(numbers: pa.Array, nulls: Sequence[str]) -> pa.Array:
+    sentinels = [float(text) for text in nulls if re.fullmatch(_pattern(".", ""), text)]
+    if not sentinels:
+        return numbers
+    return pc.if_else(pc.is_in(numbers, pa.array(sentinels, pa.float64())), None, numbers)
+
+
+def _guess(text: str | None) -> float | None:
+    found = _NUMBER_IN_TEXT.search(text or "")
+    if not found:
+        return None
+    digits = re.sub(f"[{SPACES}{APOSTROPHES}]", "", found.group())
+    marks = [mark for mark in ",." if mark in digits]
+    if len(marks) == 2:
+        last = max(marks, key=digits.rindex)
+        digits = digits.replace("," if last == "." else ".", "").replace(",", ".")
+    elif marks and (digits.count(marks[0]) > 1 or (marks[0] == "," and re.search(r",[0-9]{3}(?![0-9])", digits))):
+        digits = digits.replace(marks[0], "")
+    digits = digits.replace(",", ".").rstrip(".")
+    try:
+        return float(digits)
+    except ValueError:
+        return float(re.sub("[^0-9]", "", digits) or 0)
