@@ -54,10 +54,11 @@ def called(text: str, name: str, span: tuple[int, int], arguments: Sequence[Node
     for place, argument in enumerate(arguments):
         check.argument(function.takes_at(place), argument)
     check.together()
-    depth = 1 + max(argument.depth for argument in arguments)
-    if depth > MOST_STEPS:
+    types = [argument.type for argument in arguments]
+    call = Call(function.gives(types), span, name, tuple(arguments), common_kind(types) if name in COMPARING else None)
+    if call.depth > MOST_STEPS:
         refuse(text, span[0], f"more than {MOST_STEPS} operations build on one another. Say in (…) for a long list.")
-    return Call(function.gives([argument.type for argument in arguments]), span, name, tuple(arguments), depth)
+    return call
 
 
 class _Check:
