@@ -54,7 +54,7 @@ class Walk:
         """
         real_folders: dict[str, str] = {}
         for path in paths:
-            folder, _, name = path.rpartition("/")
+            folder = path.rpartition("/")[0]
             if folder not in real_folders:
                 real_folders[folder] = os.path.realpath(folder or "/").rstrip("/")
                 self._above |= _and_above(real_folders[folder])
