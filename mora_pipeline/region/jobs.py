@@ -42,7 +42,7 @@ def _add_window(job: dict[str, Any], config: RegionConfig, path: str, window: Wi
         files = [*versions]
     job["weeks"] = window.weeks
     if window.date:
-        days = window.days(files, f"{where}.date ")
+        days = window.days(files, f"{where}.date ", config.base)
         job["dates"] = {str(file): day.isoformat() for file, day in days.items()}
         files = [*days]
     job["source"]["files"] = [str(file) for file in files]

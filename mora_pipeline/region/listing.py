@@ -1,11 +1,11 @@
 """A listing of raw files that the user keeps: what is there, and what tells that a file has changed."""
 
 import csv
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.folders import without_dots
 
 
 def read_listing(path: Path, where: str) -> dict[str, str]:
@@ -49,8 +49,21 @@ def listed_files(base: Path, path: str, files: Sequence[Path], where: str) -> di
         UserError: as `read_listing`, or if a file that is named is not there.
     """
     where = f"{where}is '{path}', "
-    listed = {without_dots(base / name): text for name, text in read_listing(base / path, where).items()}
-    missing = sorted(map(str, listed.keys() - set(files)))
+    rows = read_listing(base / path, where)
+    listed = dict(zip(_resolved(base / name for name in rows), rows.values(), strict=True))
+    found = dict(zip(files, _resolved(files), strict=True))
+    missing = sorted(listed.keys() - set(found.values()))
     if missing:
         raise UserError(f"{where}which names {missing[0]}, but mobility.path finds no such file. Fetch it.")
-    return {file: listed[file] for file in files if file in listed}
+    return {file: listed[real] for file, real in found.items() if real in listed}
+
+
+def _resolved(files: Iterable[Path]) -> Iterator[str]:
+    """Where each file is, links followed, so that a file has one name however it is written."""
+    folders: dict[Path, str] = {}
+    for file in files:
+        if file.is_symlink():
+            yield os.path.realpath(file)
+        else:
+            folder = folders.get(file.parent) or folders.setdefault(file.parent, os.path.realpath(file.parent))
+            yield f"{folder.rstrip('/')}/{file.name}"
