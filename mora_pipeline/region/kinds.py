@@ -1,7 +1,10 @@
 """The kinds of modalities that region.yaml may name, and the part of it that says what a modality is."""
 
+from pathlib import Path
 from typing import Annotated, Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, PlainValidator, SerializeAsAny
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
@@ -38,6 +41,10 @@ class Kind(Protocol):
     def job(self) -> str | None: ...
 
     def check_files(self, checker: Checker, key: str, config: Any) -> None: ...
+
+    def covers(
+        self, config: Any, base: Path, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]] | None: ...
 
 
 KINDS = Plugins[Kind]("kind of modality", "mora_pipeline.modalities", BUILT_IN)
