@@ -79,10 +79,17 @@ class ModalityKind(ABC, Generic[Config]):
     def covers(
         self, config: Config, base: Path, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]] | None:
-        """Which points, float64 [n] degrees, it has anything at, bool [n], with remarks; None: it need not cover any.
+        """Which points of a region the modality says something about, before anything runs.
 
         Args:
             base: the folder that relative paths start from.
+            latitude, longitude: float64 [n], degrees: places, or a sample of them.
+
+        Returns:
+            Bool [n], and sentences about what was found, for people. None: only gridding can tell.
+
+        Raises:
+            UserError: if what region.yaml names cannot be read.
         """
         return None
 
