@@ -72,7 +72,8 @@ class _Check:
         if function.least <= given and (given <= function.most or not function.most):
             return
         most = f" to {function.most}" if function.most > function.least else "" if function.most else " or more"
-        refuse(self.text, self.at, f"{self.name} takes {function.least}{most} arguments, not {given}.")
+        word = "argument" if function.least == function.most == 1 else "arguments"
+        refuse(self.text, self.at, f"{self.name} takes {function.least}{most} {word}, not {given}.")
 
     def argument(self, takes: str, node: Node) -> None:
         if takes in WRITTEN:
@@ -100,8 +101,9 @@ class _Check:
             self._comparable(common_kind(types))
         chosen = types[1:] if self.name == "if" else types
         if self.name in ("if", "coalesce") and common_type(chosen) is None:
-            found = " and ".join(dict.fromkeys(kinds.ARTICLES[kinds.kind_of(each)] for each in chosen))
-            refuse(self.text, self.at, f"{self.name} chooses among values of one kind, not {found}.")
+            found = list(dict.fromkeys(kinds.ARTICLES[kinds.kind_of(each)] for each in chosen))
+            told = " and ".join(found) if len(found) > 1 else "times with a zone and without"
+            refuse(self.text, self.at, f"{self.name} chooses among values of one kind, not {told}.")
         constants = [
             node.value
             for place, node in enumerate(self.arguments)
