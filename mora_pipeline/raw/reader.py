@@ -133,6 +133,20 @@ class SourceReader:
         return form_of(self.source, self.kinds, file).expressions[role].evaluate(raw)
 
 
+def column_values(source: Source, role: str) -> pa.ChunkedArray:
+    """What stands in the files for a role, of all rows, as it is stored.
+
+    Raises:
+        UserError: as `SourceReader.of` and `SourceReader.read`.
+    """
+    kinds = {role: TEXT}
+    chunks = []
+    for file in source.files:
+        form = form_of(source, kinds, file)
+        chunks += [form.expressions[role].evaluate(raw) for raw in form.batches(file, (0, None))]
+    return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
+
+
 def as_json(raw: pa.RecordBatch) -> pa.Array:
     """Raw rows as JSON texts: a record that is malformed as it is written, any other by column."""
     rows = []

@@ -92,11 +92,11 @@ class TableKind(ModalityKind[TableModality]):
         return f"table_weights/{name}" if config.weight else None
 
     def encode(self, reader: RegionReader, name: str, config: TableModality, progress: Progress) -> CellVectors:
-        return encode_table_cells(reader.read(f"table_cells/{name}").table())
+        return encode_table_cells(reader.in_region(f"table_cells/{name}"))
 
     def amounts(self, reader: RegionReader, name: str, config: TableModality) -> pa.Table | None:
-        sums = reader.read(f"table_sums/{name}").table()
-        weights = reader.read(f"table_weights/{name}").table() if config.weight else None
+        sums = reader.in_region(f"table_sums/{name}")
+        weights = reader.in_region(f"table_weights/{name}") if config.weight else None
         return table_amounts(sums, weights, config.weight or "")
 
     def input_columns(self, reader: RegionReader, name: str) -> list[str]:
