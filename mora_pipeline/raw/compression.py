@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from socket import gethostname
@@ -85,7 +85,7 @@ def label(file: str, part: str) -> str:
     return f"{file}, member {part}" if part else file
 
 
-def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, size: int = CHUNK) -> Iterator[bytes]:
+def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, size: int = CHUNK) -> Generator[bytes]:
     """The decompressed bytes of a part, `size` at a time; of plain files those from `start` to before `end`.
 
     Raises:
@@ -146,7 +146,9 @@ def _tables(file: str, members: list[zipfile.ZipInfo]) -> tuple[str, ...]:
         raise UserError(f"{file} {what}. Unpack it and name the files that are meant.")
     if len(forms) > 1:
         examples = " and ".join(found[0] for found in forms.values())
-        raise UserError(f"{file} holds files of several forms: {examples}. Unpack it and name the files that are meant.")
+        raise UserError(
+            f"{file} holds files of several forms: {examples}. Unpack it and name the files that are meant."
+        )
     return tuple(dict.fromkeys(next(iter(forms.values()))))
 
 
