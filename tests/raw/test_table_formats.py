@@ -334,6 +334,54 @@ def test_a_column_that_took_the_name_of_another_is_refused(
         found(tmp_path)
 
 
+def test_rows_that_are_deleted_by_an_iceberg_file_are_refused(
+    iceberg: Callable[..., IcebergTable], tmp_path: Path
+) -> None:
+    """Other writers delete so; pyiceberg does not, so its manifest of deleted rows is put together here."""
+    from pyiceberg.manifest import (
+        DataFile,
+        DataFileContent,
+        FileFormat,
+        ManifestContent,
+        ManifestEntry,
+        ManifestEntryStatus,
+        ManifestWriterV2,
+        write_manifest_list,
+    )
+    from pyiceberg.typedef import Record
+
+    class DeletesWriter(ManifestWriterV2):
+        def content(self) -> ManifestContent:
+            return ManifestContent.DELETES
+
+        @property
+        def _meta(self) -> dict[str, str]:
+            return {**super()._meta, "content": "deletes"}
+
+    table = iceberg()
+    snapshot, io = table.metadata.current_snapshot(), table.io
+    deletes = DataFile.from_args(
+        content=DataFileContent.POSITION_DELETES,
+        file_path=f"file://{tmp_path}/flows/data/deletes.parquet",
+        file_format=FileFormat.PARQUET,
+        partition=Record(),
+        record_count=1,
+        file_size_in_bytes=1,
+    )
+    output = io.new_output(f"file://{tmp_path}/flows/metadata/deletes-m0.avro")
+    with DeletesWriter(table.spec(), table.schema(), output, snapshot.snapshot_id, "null") as writer:
+        added_entry = ManifestEntry.from_args(
+            status=ManifestEntryStatus.ADDED, snapshot_id=snapshot.snapshot_id, sequence_number=2, data_file=deletes
+        )
+        writer.add_entry(added_entry)
+    lists = io.new_output(f"file://{tmp_path}/flows/metadata/snap-2-deletes.avro")
+    with write_manifest_list(2, lists, snapshot.snapshot_id, None, 2, "null") as writer_of_list:
+        writer_of_list.add_manifests([*snapshot.manifests(io), writer.to_manifest_file()])
+    spoilt(tmp_path / "flows", snapshot.manifest_list, lists.location)
+    with pytest.raises(UserError, match="with delete files: rows that are deleted are still in its data files"):
+        found(tmp_path)
+
+
 def spoilt(folder: Path, old: str, new: str) -> None:
     """Replace text in the newest metadata file."""
     newest = max((folder / "metadata").glob("*.metadata.json"))
