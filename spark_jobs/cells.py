@@ -67,8 +67,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
     Args:
         params: ``edges``, ``self_flow`` (folders), ``members`` (folders with a column ``cell``), ``population`` (folder
-            of weights, or null), ``resolution``, ``extent`` (`Extent.parse`, or null), ``output.cells`` (folder); optionally ``places`` (a source whose
-            cells are the region's too), with ``maximum_bad_share`` of them and ``output.quarantine`` for these.
+            of weights, or null), ``resolution``, ``extent`` (`Extent.parse`, or null), ``output.cells`` (folder);
+            optionally ``places`` (a source whose cells are the region's too), with ``maximum_bad_share`` of them and
+            ``output.quarantine`` for these.
 
     Raises:
         UserError: if a dataset is missing or was gridded at another resolution, too many places are bad, or there is no

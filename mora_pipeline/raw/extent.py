@@ -47,7 +47,6 @@ class Extent:
         each, row = np.unique(cells, return_inverse=True)
         centres = pa.record_batch(cells_to_coordinates(pa.array(each.astype(np.uint64))))
         latitude, longitude = centres["lat"].to_numpy(), centres["lng"].to_numpy()
-        across = (
-            (longitude >= west) & (longitude <= east) if west <= east else (longitude >= west) | (longitude <= east)
-        )
-        return np.asarray(((latitude >= south) & (latitude <= north) & across)[row])
+        across = np.logical_and if west <= east else np.logical_or  # it may cross the antimeridian
+        inside = (latitude >= south) & (latitude <= north) & across(longitude >= west, longitude <= east)
+        return np.asarray(inside[row])

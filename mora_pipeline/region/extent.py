@@ -1,5 +1,6 @@
 """How far a region reaches, as region.yaml may say: a box, polygons, cells, or its places."""
 
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -18,7 +19,7 @@ class ExtentPolygons(RawTable):
 
     geometry: Name = Field(default="geometry", description="column of the polygons: WKB or WKT")
     crs: Name | None = Field(
-        default=None, description="their coordinate system, such as EPSG:2263 (default: the file's)"
+        default=None, description="their coordinate system (default: as the file says)"
     )
     layer: Name | None = Field(default=None, description="layer of a file that has several")
 
@@ -79,4 +80,21 @@ def cells_of_polygons(source: Source, resolution: int) -> Cells:
     """
     from mora_pipeline.raw.polygons import spread_polygons
 
-    return spread_polygons(column_values(source, "geometry"), crs_of(source), resolution)[1]
+    cells = []
+    for file in source.files:
+        values = column_values(replace(source, files=(file,)), "geometry")
+        cells.append(spread_polygons(values, _crs_of(source, file), resolution)[1])
+    return np.concatenate(cells)
+
+
+def _crs_of(source: Source, file: str) -> str | None:
+    """As declared, else as the file states it; None: that of each value, or degrees."""
+    if source.crs is not None or source.format == "csv":
+        return source.crs
+    if source.format == "vector":
+        from mora_pipeline.raw.vector_files import vector_schema
+
+        return vector_schema(file, source.layer)[1]
+    from mora_pipeline.raw.crs import parquet_crs
+
+    return parquet_crs(file, source.columns["geometry"])

@@ -76,7 +76,8 @@ def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, trac
 
     Source: `edges`, `self_flow`, and the cells of every kind of modality that a Spark job grids (`text_cells/*`,
     `table_cells/*`), which count where region.yaml states an `extent` or has no mobility; without mobility, the table
-    of places as well, whose bad rows are in `quarantine/cells`. Written by the Spark job `cells`. Nothing else decides the row order of features and embeddings.
+    of places as well, whose bad rows are in `quarantine/cells`. Written by the Spark job `cells`. Nothing else decides
+    the row order of features and embeddings.
     """
     modalities = [(kind, *item) for kind in gridded_by_spark() for item in region.modalities(kind.name).items()]
     members = [region.read(f"{kind.name}_cells/{name}").path for kind, name, _ in modalities]
