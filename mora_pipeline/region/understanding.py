@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.bad_share import check_share
+from mora_pipeline.raw.labels import Unreadable, refuse_repeated
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rule_sets import (
     AMOUNTS,
@@ -217,13 +218,20 @@ def _matched_labels(config: RegionConfig, checker: Checker, places: pa.Table | N
         )
         reader = SourceReader.of(source_of_heads(heads, roles), {"column": NUMBER, "place": TEXT})
         rows = numbers = matched = 0
-        for typed, _ in reader.read_all():
+        unreadable, seen = Unreadable(), list[pa.Array]()
+        for typed, raw in reader.read_all():
+            unreadable.add(reader, "column", typed, raw)
             rows += typed.num_rows
             valid = typed["column"].is_valid()
             numbers += pc.sum(valid).as_py()
+            if "place" in roles:
+                seen.append(typed["place"].cast(pa.string()).filter(valid))
             if "place" in roles and places is not None:
                 valid = pc.and_(valid, known_ids(typed["place"].cast(pa.string()), places["id"].combine_chunks()))
             matched += pc.sum(valid).as_py()
+        unreadable.check(f"{config.file.name}: {key}.column is '{task.column}'")
+        if seen and "aggregate" not in task.model_fields_set:
+            refuse_repeated(f"{config.file.name}: {key}", pa.chunked_array(seen))
         if rows and not matched:
             why = "is a number" if not numbers else "is of a place that the table of places knows"
             raise UserError(

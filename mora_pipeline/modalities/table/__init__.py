@@ -72,7 +72,7 @@ class TableKind(ModalityKind[TableModality]):
         roles = {**self._located(config), **config.roles("weight"), **bins}
         rules = [*located_rules(roles), *table_rules(list(bins), "weight" in roles)]
         kinds = {**located_roles(roles), **dict.fromkeys([*bins, "weight"], NUMBER)}
-        return located_table(key, config, heads, roles, kinds, rules, "weight")
+        return located_table(key, config, heads, roles, kinds, rules, "weight", once=config.aggregate is None)
 
     def _located(self, config: TableModality) -> dict[str, str]:
         return config.roles("place") or (config.columns.roles() if config.columns else {})
@@ -85,6 +85,8 @@ class TableKind(ModalityKind[TableModality]):
             "groups": config.expanded_groups(list(header.columns)),
             "places": places_source(region) if config.place else None,
             "resolution": region.resolution,
+            "aggregate": config.aggregate,
+            "key": f"modalities.{name}",
             "maximum_bad_share": config.maximum_bad_share,
         }
 
