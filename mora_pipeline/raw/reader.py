@@ -76,6 +76,11 @@ class SourceReader:
             rows += sum(weight for _, weight in found) if source.format == "parquet" else 0
         return cls(source, own, time_zone, _splits(pieces), rows, frozenset(whole))
 
+    def remarks(self) -> tuple[str, ...]:
+        """What was found of the files and not declared, in sentences."""
+        forms = (form_of(self.source, self.kinds, file) for file in self.source.files)
+        return tuple(dict.fromkeys(remark for form in forms for remark in form.remarks))
+
     def read(self, number: int) -> Iterator[Rows]:
         """The rows of a split.
 
