@@ -72,7 +72,7 @@ class FileForm:
             for name, value in self.stated.items():
                 batch = batch.append_column(name, pa.repeat(pa.scalar(value), batch.num_rows))
             if self.filter is not None:
-                batch = batch.filter(pc.fill_null(self.filter.evaluate(batch), False))
+                batch = batch.filter(pc.fill_null(self.filter.evaluate(batch, self.written), False))
             if batch.num_rows:
                 yield batch
 

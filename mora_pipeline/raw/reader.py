@@ -115,7 +115,7 @@ class SourceReader:
     def _typed(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:
         arrays: dict[str, pa.Array] = {}
         for role, kind in self.kinds.items():
-            values = form.expressions[role].evaluate(raw)
+            values = form.expressions[role].evaluate(raw, form.written)
             if kind == NUMBER:
                 arrays[role] = form.numbers(values)
             elif kind == TEXT:
