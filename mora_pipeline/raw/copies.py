@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.formats import COMPRESSIONS, TEXT, file_format
@@ -17,7 +18,7 @@ COMPARED = 200  # files up to which all of equal size are compared; of more, onl
 _SAMPLE = 1 << 16  # bytes at either end that are compared before a whole file is
 _COPY = re.compile(
     r"( ?\(\d{1,2}\)| - (copy|kopie|copie|copia|kopia)( ?\(\d+\))?| copy( \d+)?|[_-]copy\d*|[ _.-](backup|bak))"
-    r"(?=(\.[a-z]+)*$)|^(copy of|kopie von|copie de|copia de) ",
+    r"(?=(\.[a-z0-9]+)*$)|^(copy of|kopie von|copie de|copia de) ",
     re.IGNORECASE,
 )
 
@@ -43,7 +44,7 @@ def without_copies(files: Mapping[str, int], said: str) -> tuple[list[str], list
             for twin, first in _told_apart(same, remarks):
                 kept.remove(twin)
                 remarks.append(f"{twin} is a copy of {first}: it is left out.")
-    return sorted(kept), remarks
+    return sorted(kept, key=lambda path: path.split("/")), remarks
 
 
 def _refuse_compressed_twins(files: Mapping[str, int], said: str) -> None:
@@ -110,11 +111,11 @@ def _without_written_links(files: set[str], remarks: list[str]) -> set[str]:
 
 def _candidates(files: Iterable[str]) -> list[list[str]]:
     """Groups of files that may have the same content: of one size and, if there are many, of one name but for marks."""
-    files = list(files)
+    files = sorted(files)
     if len(files) >= COMPARED:
         marked = [path for path in files if _is_marked(path)]
         originals = set(map(_without_mark, marked))
-        files = [*marked, *originals.intersection(files)]
+        files = [*marked, *sorted(originals.intersection(files))]
     by_size: dict[tuple[int, str], list[str]] = defaultdict(list)
     for path in files:
         if size := os.stat(path).st_size:
@@ -134,20 +135,31 @@ def _of_one_content(group: list[str]) -> list[list[str]]:
 
 
 def _ends(path: str) -> str:
-    with open(path, "rb") as file:
-        start = file.read(_SAMPLE)
-        file.seek(-min(_SAMPLE, os.fstat(file.fileno()).st_size), os.SEEK_END)
-        return hashlib.sha256(start + file.read()).hexdigest()
+    status = os.stat(path)
+    return _digest_of_ends(path, status.st_size, status.st_mtime_ns)
 
 
 def _whole(path: str) -> str:
     """A digest of a file; of a Shapefile with its columns, which are beside it."""
-    digest = hashlib.sha256()
     columns = re.sub(r"(?i)\.shp$", ".dbf", path)
-    for each in dict.fromkeys([path, *([columns] if os.path.exists(columns) else [])]):
-        with open(each, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    parts = dict.fromkeys([path, *([columns] if os.path.exists(columns) else [])])
+    statuses = [(part, os.stat(part)) for part in parts]
+    return " ".join(_digest(part, status.st_size, status.st_mtime_ns) for part, status in statuses)
+
+
+# A region's files are looked for again and again; a copy of many gigabytes is read once.
+@lru_cache(maxsize=4096)
+def _digest_of_ends(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        start = file.read(_SAMPLE)
+        file.seek(-min(_SAMPLE, size), os.SEEK_END)
+        return hashlib.sha256(start + file.read()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _told_apart(same: list[str], remarks: list[str]) -> list[tuple[str, str]]:

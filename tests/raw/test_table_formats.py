@@ -284,6 +284,22 @@ def test_an_iceberg_table_is_its_current_version(iceberg: Callable[..., IcebergT
     assert len(result.files) < len(list((tmp_path / "flows").rglob("*.parquet")))
 
 
+def test_partitions_of_iceberg_are_written_as_text(iceberg: Callable[..., IcebergTable], tmp_path: Path) -> None:
+    """Its manifests have days as numbers."""
+    from pyiceberg.types import BooleanType, DateType
+
+    table = iceberg()
+    with table.update_schema() as update:
+        update.add_column("day", DateType())
+        update.add_column("weekend", BooleanType())
+    with table.update_spec() as spec:
+        spec.add_identity("day").add_identity("weekend")
+    days = pa.array([datetime.date(2024, 1, 31), None], pa.date32())
+    table.overwrite(pa.table({"flow": [1, 2], "mode": ["bus", "car"], "day": days, "weekend": [True, False]}))
+    values = sorted(map(dict, found(tmp_path).columns.values()), key=len)
+    assert values == [{"weekend": "false"}, {"day": "2024-01-31", "weekend": "true"}]
+
+
 def test_an_iceberg_table_may_lie_elsewhere_than_it_was_written(
     iceberg: Callable[..., IcebergTable], tmp_path: Path
 ) -> None:
