@@ -24,7 +24,7 @@ _COPY = re.compile(
 
 
 def without_copies(files: Mapping[str, int], said: str) -> tuple[list[str], list[str]]:
-    """The files, sorted, each content once, and remarks about those that were left out.
+    """The files, in order, each content once, and remarks about those that were left out.
 
     Files of equal content are one file unless a number in their names or a folder's column tells them apart, such as
     two days on which the same happened: these are all kept, with a remark.
@@ -44,11 +44,17 @@ def without_copies(files: Mapping[str, int], said: str) -> tuple[list[str], list
             for twin, first in _told_apart(same, remarks):
                 kept.remove(twin)
                 remarks.append(f"{twin} is a copy of {first}: it is left out.")
-    return sorted(kept, key=lambda path: path.split("/")), remarks
+    return in_order(kept), remarks
+
+
+def in_order(paths: Iterable[str]) -> list[str]:
+    """Paths sorted part by part, as `pathlib` does."""
+    return sorted(paths, key=lambda path: path.replace("/", "\0"))
 
 
 def _refuse_compressed_twins(files: Mapping[str, int], said: str) -> None:
     by_name = {path.lower(): path for path in files}
+    only_zips = all(path.endswith(".zip") for path in by_name)
     for path in files:
         lower = path.lower()
         if not lower.endswith(COMPRESSIONS):
@@ -57,7 +63,7 @@ def _refuse_compressed_twins(files: Mapping[str, int], said: str) -> None:
         stems = [bare] if bare.endswith(TEXT) else [bare + text for text in TEXT]
         forms = [stem + packed for stem in stems for packed in ("", *COMPRESSIONS)]
         twins = [by_name[form] for form in forms if form in by_name and form != lower]
-        if not twins and lower.endswith(".zip"):
+        if not twins and lower.endswith(".zip") and not only_zips:
             twins = [by_name[member] for member in _members(path) if member in by_name]
         if twins:
             first, second = sorted([twins[0], path])
@@ -111,16 +117,15 @@ def _without_written_links(files: set[str], remarks: list[str]) -> set[str]:
 
 def _candidates(files: Iterable[str]) -> list[list[str]]:
     """Groups of files that may have the same content: of one size and, if there are many, of one name but for marks."""
-    files = sorted(files)
+    files = list(files)
     if len(files) >= COMPARED:
         marked = [path for path in files if _is_marked(path)]
-        originals = set(map(_without_mark, marked))
-        files = [*marked, *sorted(originals.intersection(files))]
+        files = [*marked, *set(map(_without_mark, marked)).intersection(files)]
     by_size: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for path in files:
+    for path in sorted(files):
         if size := os.stat(path).st_size:
             by_size[size, _without_mark(path).rpartition(".")[2].lower()].append(path)
-    return [sorted(group) for group in by_size.values() if len(group) > 1]
+    return [group for group in by_size.values() if len(group) > 1]
 
 
 def _of_one_content(group: list[str]) -> list[list[str]]:

@@ -68,6 +68,17 @@ def test_a_delta_table_is_its_current_version(delta: Path, tmp_path: Path) -> No
     assert found(tmp_path, "fl*").files == found(tmp_path, ".").files == result.files
 
 
+def test_a_table_may_hold_the_same_rows_twice(tmp_path: Path) -> None:
+    """Two files of one content are no copies where the log names both."""
+    table = tmp_path / "flows"
+    (table / "_delta_log").mkdir(parents=True)
+    for name in ("a", "a (1)"):
+        pq.write_table(FLOWS, table / f"{name}.parquet")
+    add_to_log(table, added("a.parquet"), added("a%20(1).parquet"))
+    result = found(tmp_path)
+    assert (rows(result), result.remarks) == (expected(FLOWS, FLOWS), ())
+
+
 def test_a_checkpoint_takes_the_place_of_the_log(delta: Path, tmp_path: Path) -> None:
     from deltalake import DeltaTable
 
