@@ -14,7 +14,7 @@ import pyarrow as pa
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
 from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
-from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.source import NUMBER, TEXT, Source, checked_zone
 from mora_pipeline.raw.storage import size_of
 from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import as_texts
@@ -66,6 +66,8 @@ class SourceReader:
         Raises:
             UserError: if a file is missing or unreadable, lacks a column, or contradicts what is declared.
         """
+        if time_zone is not None:
+            checked_zone(time_zone)
         own = {role: kind for role, kind in kinds.items() if role in source.columns}
         texts = {role for role, kind in own.items() if kind == TEXT}
         whole, pieces, rows = set(texts), list[tuple[Piece, int]](), 0
@@ -152,7 +154,8 @@ def _shown(value: Any) -> str:
 
 
 def _unreadable(file: str, error: Exception) -> str:
-    return f"{file} cannot be read ({error}). Is it whole? Fetch it again."
+    reason = " ".join(str(error).split())  # one line: what a task raises is told by its first
+    return f"{file} cannot be read ({reason}). Is it whole? Fetch it again."
 
 
 def _pieces(form: FileForm, file: str) -> list[tuple[Piece, int]]:
