@@ -272,7 +272,7 @@ def test_a_csv_and_a_parquet_file_of_one_table_are_read_alike(read: Read, tmp_pa
     frame = pd.DataFrame({"place": [row["place"] for row in rows], "flow": [row["flow"] for row in rows], "end": 0})
     frame["flow"] = frame["flow"].astype(object).where(frame["flow"].notna(), None)
     written = [None if value is None else repr(value) for value in frame["flow"]]
-    frame.assign(flow=written).to_csv(tmp_path / "t.csv", index=False, quoting=1)
+    frame.assign(flow=pd.Series(written)).to_csv(tmp_path / "t.csv", index=False, quoting=1)
     table = {"place": pa.array(frame["place"].tolist(), pa.string()), "flow": pa.array(written, pa.string())}
     pq.write_table(pa.table(table), tmp_path / "t.parquet", row_group_size=7)
     csv = {"separator": ",", "decimal": ".", "thousands": "", "encoding": "utf-8"}
