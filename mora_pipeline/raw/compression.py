@@ -5,12 +5,12 @@ import zlib
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
-from socket import gethostname
 from typing import Any
 
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.storage import opened
 
 CHUNK = 4 << 20  # bytes read at once
 ENDINGS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".zip": "zip"}
@@ -79,7 +79,7 @@ def parts(file: str) -> tuple[str, ...]:
     if compression_of(file) != "zip":
         return ("",)
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(opened(file)) as archive:
             members = [member for member in archive.infolist() if not _is_clutter(member)]
     except (zipfile.BadZipFile, OSError) as error:
         raise _unreadable(file, error) from None
@@ -115,15 +115,15 @@ def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, si
 def _open(file: str, part: str) -> Any:
     compression = compression_of(file)
     if compression == "zip":
-        return zipfile.ZipFile(file).open(part)
+        return zipfile.ZipFile(opened(file)).open(part)
     if compression:
-        return pa.CompressedInputStream(pa.OSFile(file), compression)
-    return Path(file).open("rb")
+        return pa.CompressedInputStream(opened(file), compression)
+    return opened(file)
 
 
 def _head(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as stream:
+        with opened(file) as stream:
             return stream.read(32)
     except OSError as error:
         raise _unreadable(file, error) from None
@@ -166,10 +166,6 @@ def _is_document(name: str) -> bool:
 def _unreadable(where: str, error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"{where} does not exist on {gethostname()}. Every worker needs the raw files there.")
-    if isinstance(error, PermissionError | IsADirectoryError):
-        return UserError(f"{where} cannot be read ({error.strerror}).")
     if isinstance(error, NotImplementedError):
         return UserError(f"{where} is compressed in a way that is not read here ({error}). Unpack it.")
     return UserError(f"{where} is truncated or damaged ({error}). Fetch it again.")
