@@ -6,19 +6,20 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import QUARANTINE
+from mora_pipeline.raw.bad_share import EXAMPLES, check_share
 from mora_pipeline.raw.reader import SourceReader, as_json
 from mora_pipeline.raw.rules import MALFORMED_ROW, Rule, is_true
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from mora_pipeline.raw.tallies import Tally, merged, rows_by_reason
 from mora_pipeline.raw.validator import Derive, Validator
-from spark_jobs.bad_share import check_share
 from spark_jobs.by_split import BySplit, Tallies
-from spark_jobs.output import checked_empty, part_files, part_name, write_parts
+from spark_jobs.output import checked_empty, open_parquet, part_files, part_name, write_parts
 from spark_jobs.report import Check
 
 ROWS_PER_FILE = 1_000_000
@@ -119,9 +120,9 @@ class ValidatedRows:
 
     def check_share(self, allowed: float, setting: str, folder: str) -> None:
         """Refuse the source if it is empty or too much of it is bad: see `bad_share.check_share`."""
-        check_share(
-            self.name, self.tally.by_reason(), self.validator.apart_reasons(), allowed, setting, folder, self.amount
-        )
+        counts, apart = self.tally.by_reason(), self.validator.apart_reasons()
+        examples = bad_examples(folder, rows_by_reason(counts, self.validator.bad_reasons()))
+        check_share(self.name, counts, apart, allowed, setting, self.amount, examples, folder)
 
 
 def _task(
@@ -237,6 +238,21 @@ def quarantine(sources: Sequence[ValidatedRows], folder: str) -> None:
         number += len(part_files(folder)[number:]) if any(target.glob("*.parquet")) else 0
     if not number:
         pq.write_table(QUARANTINE.empty_table(), target / part_name(0))
+
+
+def bad_examples(folder: str, reasons: Mapping[str, int]) -> list[str]:
+    """A few of the bad rows in a quarantine, of the most frequent of some reasons."""
+    if not reasons:
+        return []
+    wanted = max(reasons, key=lambda reason: (reasons[reason], reason))
+    shown: list[str] = []
+    for file in part_files(folder):
+        for batch in open_parquet(file).iter_batches():
+            for row in batch.filter(pc.field("reason") == wanted).slice(0, EXAMPLES).to_pylist():
+                shown.append(row["row"] if shown else f"{row['row']} of {row['source']} ({wanted})")
+            if len(shown) >= EXAMPLES:
+                return shown[:EXAMPLES]
+    return shown
 
 
 def total_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mora_pipeline.commands.base import MoraGroup
+from mora_pipeline.commands.base import MoraGroup, console
 
 
 @click.group(cls=MoraGroup)
@@ -18,19 +18,33 @@ def region() -> None:
 @region.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--replace", is_flag=True, help="Take this file even if the region is known from another one.")
-def add(path: Path, replace: bool) -> None:
-    """Check PATH (a region.yaml or its folder) and every file it names, and add the region.
+@click.option("--check", is_flag=True, help="Only show what is understood; change nothing.")
+def add(path: Path, replace: bool, check: bool) -> None:
+    """Check PATH (a region.yaml or its folder) and every file it names, show what is understood, and add the region.
 
-    Nothing is computed yet. Adding a region again reads its region.yaml anew.
+    The head of every file is opened, and a sample of every table is read as a run would read it. Nothing is computed
+    yet. Adding a region again reads its region.yaml anew.
 
     \b
-    Example:
+    Examples:
       mora region add examples/us_east/region.yaml
+      mora region add my_city --check
     """
     from mora_pipeline.commands.instance import REGIONS, dagster_instance
+    from mora_pipeline.commands.understanding import show
     from mora_pipeline.lake.registry import Registry
+    from mora_pipeline.region import RegionConfig
+    from mora_pipeline.region.understanding import understand
 
-    config = Registry.at_home().add(path, replace=replace)
+    config = RegionConfig.load(path.expanduser().resolve())
+    terminal = console()
+    with terminal.status("Reading samples") as status:
+        understanding = understand(config, lambda key: status.update(f"Reading a sample of {key}"))
+    show(understanding, terminal)
+    if check:
+        click.echo("Checked; nothing was changed.")
+        return
+    Registry.at_home().add(path, replace=replace)
     with dagster_instance() as instance:
         instance.add_dynamic_partitions(REGIONS, [config.region])
     modalities = ", ".join(config.modalities) or ("none besides mobility" if config.mobility else "none")

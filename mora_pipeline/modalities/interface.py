@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
@@ -14,8 +15,9 @@ from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.modalities.blocks import Block, principal
 from mora_pipeline.modalities.encoder import Progress
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.region.columns import Checker
+from mora_pipeline.region.columns import Checker, InputFile
 from mora_pipeline.region.kinds import KINDS, ModalityConfig
+from mora_pipeline.region.samples import RawTableRules
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +67,31 @@ class ModalityKind(ABC, Generic[Config]):
         Raises:
             UserError: for the first thing that is wrong.
         """
+
+    def raw_rules(self, key: str, config: Config, heads: list[InputFile]) -> RawTableRules | None:
+        """What the modality's raw table is to hold, so that a sample can be validated before a run; None: no table.
+
+        Args:
+            heads: of its files.
+        """
+        return None
+
+    def covers(
+        self, config: Config, base: Path, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]] | None:
+        """Which points of a region the modality says something about, before anything runs.
+
+        Args:
+            base: the folder that relative paths start from.
+            latitude, longitude: float64 [n], degrees: places, or a sample of them.
+
+        Returns:
+            Bool [n], and sentences about what was found, for people. None: only gridding can tell.
+
+        Raises:
+            UserError: if what region.yaml names cannot be read.
+        """
+        return None
 
     def job_parameters(self, region: RegionConfig, name: str, config: Config) -> dict[str, Any]:
         """The parameters of the Spark job for one modality, less ``output``."""

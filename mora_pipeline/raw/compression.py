@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from socket import gethostname
@@ -85,7 +85,7 @@ def label(file: str, part: str) -> str:
     return f"{file}, member {part}" if part else file
 
 
-def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, size: int = CHUNK) -> Iterator[bytes]:
+def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, size: int = CHUNK) -> Generator[bytes]:
     """The decompressed bytes of a part, `size` at a time; of plain files those from `start` to before `end`.
 
     Raises:

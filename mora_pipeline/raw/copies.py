@@ -80,6 +80,8 @@ def _without_hard_links(files: Mapping[str, int], remarks: list[str]) -> set[str
             by_inode[inode].append(path)
     kept = set(files)
     for paths in by_inode.values():
+        if len(paths) == 1:
+            continue
         first, *rest = sorted(paths, key=_preference)
         for path in rest:
             if os.path.samefile(first, path):  # the number alone may be of another disk
@@ -110,8 +112,9 @@ def _candidates(files: Iterable[str]) -> list[list[str]]:
     """Groups of files that may have the same content: of one size and, if there are many, of one name but for marks."""
     files = list(files)
     if len(files) >= COMPARED:
-        marked = {_without_mark(path) for path in files if _is_marked(path)}
-        files = [path for path in files if _without_mark(path) in marked] if marked else []
+        marked = [path for path in files if _is_marked(path)]
+        originals = set(map(_without_mark, marked))
+        files = [*marked, *originals.intersection(files)]
     by_size: dict[tuple[int, str], list[str]] = defaultdict(list)
     for path in files:
         if size := os.stat(path).st_size:
@@ -178,7 +181,7 @@ def _without_mark(path: str) -> str:
 
 
 def _is_marked(path: str) -> bool:
-    return _without_mark(path) != path
+    return _COPY.search(path.rpartition("/")[2]) is not None
 
 
 def _preference(path: str) -> tuple[bool, bool, str]:

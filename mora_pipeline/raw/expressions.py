@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.language import kinds
 from mora_pipeline.raw.language.calls import not_a_value
 from mora_pipeline.raw.language.grammar import Parser
-from mora_pipeline.raw.language.nodes import Column, Node
+from mora_pipeline.raw.language.nodes import Column, Node, Rows
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,12 @@ class Expression:
         """What to say instead where it is a struct, a list or a map: ``names is a struct of …: say names.primary``."""
         return not_a_value(self.node.type, self.text.strip())
 
-    def evaluate(self, batch: pa.RecordBatch) -> pa.Array:
+    def evaluate(self, batch: pa.RecordBatch, written: Dialect | None = None) -> pa.Array:
         """Its values over a batch, [rows]. A plain column is as it is, dictionaries decoded.
+
+        Args:
+            written: how texts write numbers (a decimal comma, thousands), and which texts are null. None: numbers have
+                a decimal point, and a text is a text.
 
         Raises:
             UserError: if a column holds whole numbers beyond 2^63.
@@ -54,7 +59,7 @@ class Expression:
             values = batch.column(self.node.name)
             values = values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
             return values.cast(pa.string()) if values.type in kinds.TEXT_TYPES else values
-        return kinds.as_array(self.node.evaluate(batch), batch.num_rows)
+        return kinds.as_array(self.node.evaluate(Rows(batch, written)), batch.num_rows)
 
 
 def parse(text: str, columns: Mapping[str, pa.DataType]) -> Expression:
@@ -92,5 +97,5 @@ def parse_filter(text: str, columns: Mapping[str, pa.DataType]) -> Expression:
 class Filter(Expression):
     """A condition on rows."""
 
-    def evaluate(self, batch: pa.RecordBatch) -> pa.Array:
-        return pc.fill_null(super().evaluate(batch), False)
+    def evaluate(self, batch: pa.RecordBatch, written: Dialect | None = None) -> pa.Array:
+        return pc.fill_null(super().evaluate(batch, written), False)

@@ -10,7 +10,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.copies import without_copies
 from mora_pipeline.raw.formats import FORMATS, file_format, fix, known, named
-from mora_pipeline.raw.globs import expand
+from mora_pipeline.raw.globs import expand, in_any_case
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.walk import Walk
 
@@ -68,7 +68,7 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
         raise UserError(_missing(said, path))
     files, remarks = without_copies(walk.files, said)
     if not files:
-        raise UserError(_nothing(said, base, path, walk))
+        raise UserError(_nothing(said, base, pattern, walk))
     kinds = {file_format(os.path.basename(item), formats) or "parquet" for item in files}
     if len(kinds) > 1:
         both = "both " if len(kinds) == 2 else ""
@@ -89,11 +89,13 @@ def _missing(said: str, path: Path) -> str:
     return f"{said}but there is no {path}.{near or ' Fix the path or the root.'}"
 
 
-def _nothing(said: str, base: Path, path: Path, walk: Walk) -> str:
-    there, needed = walk.passed_over(), known(walk.formats)
+def _nothing(said: str, base: Path, pattern: str, walk: Walk) -> str:
+    path, there, needed = base / pattern, walk.passed_over(), known(walk.formats)
     if path.is_dir():
         holds = f" holds only {there}" if there else ""
         return f"{said}a folder without a {needed}: {path}{holds}. Put the data there."
     if there:
         return f"{said}which matches {there}, but no {needed}. Convert them, or fix the pattern."
-    return f"{said}which matches no file under {base}. Fix the pattern or the root."
+    other = next(expand(base, in_any_case(pattern)), None) if glob.has_magic(pattern) else None
+    hint = f"There is {other}, but upper and lower case differ." if other else "Fix the pattern or the root."
+    return f"{said}which matches no file under {base}. {hint}"

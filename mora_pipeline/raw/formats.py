@@ -26,11 +26,11 @@ _DOCUMENT = re.compile(r"(read_?me.*|licen[cs]e|notice|copying|changelog|sources
 
 def file_format(path: PurePath | str, formats: Mapping[str, str] = FORMATS) -> str | None:
     """`csv`, `parquet`, `vector` or `geotiff` by the ending of a name, in any case; None for any other."""
-    parts = (path if isinstance(path, str) else path.name).lower().rsplit(".", 2)
-    for count in (2, 1):
-        if len(parts) > count and (known := formats.get("." + ".".join(parts[-count:]))):
-            return known
-    return None
+    name = (path if isinstance(path, str) else path.name).lower()
+    dot = name.rfind(".")
+    if dot < 1:
+        return None
+    return formats.get(name[dot:]) or formats.get(name[name.rfind(".", 1, dot) :])
 
 
 def ending(name: str) -> str:

@@ -13,8 +13,8 @@ from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.csv_files import csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
-from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.numbers import as_numbers
+from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.source import NUMBER, Source
 from mora_pipeline.raw.storage import opened
 from mora_pipeline.raw.values import is_text

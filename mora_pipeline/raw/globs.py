@@ -77,6 +77,23 @@ def entries(folder: str) -> list[os.DirEntry[str]]:
         raise UserError(f"{folder} cannot be read: {error.strerror}. Give access to it, or leave it out.") from None
 
 
+def real_path(path: str, folders: dict[str, str]) -> str:
+    """An absolute path with all links followed; `folders` keeps the answers for its folders, which files share."""
+    folder, _, name = path.rpartition("/")
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder or "/").rstrip("/")
+    return f"{folders[folder]}/{name}"
+
+
+def in_any_case(pattern: str) -> str:
+    """A glob that matches the same names in upper and lower case."""
+    if "[" in pattern:
+        return pattern
+    return "".join(f"[{each.lower()}{each.upper()}]" if each.isalpha() else each for each in pattern)
+
+
 def is_hidden(name: str) -> bool:
     """Whether Spark would leave a name out: it starts with ``_`` or ``.``."""
     return name[0] in "_."

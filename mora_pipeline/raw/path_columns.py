@@ -1,6 +1,8 @@
 """Columns that a file's path carries: hive folders (``date=2024-01-31/``) and patterns of names (``od_{year}.csv``)."""
 
+import os
 import re
+from functools import lru_cache
 from pathlib import PurePath
 from urllib.parse import unquote
 
@@ -23,7 +25,7 @@ def folder_columns(file: str) -> dict[str, str]:
         stands for a missing value (``__HIVE_DEFAULT_PARTITION__``) carries none.
     """
     columns: dict[str, str] = {}
-    for folder in re.split(r"[/\\]", file)[:-1]:
+    for folder in file.replace(os.sep, "/").split("/")[:-1]:
         key, sign, value = folder.partition("=")
         if sign and key:
             columns.pop(unquote(key), None)
@@ -59,6 +61,7 @@ def name_columns(file: str, pattern: str) -> dict[str, str]:
     return values
 
 
+@lru_cache(maxsize=64)
 def _compiled(pattern: str, greedy: bool = False) -> tuple[re.Pattern[str], list[str]]:
     text, columns, end = "", [], 0
     for field in _FIELD.finditer(pattern):

@@ -76,6 +76,11 @@ class SourceReader:
             rows += sum(weight for _, weight in found) if source.format == "parquet" else 0
         return cls(source, own, time_zone, _splits(pieces), rows, frozenset(whole))
 
+    def remarks(self) -> tuple[str, ...]:
+        """What was found of the files and not declared, in sentences."""
+        forms = (form_of(self.source, self.kinds, file) for file in self.source.files)
+        return tuple(dict.fromkeys(remark for form in forms for remark in form.remarks))
+
     def read(self, number: int) -> Iterator[Rows]:
         """The rows of a split.
 
@@ -131,6 +136,20 @@ class SourceReader:
     def raw_values(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
         """What stands in the file for a role, row by row."""
         return form_of(self.source, self.kinds, file).expressions[role].evaluate(raw)
+
+
+def column_values(source: Source, role: str) -> pa.ChunkedArray:
+    """What stands in the files for a role, of all rows, as it is stored.
+
+    Raises:
+        UserError: as `SourceReader.of` and `SourceReader.read`.
+    """
+    kinds = {role: TEXT}
+    chunks = []
+    for file in source.files:
+        form = form_of(source, kinds, file)
+        chunks += [form.expressions[role].evaluate(raw) for raw in form.batches(file, (0, None))]
+    return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
 
 
 def as_json(raw: pa.RecordBatch) -> pa.Array:

@@ -88,6 +88,11 @@ def located_rules(columns: Collection[str]) -> list[Rule]:
     return [Rule(NO_ID, ("place",), missing), Rule(UNKNOWN_PLACE, ("cell",), missing, apart=True)]
 
 
+def located_roles(columns: Collection[str]) -> dict[str, str]:
+    """The kinds of the roles that say where rows are."""
+    return {"place": TEXT} if "place" in columns else POINT_ROLES
+
+
 def text_rules(columns: Collection[str]) -> list[Rule]:
     """Rows with a name, a category or both, and a count where they have one."""
     parts = tuple(role for role in ("name", "category") if role in columns)

@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.globs import real_path
 
 ICEBERG_METADATA = re.compile(r"(?:v(\d+)|(\d+)-[0-9a-fA-F-]+)(?:\.gz)?\.metadata\.json")
+_SHOWN = 300  # characters of a library's message
 _NAMES = {"delta": "Delta", "iceberg": "Iceberg"}
 
 
@@ -55,11 +57,10 @@ def current_files(folder: str, kind: str, said: str) -> dict[str, dict[str, str]
         found = _delta(folder, where) if kind == "delta" else _iceberg(folder, where)
     if not found:
         raise UserError(f"{where}whose current version has no files. Write data to it.")
-    checked = {}
-    top = os.path.realpath(folder)
+    checked, top, folders = {}, os.path.realpath(folder), dict[str, str]()
     for name, columns in found.items():
         path = _inside(folder, name)
-        if path is None or not os.path.realpath(path).startswith(f"{top}/"):
+        if path is None or not real_path(path, folders).startswith(f"{top}/"):
             raise UserError(f"{where}whose log names {name}, which is outside of it. Copy the table as a whole.")
         if not os.path.isfile(path):
             raise UserError(f"{where}whose log names {name}, which is not there. Copy the table as a whole.")
@@ -85,36 +86,58 @@ def _inside(folder: str, name: str) -> str | None:
 def _delta(folder: str, where: str) -> dict[str, dict[str, str]]:
     import pyarrow as pa
     from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
 
-    try:
-        table = DeltaTable(folder)
+    with _log(where):
+        try:
+            table = DeltaTable(folder)
+        except Exception:
+            if (files := _bare_log(folder)) is not None:
+                return files
+            raise
         mode = table.metadata().configuration.get("delta.columnMapping.mode", "none")
         features = table.protocol().reader_features or []
-        deleted = "deletionVectors" in features and any(batch.num_rows for batch in table.deletion_vectors())
-        actions = pa.table(table.get_add_actions()).to_pylist()
-    except (DeltaError, OSError, ValueError) as error:
-        if (files := _bare_log(folder)) is not None:
-            return files
-        raise UserError(
-            f"{where}whose log cannot be read: {str(error).splitlines()[0]} Copy the table again, as a whole."
-        ) from None
-    if deleted:
-        raise UserError(
-            f"{where}with deletion vectors: rows that are deleted are still in its files. Run REORG TABLE … APPLY "
-            "(PURGE) on it, or write its current version as plain Parquet."
-        )
     if mode != "none":
         raise UserError(
             f"{where}with column mapping: its files have other column names. Write its current version as "
             "plain Parquet."
         )
+    if "deletionVectors" in features and _has_deletion_vectors(table):
+        raise UserError(
+            f"{where}with deletion vectors: rows that are deleted are still in its files. Run REORG TABLE … APPLY "
+            "(PURGE) on it, or write its current version as plain Parquet."
+        )
+    with _log(where):
+        actions = pa.table(table.get_add_actions())
+        actions = actions.select([name for name in ("path", "partition") if name in actions.column_names]).to_pylist()
     return {
         unquote(action["path"]): {
             name: _text(value) for name, value in (action.get("partition") or {}).items() if value is not None
         }
         for action in actions
     }
+
+
+def _has_deletion_vectors(table: Any) -> bool:
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return any(batch.num_rows for batch in table.deletion_vectors())
+    except DeltaError:  # there are some, and they cannot be read
+        return True
+
+
+@contextmanager
+def _log(where: str) -> Iterator[None]:
+    """Say that a log cannot be read, whatever its library raises: its classes of errors are many."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of Rust
+            raise
+        said = " ".join(str(error).split())[:_SHOWN].rstrip(".")
+        raise UserError(f"{where}whose log cannot be read: {said}. Copy the table again, as a whole.") from None
 
 
 def _text(value: Any) -> str:
@@ -152,16 +175,12 @@ def _metadata_files(folder: str) -> list[str]:
 def _iceberg(folder: str, where: str) -> dict[str, dict[str, str]]:
     from mora_pipeline.raw.iceberg_folder import FolderIO, newest_metadata
 
-    try:
+    with _log(where):
         metadata = newest_metadata(folder, _metadata_files(folder))
         io, snapshot = FolderIO(folder, metadata.location), metadata.current_snapshot()
         manifests = snapshot.manifests(io) if snapshot else []
         entries = [(each, entry) for each in manifests for entry in each.fetch_manifest_entry(io)]
         relative = [io.relative(entry.data_file.file_path) for _, entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
-        raise UserError(
-            f"{where}whose log cannot be read: {str(error).splitlines()[0]} Copy the table again, as a whole."
-        ) from None
     if any(manifest.content.name == "DELETES" for manifest, _ in entries):
         raise UserError(
             f"{where}with delete files: rows that are deleted are still in its data files. Rewrite its data files "

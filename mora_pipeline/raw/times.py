@@ -179,7 +179,7 @@ def _plausible(whole: Numbers, valid: Mask, fractions: npt.NDArray[np.float64] |
         here = np.flatnonzero(entire & (whole >= 10 ** (digits - 1)) & (whole < 10**digits))
         if len(here):
             times, there = _compact(whole[here], scale)
-            there &= (times >= FIRST) & (times <= last)
+            there = there & (times >= FIRST) & (times <= last)
             moments[here[there]] = times[there]
             readings[here[there]] += 1
             zoned[here[there]] = False

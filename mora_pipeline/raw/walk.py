@@ -1,6 +1,7 @@
 """Walks folders for data files: links are followed once, tables of Delta and Iceberg are read from their logs."""
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Walk:
         self.kind = "files"
         self._real: dict[str, str] = {}  # where a file is, links resolved -> its path here
         self._folders: dict[str, str] = {}  # the same of folders
+        self._above: set[str] = set()  # folders in which those that are searched lie
         self._links: list[str] = []
         self._others: list[str] = []
         self._remarks: list[str] = []
@@ -52,20 +54,21 @@ class Walk:
         """
         real_folders: dict[str, str] = {}
         for path in paths:
-            if os.path.islink(path):
+            folder = path.rpartition("/")[0]
+            if folder not in real_folders:
+                real_folders[folder] = os.path.realpath(folder or "/").rstrip("/")
+                self._above |= _and_above(real_folders[folder])
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode) or real_folders[folder] != folder:
                 self._links.append(path)
-            elif os.path.isdir(path):
-                self._below(path, os.path.realpath(path))
+            elif stat.S_ISDIR(status.st_mode):
+                self._below(path, path)
             else:
-                folder, _, name = path.rpartition("/")
-                real = real_folders.setdefault(folder, "") or os.path.realpath(folder or "/")
-                real_folders[folder] = real
-                self._file(path, f"{real}/{name}", os.lstat(path).st_ino)
-        tops = tuple(f"{real}/" for real in self._folders)
+                self._file(path, path, status.st_ino)
         while self._links:
             links, self._links = sorted(set(self._links)), []
             for link in links:
-                self._link(link, tops)
+                self._link(link)
         self._without_removed()
         self._without_texts()
 
@@ -85,6 +88,7 @@ class Walk:
         return remarks
 
     def _below(self, top: str, real_top: str) -> None:
+        self._above |= _and_above(os.path.dirname(real_top))
         waiting = [(top, real_top)]
         while waiting:
             folder, real = waiting.pop()
@@ -109,34 +113,35 @@ class Walk:
 
     def _file(self, path: str, real: str, inode: int) -> None:
         name = path.rpartition("/")[2]
-        if file_format(name, self.formats) is None or is_partial(name) or is_document(name):
-            if not name.lower().endswith(COMPANIONS):
-                self._others.append(path)
-        else:
-            self.files[path] = inode
-            self._real[real] = path
+        if file_format(name, self.formats) and not is_partial(name) and not is_document(name):
+            if self._real.setdefault(real, path) == path:
+                self.files[path] = inode
+            else:
+                self._remarks.append(f"{path} is the same file as {self._real[real]}, by a link: it is read once.")
+        elif not name.lower().endswith(COMPANIONS):
+            self._others.append(path)
 
-    def _link(self, link: str, tops: tuple[str, ...]) -> None:
+    def _link(self, link: str) -> None:
+        """Follow a link, or a path that leads through one, unless what it leads to is read anyway."""
         try:
             target = os.path.realpath(link, strict=True)
         except OSError:
             name = os.path.basename(link)
-            if ending(name) and not file_format(name, self.formats):
+            if ending(name)[1:].isalpha() and not file_format(name, self.formats):
                 self._others.append(link)
                 return
             raise UserError(
                 f"{self.said}and {link} is a link to {os.readlink(link)}, which is not there. "
                 "Fetch it, or remove the link."
             ) from None
-        if (here := self._real.get(target) or self._folders.get(target)) and here != link:
-            self._remarks.append(f"{link} is a link to {here}, which is read itself.")
-        elif os.path.isdir(target):
-            if any(top.startswith(f"{target}/") for top in tops):
-                self._remarks.append(f"{link} is a link to {target}, a folder that it lies in itself: not followed.")
-            else:
-                self._below(link, target)
-        else:
+        if not os.path.isdir(target):
             self._file(link if file_format(Path(link), self.formats) else target, target, 0)
+        elif (here := self._folders.get(target, link)) != link:
+            self._remarks.append(f"{link} is the same folder as {here}, by a link: it is read once.")
+        elif target in self._above:
+            self._remarks.append(f"{link} is a link to {target}, a folder that it lies in itself: not followed.")
+        else:
+            self._below(link, target)
 
     def _take_table(self, folder: str, kind: str) -> None:
         self.kind = kind
@@ -157,18 +162,21 @@ class Walk:
                 self._table_of[folder] = None
             else:
                 folder = parent
-        return [self._table_of.setdefault(each, self._table_of[folder]) for each in [*above, folder]][-1]
+        self._table_of |= dict.fromkeys(above, self._table_of[folder])
+        return self._table_of[folder]
 
     def _without_removed(self) -> None:
         """Leave out files that lie in the folder of a table, but not in its current version."""
         removed: dict[str, list[str]] = {}
         for path in [path for path in self.files if path not in self.partitions]:
-            if table := self._table(os.path.dirname(path)):
+            folder = path.rpartition("/")[0]
+            table = self._table_of[folder] if folder in self._table_of else self._table(folder)
+            if table:
                 if path in self._current[table]:
                     self.partitions[path] = self._current[table][path]
                 else:
-                    removed.setdefault(table, []).append(path)
                     del self.files[path]
+                    removed.setdefault(table, []).append(path)
         for table, paths in removed.items():
             if not self.files:
                 raise UserError(
@@ -184,6 +192,10 @@ class Walk:
             for path in texts:
                 del self.files[path]
             self._others += texts
+
+
+def _and_above(folder: str) -> set[str]:
+    return {folder, *map(str, Path(folder).parents)}
 
 
 def _listed(paths: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
 from mora_pipeline.raw.expressions import parse
+from mora_pipeline.raw.time_readings import readings_of
+from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import is_text
 from mora_pipeline.region.columns import Checker, InputFile, listed, sample_texts
 from mora_pipeline.region.config import RegionConfig
@@ -26,6 +28,12 @@ def check_files(config: RegionConfig) -> list[InputFile]:
     Raises:
         UserError: for the first file, column or type that is wrong.
     """
+    checker = checked(config)
+    return [*checker.opened.values(), *checker.others]
+
+
+def checked(config: RegionConfig) -> Checker:
+    """As `check_files`, with the heads by the key that names them."""
     checker = Checker(config.base, config.file.name)
     places = config.places_or_none()
     if places is not None:
@@ -39,13 +47,15 @@ def check_files(config: RegionConfig) -> list[InputFile]:
         _check_task(checker, f"tasks.{name}", task, places)
     for name, members in config.blocks.items():
         _check_members(checker, f"blocks.{name}", members)
-    return [*checker.opened.values(), *checker.others]
+    return checker
 
 
 def _check_mobility(checker: Checker, mobility: Mobility) -> None:
     for file in checker.columns("mobility.columns", "mobility.path", mobility, mobility.columns.roles()):
+        if getattr(mobility.columns, "time", None):
+            _check_written(checker, file, mobility)
         if isinstance(mobility, EventsMobility):
-            _check_time(checker, file, mobility)
+            _check_zone(checker, file, mobility)
 
 
 def _check_task(checker: Checker, key: str, task: TaskConfig, places: PlacesConfig | None) -> None:
@@ -77,7 +87,30 @@ def _check_weight_of_places(checker: Checker, key: str, weight: str, labels: Inp
         checker.column(file, key, weight, number=True)
 
 
-def _check_time(checker: Checker, file: InputFile, mobility: EventsMobility) -> None:
+def _check_written(checker: Checker, file: InputFile, mobility: Mobility) -> None:
+    """Times must be read by what is declared, or need no declaration.
+
+    Raises:
+        UserError: with the format to declare, or the readings between which only the data's owner can choose.
+    """
+    column = mobility.columns.roles()["time"]
+    values = sample_texts(file, column)
+    if not values:
+        return
+    said = f"{checker.name}: mobility.columns.time is '{column}', and {file.path.name} has times such as '{values[0]}'"
+    if mobility.time_format is not None:
+        moments, _ = as_moments(pa.array(values), mobility.time_format, None)
+        if moments.null_count == len(moments):
+            raise UserError(f"{said}, which mobility.time_format ({mobility.time_format}) does not read. Fix it.")
+        return
+    readings = readings_of(values)
+    if readings.certain:
+        raise UserError(f"{said}, which are not ISO 8601. Add mobility.time_format: '{readings.certain}'.")
+    if readings.certain is None and readings.readings:
+        raise UserError(f"{said}. Which time is meant is not certain: {readings.describe()}. Add mobility.time_format.")
+
+
+def _check_zone(checker: Checker, file: InputFile, mobility: EventsMobility) -> None:
     column = mobility.columns.time
     kind = parse(column, file.columns).type
     where = f"{checker.name}: mobility.columns.time is '{column}', which holds"

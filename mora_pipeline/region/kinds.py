@@ -1,14 +1,20 @@
 """The kinds of modalities that region.yaml may name, and the part of it that says what a modality is."""
 
+from pathlib import Path
 from typing import Annotated, Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, PlainValidator, SerializeAsAny
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from mora_pipeline.contract.plugins import Plugins
-from mora_pipeline.region.columns import Checker
+from mora_pipeline.region.columns import Checker, InputFile
+from mora_pipeline.region.samples import RawTableRules
 from mora_pipeline.region.sections import Section
 
+Degrees = npt.NDArray[np.float64]
+Coverage = tuple[npt.NDArray[np.bool_], tuple[str, ...]]  # which points are covered; remarks
 BUILT_IN = {name: f"mora_pipeline.modalities.{name}:KIND" for name in ("text", "image", "table")}
 
 
@@ -38,6 +44,10 @@ class Kind(Protocol):
     def job(self) -> str | None: ...
 
     def check_files(self, checker: Checker, key: str, config: Any) -> None: ...
+
+    def raw_rules(self, key: str, config: Any, heads: list[InputFile]) -> RawTableRules | None: ...
+
+    def covers(self, config: Any, base: Path, latitude: Degrees, longitude: Degrees) -> Coverage | None: ...
 
 
 KINDS = Plugins[Kind]("kind of modality", "mora_pipeline.modalities", BUILT_IN)

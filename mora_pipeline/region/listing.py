@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.folders import without_dots
+from mora_pipeline.raw.globs import real_path
 
 
 def read_listing(path: Path, where: str) -> dict[str, str]:
@@ -49,8 +49,10 @@ def listed_files(base: Path, path: str, files: Sequence[Path], where: str) -> di
         UserError: as `read_listing`, or if a file that is named is not there.
     """
     where = f"{where}is '{path}', "
-    listed = {without_dots(base / name): text for name, text in read_listing(base / path, where).items()}
-    missing = sorted(map(str, listed.keys() - set(files)))
+    folders: dict[str, str] = {}
+    listed = {real_path(str(base / name), folders): text for name, text in read_listing(base / path, where).items()}
+    found = {file: real_path(str(file), folders) for file in files}
+    missing = sorted(listed.keys() - set(found.values()))
     if missing:
         raise UserError(f"{where}which names {missing[0]}, but mobility.path finds no such file. Fetch it.")
-    return {file: listed[file] for file in files if file in listed}
+    return {file: listed[real] for file, real in found.items() if real in listed}

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.labels import refuse_repeated
 from mora_pipeline.raw.places import cells_at, look_up_cells
 from mora_pipeline.raw.reader import SourceReader, as_json
 from mora_pipeline.raw.rule_sets import PLACE_ROLES, place_rules
-from mora_pipeline.raw.rules import UNKNOWN_PLACE, Rule, broken_rules
+from mora_pipeline.raw.rules import MALFORMED_ROW, UNKNOWN_PLACE, Rule, broken_rules, is_true
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.tallies import GOOD, Count, Tally
 from mora_pipeline.raw.validator import Validator
+from mora_pipeline.region.columns import InputFile
 
 ROWS = 20_000  # of a table, that are read
 FILES = 5  # of a table, whose rows are read: the first, the last and some between
@@ -33,6 +36,8 @@ class RawTableRules:
         points: the roles of latitude and longitude, of each point that a row has.
         allowed: the share of bad rows that a run allows; None: nobody bounds them.
         setting: the key that states it.
+        time_zone: of times that carry none.
+        once: the role of which no value may come twice among the good rows; None: none.
     """
 
     key: str
@@ -44,6 +49,8 @@ class RawTableRules:
     points: Sequence[tuple[str, str]] = ()
     allowed: float | None = None
     setting: str = ""
+    time_zone: str | None = None
+    once: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,6 @@ class TableSample:
         examples: a bad row of each reason, as JSON.
         points: of the good rows.
         cells: H3 cells of them, int64, ascending, each once.
-        values: of some roles, the good rows' values.
     """
 
     table: RawTableRules
@@ -84,6 +90,45 @@ class TableSample:
         return self.counts[UNKNOWN_PLACE].rows if UNKNOWN_PLACE in self.counts else 0
 
 
+def located_table(
+    key: str,
+    config: Any,
+    heads: Sequence[InputFile],
+    roles: Mapping[str, str],
+    kinds: Mapping[str, str],
+    rules: Sequence[Rule],
+    amount: str | None,
+    once: bool = False,
+) -> RawTableRules:
+    """What a table of rows at points or in places is to hold.
+
+    Args:
+        config: what region.yaml says of it, with its ``maximum_bad_share``.
+        heads: of its files.
+        once: whether a place may have one row alone.
+    """
+    return RawTableRules(
+        key,
+        source_of_heads(heads, roles),
+        kinds,
+        rules,
+        amount,
+        places={"place": "cell"} if "place" in roles else {},
+        points=() if "place" in roles else (("latitude", "longitude"),),
+        allowed=config.maximum_bad_share,
+        setting=f"{key}.maximum_bad_share",
+        once="place" if "place" in roles and once else None,
+    )
+
+
+def source_of_heads(heads: Sequence[InputFile], roles: Mapping[str, str]) -> Source:
+    """The table that files are of, with what plays each role."""
+    source = heads[0].source
+    if source is None:
+        raise ValueError(f"{heads[0].path} is no table")
+    return replace(source, columns=dict(roles))
+
+
 def take_sample(
     table: RawTableRules, resolution: int, places: pa.Table | None, remarks: Sequence[str] = ()
 ) -> TableSample:
@@ -96,11 +141,13 @@ def take_sample(
         UserError: if a file cannot be read.
     """
     source = _thinned(table.source)
-    reader = SourceReader.of(source, table.kinds)
+    reader = SourceReader.of(source, table.kinds, table.time_zone)
     amount = table.amount if table.amount in source.columns else None
-    validator = Validator(tuple(table.rules), amount=amount)
+    rules = (Rule(MALFORMED_ROW, ("malformed",), is_true), *table.rules)
+    validator = Validator(rules, amount=amount)
     tally, examples, cells = Tally(), dict[str, str](), list[npt.NDArray[np.int64]]()
     latitudes, longitudes = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
+    ids = list[pa.Array]()
     rows, every = 0, len(source.files) == len(table.source.files)
     for batch, raw, whole in _heads(reader):
         every &= whole
@@ -108,17 +155,21 @@ def take_sample(
             batch = look_up_cells(batch, table.places, places)
         derived, broken = validator.validated(reader, batch, raw, tally)
         rows += len(broken)
-        for number in np.unique(broken[broken < len(table.rules)]):
-            reason = table.rules[number].reason
+        for number in np.unique(broken[broken < len(rules)]):
+            reason = rules[number].reason
             if reason not in examples:
                 first = int(np.flatnonzero(broken == number)[0])
                 examples[reason] = as_json(raw.slice(first, 1))[0].as_py()
-        good = derived.filter(pa.array(broken == len(table.rules)))
+        good = derived.filter(pa.array(broken == len(rules)))
         for latitude, longitude in table.points:
             latitudes.append(good[latitude].to_numpy())
             longitudes.append(good[longitude].to_numpy())
             cells.append(np.unique(cells_at(good[latitude], good[longitude], resolution).to_numpy()))
         cells += [np.unique(good[cell].to_numpy(zero_copy_only=False)) for cell in table.places.values()]
+        if table.once:
+            ids.append(good[table.once].cast(pa.string()))
+    if ids:
+        refuse_repeated(table.key, pa.chunked_array(ids))
     none = np.empty(0)
     return TableSample(
         table,
@@ -131,7 +182,7 @@ def take_sample(
         examples,
         (np.concatenate([none, *latitudes]), np.concatenate([none, *longitudes])),
         np.unique(np.concatenate([np.empty(0, dtype=np.int64), *cells])),
-        tuple(dict.fromkeys(remarks)),
+        tuple(dict.fromkeys([*remarks, *reader.remarks()])),
     )
 
 
@@ -154,8 +205,8 @@ def _heads(reader: SourceReader) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatc
             left -= rows.num_rows
 
 
-def read_places(source: Source, resolution: int) -> tuple[pa.Table, Points]:
-    """The good rows of a table of places: id and cell, an id's first row; and their points.
+def read_places(source: Source, resolution: int) -> pa.Table:
+    """The good rows of a table of places: id and cell, an id's first row, sorted by id.
 
     Raises:
         UserError: if it cannot be read, or holds more than `MOST_PLACES`.
@@ -174,4 +225,4 @@ def read_places(source: Source, resolution: int) -> tuple[pa.Table, Points]:
     once = first.rename_columns(["id", "latitude", "longitude"]).sort_by("id")
     latitude, longitude = once["latitude"].combine_chunks(), once["longitude"].combine_chunks()
     cells = cells_at(latitude, longitude, resolution) if len(once) else pa.nulls(0, pa.int64())
-    return pa.table({"id": once["id"], "cell": cells}), (latitude.to_numpy(), longitude.to_numpy())
+    return pa.table({"id": once["id"], "cell": cells})

@@ -7,7 +7,7 @@ from typing import Any
 from mora_pipeline.contract import schemas
 from mora_pipeline.modalities import ModalityKind, kinds
 from mora_pipeline.region import NO_MOBILITY
-from mora_pipeline.region.jobs import mobility_job, places_source
+from mora_pipeline.region.jobs import extent_of, mobility_job, places_source
 from mora_pipeline.steps.checks import cells_known
 from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
 from mora_pipeline.steps.results import Check, StepResult
@@ -72,11 +72,12 @@ def grid_rows(
 
 
 def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker) -> StepResult:
-    """The region's cells: all that mobility, texts or tables have seen, ascending; `node` is the row of a cell.
+    """The region's cells: those that mobility sees, ascending; `node` is the row of a cell.
 
     Source: `edges`, `self_flow`, and the cells of every kind of modality that a Spark job grids (`text_cells/*`,
-    `table_cells/*`); without mobility, the table of places besides, whose bad rows are in `quarantine/cells`. Written
-    by the Spark job `cells`. Nothing else decides the row order of features and embeddings.
+    `table_cells/*`), which count where region.yaml states an `extent` or has no mobility; without mobility, the table
+    of places as well, whose bad rows are in `quarantine/cells`. Written by the Spark job `cells`. Nothing else decides
+    the row order of features and embeddings.
     """
     modalities = [(kind, *item) for kind in gridded_by_spark() for item in region.modalities(kind.name).items()]
     members = [region.read(f"{kind.name}_cells/{name}").path for kind, name, _ in modalities]
@@ -88,6 +89,7 @@ def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, trac
         "members": members,
         "population": region.read(population).path if population else None,
         "resolution": region.config.resolution,
+        "extent": extent_of(region.config),
     }
     output = {"cells": region.begin("cells").path}
     places = None if region.config.mobility else region.config.places

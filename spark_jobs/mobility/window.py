@@ -8,17 +8,17 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.bad_share import check_share
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.storage import is_remote
 from mora_pipeline.raw.tallies import rows_by_reason, total_of
-from spark_jobs.bad_share import check_share
 from spark_jobs.mobility.batches import add_missing, moves_of, rows_in
 from spark_jobs.mobility.edges import Written
 from spark_jobs.mobility.incremental import counted, window_of, write_window
 from spark_jobs.mobility.readers import TOLERANCE
 from spark_jobs.mobility.sums_cache import SumsCache, keys_of
 from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
-from spark_jobs.validation import BadRows, quarantine, total_counts
+from spark_jobs.validation import BadRows, bad_examples, quarantine, total_counts
 
 EPOCH = date(1970, 1, 1)
 
@@ -53,8 +53,9 @@ def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written
     files = counted(files, wanted)
     counts = total_of(file.counts for file in files)
     apart = main.validator.apart_reasons()
-    check_share(raw.describe(), counts, apart, allowed, BAD_SHARE, folder, main.validator.amount)
     bad = rows_by_reason(counts, reasons)
+    examples = bad_examples(folder, bad)
+    check_share(raw.describe(), counts, apart, allowed, BAD_SHARE, main.validator.amount, examples, folder)
     read = sum(count.rows for count in counts.values())
     bad_rows = BadRows(
         read,

@@ -81,10 +81,10 @@ def test_many_files_are_one_mosaic(tmp_path: Path) -> None:
         write(tmp_path / "b.tif", (half, SOUTH, EAST, NORTH), size=400),
     ]
     aligned = GeoTiffMosaic(files)
-    assert [part.aligned for part in aligned.files] == [True, True]
+    assert [part.layers[0].aligned for part in aligned.pictures] == [True, True]
     files.append(write(tmp_path / "c.tif", (WEST, SOUTH, EAST, NORTH), "EPSG:32632", size=300))
     mixed = GeoTiffMosaic(files)
-    assert [part.aligned for part in mixed.files] == [True, True, False]
+    assert [part.layers[0].aligned for part in mixed.pictures] == [True, True, False]
     for mosaic in (aligned, mixed):
         windows = cell_windows(cells(), mosaic)
         assert np.array_equal(windows["cell"].to_numpy(), cells())
@@ -152,16 +152,6 @@ def test_a_file_without_a_crs_is_reported(tmp_path: Path) -> None:
         target.write(np.ones((3, 4, 4), dtype=np.uint8))
     with pytest.raises(UserError, match=r"plain\.tif has no CRS"):
         GeoTiffMosaic([tmp_path / "plain.tif"])
-
-
-def test_imagery_of_more_than_8_bits_is_reported(tmp_path: Path) -> None:
-    file = write(tmp_path / "world.tif")
-    with rasterio.open(file) as source:
-        profile, values = source.profile, source.read().astype(np.uint16)
-    with rasterio.open(tmp_path / "deep.tif", "w", **{**profile, "dtype": "uint16"}) as target:
-        target.write(values)
-    with pytest.raises(UserError, match=r"deep\.tif holds uint16, but imagery must be 8-bit RGB.*gdal_translate"):
-        GeoTiffMosaic([tmp_path / "deep.tif"])
 
 
 def test_a_file_cut_short_is_named(tmp_path: Path) -> None:

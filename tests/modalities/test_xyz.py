@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities.image.boundaries import cell_boundaries
 from mora_pipeline.modalities.image.windows import cell_windows, encode_windows
-from mora_pipeline.modalities.image.xyz import TILE, XyzMosaic
+from mora_pipeline.modalities.image.xyz import XyzMosaic
 
+TILE = 256
 ZOOM = 9
 
 
@@ -199,19 +200,24 @@ def test_each_tile_is_read_few_times_even_with_a_small_cache(tmp_path: Path) -> 
 
 def test_a_damaged_tile_is_named(one_tile: XyzMosaic) -> None:
     windows = cell_windows(cells_in(mercantile.Tile(150, 192, ZOOM), 7), one_tile)
-    file = one_tile.file(150, 192)
+    file = Path(one_tile.tiles.name(150, 192))
     file.write_bytes(file.read_bytes()[:200])
-    damaged = XyzMosaic(one_tile.template, ZOOM)
+    damaged = XyzMosaic(one_tile.path, ZOOM)
     with pytest.raises(UserError, match=rf"{file} cannot be read as an image .*Fetch the tile again"):
         encode_windows(windows, damaged, MeanColour())
 
 
 def test_a_tile_of_another_size_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "9" / "1" / "2.jpeg"
-    file.parent.mkdir(parents=True)
-    PIL.Image.new("RGB", (512, 512)).save(file)
-    with pytest.raises(UserError, match=r"2\.jpeg has 512 × 512 pixels"):
-        XyzMosaic(f"{tmp_path}/{{z}}/{{x}}/{{y}}.jpeg", 9).tile(1, 2)
+    for y, side in ((2, 256), (3, 512)):
+        file = tmp_path / "9" / "1" / f"{y}.jpeg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (side, side)).save(file)
+    mosaic = XyzMosaic(f"{tmp_path}/{{z}}/{{x}}/{{y}}.jpeg", 9)
+    other = {256: 3, 512: 2}[mosaic.side]  # whichever was found first
+    with pytest.raises(
+        UserError, match=rf"{other}\.jpeg has (\d+) × \1 pixels, but other tiles .* have {mosaic.side} ×"
+    ):
+        mosaic.tile(1, other)
 
 
 @pytest.mark.parametrize("template", ["{z}/{x}/{y}.jpeg", "{z}/{y}-{x}.png", "nowhere/{z}/{x}/{y}.png"])

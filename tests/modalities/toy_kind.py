@@ -14,13 +14,13 @@ from mora_pipeline.modalities import ModalityKind
 from mora_pipeline.modalities.encoder import Progress
 from mora_pipeline.region.columns import Checker
 from mora_pipeline.region.kinds import ModalityConfig
+from mora_pipeline.region.sections import RawTable
 
 
-class CounterModality(ModalityConfig):
+class CounterModality(ModalityConfig, RawTable):
     """Numbers by cell: a CSV of hex ids and counts."""
 
     kind: Literal["counter"]
-    path: str = Field(description="file, folder or glob of the counts")
     cell: str = Field(default="cell", description="column of the cell's hex id")
     number: str = Field(default="number", description="column of the number")
     temperature: float = Field(default=0.4, gt=0, description="temperature of its alignment loss")
@@ -36,7 +36,7 @@ class CounterKind(ModalityKind[CounterModality]):
     features_about = "The number of each cell, and its logarithm."
 
     def check_files(self, checker: Checker, key: str, config: CounterModality) -> None:
-        for file in checker.columns(key, f"{key}.path", config.path, config.roles("cell")):
+        for file in checker.columns(key, f"{key}.path", config, config.roles("cell")):
             checker.column(file, f"{key}.number", config.number, number=True)
 
     def grid(self, reader: RegionReader, name: str, config: CounterModality) -> pa.Table:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -83,7 +84,7 @@ def write_files(folder: Path) -> None:
     (folder / "events.csv").write_text("user,time,lat,lon\nu,2024-03-04 08:00:00,1,2\n")
     (folder / "trips.csv").write_text("from_lat,from_lon,to_lat,to_lon\n1,2,3,4\n")
     (folder / "imagery/8/1").mkdir(parents=True)
-    (folder / "imagery/8/1/2.png").touch()
+    PIL.Image.new("RGB", (256, 256)).save(folder / "imagery/8/1/2.png")
 
 
 @pytest.fixture

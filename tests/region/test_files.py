@@ -205,10 +205,10 @@ def test_geotiffs_need_a_coordinate_system(tiny: Tiny, tmp_path: Path) -> None:
             assert len([file for file in check_files(config) if file.format == "geotiff"]) == 1
         with rasterio.open(tmp_path / name, "w", crs=crs, transform=from_origin(0, 0, 1, 1), **profile) as raster:
             raster.write(np.zeros((3, 4, 4), dtype=np.uint8))
-    with pytest.raises(UserError, match=r"b\.tif, which has no coordinate system"):
+    with pytest.raises(UserError, match=r"b\.tif, which has no CRS"):
         check_files(config)
     (tmp_path / "b.tif").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"b\.tif, which is not a readable GeoTIFF"):
+    with pytest.raises(UserError, match=r"b\.tif, which cannot be read as a GeoTIFF"):
         check_files(config)
 
 

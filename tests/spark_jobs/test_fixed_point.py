@@ -9,7 +9,8 @@ from hypothesis import strategies as draw
 
 from mora_pipeline.contract.errors import UserError
 from spark_jobs.mobility import fixed_point as module
-from spark_jobs.mobility.fixed_point import LARGEST, summed, to_fixed_point, to_float
+from mora_pipeline.raw.rules import LARGEST
+from spark_jobs.mobility.fixed_point import summed, to_fixed_point, to_float
 
 amount = draw.one_of(
     draw.floats(2.0**-28, LARGEST),

@@ -1,7 +1,10 @@
-"""Imagery that covers the region: XYZ tiles or GeoTIFFs."""
+"""Imagery that covers the region: map tiles or GeoTIFFs."""
 
 import logging
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mora_pipeline.contract.schemas import IMAGE_CELLS, CellVectors
@@ -24,7 +27,7 @@ class ImageKind(ModalityKind[ImageModality]):
     cells_schema = IMAGE_CELLS
     cells_about = """Where each cell is in the imagery: its pixel window in every image modality's mosaic.
 
-    Source: `cells` and the image files themselves (XYZ tiles or GeoTIFF). Cells without imagery have no row.
+    Source: `cells` and the image files themselves (tiles or GeoTIFF). Cells without imagery have no row.
     """
     features_about = """Image vectors of the cells that have imagery, from the window of each cell.
 
@@ -36,16 +39,29 @@ class ImageKind(ModalityKind[ImageModality]):
     def check_files(self, checker: Checker, key: str, config: ImageModality) -> None:
         (check_tiles if config.source == "xyz" else check_rasters)(checker, f"{key}.path", config)
 
+    def covers(
+        self, config: ImageModality, base: Path, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+        from mora_pipeline.modalities.image.coverage import covers
+        from mora_pipeline.modalities.image.windows import open_mosaic
+
+        return covers(open_mosaic(config, base), latitude, longitude)
+
     def grid(self, reader: RegionReader, name: str, config: ImageModality) -> pa.Table:
+        from mora_pipeline.modalities.image.coverage import refuse_uncovered
         from mora_pipeline.modalities.image.windows import cell_windows, open_mosaic
 
-        return cell_windows(reader.cells(), open_mosaic(config, reader.config))
+        cells, mosaic = reader.cells(), open_mosaic(config, reader.config.base)
+        windows = cell_windows(cells, mosaic)
+        if not windows.num_rows and len(cells):
+            refuse_uncovered(cells, mosaic, f"{reader.config.file.name}: modalities.{name}")
+        return windows
 
     def encode(self, reader: RegionReader, name: str, config: ImageModality, progress: Progress) -> CellVectors:
         from mora_pipeline.modalities.image.encoder import make_image_encoder
         from mora_pipeline.modalities.image.windows import encode_windows, open_mosaic, usual_side
 
-        windows, mosaic = reader.read(f"image_cells/{name}").table(), open_mosaic(config, reader.config)
+        windows, mosaic = reader.read(f"image_cells/{name}").table(), open_mosaic(config, reader.config.base)
         encoder = make_image_encoder(config.encoder, reader.config.base)
         if config.encoder in DEFAULT_SPECS and (side := usual_side(windows)) > FINE_WINDOW:
             logger.warning(

@@ -43,8 +43,20 @@ class Mosaic(Protocol):
         """Share of each window's pixels that have imagery: float64 [n], in [0, 1]."""
         ...
 
+    def has_points(self, latitude: FloatArray, longitude: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether there is imagery at each point, float64 [n] in degrees: bool [n]. Little is read."""
+        ...
+
+    def advice(self, latitude: FloatArray, longitude: FloatArray) -> str:
+        """What may be wrong where few of the points have imagery; empty if nothing is known."""
+        ...
+
+    def somewhere(self) -> tuple[float, float]:
+        """Latitude and longitude of a place with imagery."""
+        ...
+
     def read(self, window: tuple[int, int, int, int]) -> Crop:
-        """Pixels of one window.
+        """Pixels of one window; of a very wide one perhaps every second, third ....
 
         Raises:
             UserError: if a file is damaged; the message names it.

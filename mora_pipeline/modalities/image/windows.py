@@ -11,13 +11,11 @@ from mora_pipeline.modalities.encoder import ImageEncoder, IntArray, Progress
 from mora_pipeline.modalities.image.boundaries import cell_boundaries
 from mora_pipeline.modalities.image.geotiff import GeoTiffMosaic
 from mora_pipeline.modalities.image.mosaic import Mosaic
+from mora_pipeline.modalities.image.rasters import picture_files
 from mora_pipeline.modalities.image.xyz import XyzMosaic
-from mora_pipeline.raw.folders import find_files
-from mora_pipeline.raw.formats import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     from mora_pipeline.modalities.image.config import ImageModality
-    from mora_pipeline.region import RegionConfig
 
 # A cell whose window has less imagery than this is left out: what remains says more about the mosaic's edge.
 MINIMUM_COVERAGE = 0.5
@@ -25,17 +23,20 @@ CELLS_AT_ONCE = 20_000  # whose boundaries are held in memory
 CHUNK = 1024  # crops between two reports of progress
 
 
-def open_mosaic(modality: "ImageModality", config: "RegionConfig") -> Mosaic:
+def open_mosaic(modality: "ImageModality", base: Path, where: str = "region.yaml: an imagery's path ") -> Mosaic:
     """The imagery that region.yaml describes.
+
+    Args:
+        base: the folder that relative paths start from.
+        where: start of the message if it names no file.
 
     Raises:
         UserError: if it is not there, or not what region.yaml says.
     """
     if modality.source == "xyz":
         assert modality.zoom is not None, "RegionConfig requires a zoom for xyz"
-        return XyzMosaic(str(config.base / Path(modality.path)), modality.zoom)
-    where = f"{config.file.name}: modalities' imagery path "
-    return GeoTiffMosaic(list(find_files(config.base, modality.path, where, IMAGE_FORMATS).files))
+        return XyzMosaic(str(base / Path(modality.path)), modality.zoom)
+    return GeoTiffMosaic(picture_files(base, modality, where), modality.band_numbers, modality.limits)
 
 
 def cell_windows(cells: IntArray, mosaic: Mosaic, minimum_coverage: float = MINIMUM_COVERAGE) -> pa.Table:

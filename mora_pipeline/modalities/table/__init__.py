@@ -14,9 +14,12 @@ from mora_pipeline.modalities.interface import ModalityKind, Vectors
 from mora_pipeline.modalities.table.amounts import table_amounts
 from mora_pipeline.modalities.table.config import TableModality
 from mora_pipeline.modalities.table.encoding import encode_table_cells
+from mora_pipeline.raw.rule_sets import located_roles, located_rules, table_rules
+from mora_pipeline.raw.source import NUMBER
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.region.columns import Checker, listed
+from mora_pipeline.region.columns import Checker, InputFile, listed
 from mora_pipeline.region.jobs import places_source, source_of
+from mora_pipeline.region.samples import RawTableRules, located_table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,14 +66,27 @@ class TableKind(ModalityKind[TableModality]):
                 for column in columns:
                     checker.column(file, group_key, column, number=True, glob=globs)
 
+    def raw_rules(self, key: str, config: TableModality, heads: list[InputFile]) -> RawTableRules:
+        groups = config.expanded_groups(list(heads[0].columns)).values()
+        bins = {f"bin_{n}": column for n, column in enumerate(column for columns in groups for column in columns)}
+        roles = {**self._located(config), **config.roles("weight"), **bins}
+        rules = [*located_rules(roles), *table_rules(list(bins), "weight" in roles)]
+        kinds = {**located_roles(roles), **dict.fromkeys([*bins, "weight"], NUMBER)}
+        return located_table(key, config, heads, roles, kinds, rules, "weight", once=config.aggregate is None)
+
+    def _located(self, config: TableModality) -> dict[str, str]:
+        return config.roles("place") or (config.columns.roles() if config.columns else {})
+
     def job_parameters(self, region: RegionConfig, name: str, config: TableModality) -> dict[str, Any]:
-        roles = config.roles("place") or (config.columns.roles() if config.columns else {})
+        roles = self._located(config)
         header = Checker(region.base, region.file.name).table(f"modalities.{name}.path", config)[0]
         return {
             "source": source_of(region, config, {**roles, **config.roles("weight")}),
             "groups": config.expanded_groups(list(header.columns)),
             "places": places_source(region) if config.place else None,
             "resolution": region.resolution,
+            "aggregate": config.aggregate,
+            "key": f"modalities.{name}",
             "maximum_bad_share": config.maximum_bad_share,
         }
 
@@ -78,11 +94,11 @@ class TableKind(ModalityKind[TableModality]):
         return f"table_weights/{name}" if config.weight else None
 
     def encode(self, reader: RegionReader, name: str, config: TableModality, progress: Progress) -> CellVectors:
-        return encode_table_cells(reader.read(f"table_cells/{name}").table())
+        return encode_table_cells(reader.in_region(f"table_cells/{name}"))
 
     def amounts(self, reader: RegionReader, name: str, config: TableModality) -> pa.Table | None:
-        sums = reader.read(f"table_sums/{name}").table()
-        weights = reader.read(f"table_weights/{name}").table() if config.weight else None
+        sums = reader.in_region(f"table_sums/{name}")
+        weights = reader.in_region(f"table_weights/{name}") if config.weight else None
         return table_amounts(sums, weights, config.weight or "")
 
     def input_columns(self, reader: RegionReader, name: str) -> list[str]:

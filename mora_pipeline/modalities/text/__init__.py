@@ -3,15 +3,18 @@
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mora_pipeline.contract.schemas import TEXT_CELLS, CellVectors
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.modalities.encoder import Progress
 from mora_pipeline.modalities.interface import ModalityKind
 from mora_pipeline.modalities.text.config import TextModality
+from mora_pipeline.raw.rule_sets import TEXT_ROLES, located_roles, located_rules, text_rules
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.region.columns import Checker
+from mora_pipeline.region.columns import Checker, InputFile
 from mora_pipeline.region.jobs import places_source, source_of
+from mora_pipeline.region.samples import RawTableRules, located_table
 
 
 class TextKind(ModalityKind[TextModality]):
@@ -40,6 +43,12 @@ class TextKind(ModalityKind[TextModality]):
     def check_files(self, checker: Checker, key: str, config: TextModality) -> None:
         checker.columns(f"{key}.columns", f"{key}.path", config, config.columns.roles())
 
+    def raw_rules(self, key: str, config: TextModality, heads: list[InputFile]) -> RawTableRules:
+        roles = config.columns.roles()
+        rules = [*located_rules(roles), *text_rules(roles)]
+        kinds = {**TEXT_ROLES, **located_roles(roles)}
+        return located_table(key, config, heads, roles, kinds, rules, "count")
+
     def job_parameters(self, region: RegionConfig, name: str, config: TextModality) -> dict[str, Any]:
         return {
             "source": source_of(region, config, config.columns.roles()),
@@ -51,14 +60,20 @@ class TextKind(ModalityKind[TextModality]):
     def encode(self, reader: RegionReader, name: str, config: TextModality, progress: Progress) -> CellVectors:
         from mora_pipeline.modalities.text.encoding import encode_text_cells, make_text_encoder
 
-        texts, counts = reader.read(f"texts/{name}").table(), reader.read(f"text_cells/{name}").table()
+        texts, counts = _in_region(reader, name)
         return encode_text_cells(texts, counts, make_text_encoder(config.encoder, reader.config.base), progress)
 
     def amounts(self, reader: RegionReader, name: str, config: TextModality) -> pa.Table:
         from mora_pipeline.modalities.text.amounts import text_amounts
 
-        texts, counts = reader.read(f"texts/{name}").table(), reader.read(f"text_cells/{name}").table()
+        texts, counts = _in_region(reader, name)
         return text_amounts(texts, counts, reader.cells())
+
+
+def _in_region(reader: RegionReader, name: str) -> tuple[pa.Table, pa.Table]:
+    """The texts of the region's cells, and how often each is in which."""
+    texts, counts = reader.read(f"texts/{name}").table(), reader.in_region(f"text_cells/{name}")
+    return texts.filter(pc.is_in(texts["text_id"], pc.unique(counts["text_id"]))), counts
 
 
 KIND = TextKind()

@@ -54,10 +54,11 @@ def called(text: str, name: str, span: tuple[int, int], arguments: Sequence[Node
     for place, argument in enumerate(arguments):
         check.argument(function.takes_at(place), argument)
     check.together()
-    depth = 1 + max(argument.depth for argument in arguments)
-    if depth > MOST_STEPS:
+    types = [argument.type for argument in arguments]
+    call = Call(function.gives(types), span, name, tuple(arguments), common_kind(types) if name in COMPARING else None)
+    if call.depth > MOST_STEPS:
         refuse(text, span[0], f"more than {MOST_STEPS} operations build on one another. Say in (…) for a long list.")
-    return Call(function.gives([argument.type for argument in arguments]), span, name, tuple(arguments), depth)
+    return call
 
 
 class _Check:
@@ -71,7 +72,8 @@ class _Check:
         if function.least <= given and (given <= function.most or not function.most):
             return
         most = f" to {function.most}" if function.most > function.least else "" if function.most else " or more"
-        refuse(self.text, self.at, f"{self.name} takes {function.least}{most} arguments, not {given}.")
+        word = "argument" if function.least == function.most == 1 else "arguments"
+        refuse(self.text, self.at, f"{self.name} takes {function.least}{most} {word}, not {given}.")
 
     def argument(self, takes: str, node: Node) -> None:
         if takes in WRITTEN:
@@ -99,8 +101,9 @@ class _Check:
             self._comparable(common_kind(types))
         chosen = types[1:] if self.name == "if" else types
         if self.name in ("if", "coalesce") and common_type(chosen) is None:
-            found = " and ".join(dict.fromkeys(kinds.ARTICLES[kinds.kind_of(each)] for each in chosen))
-            refuse(self.text, self.at, f"{self.name} chooses among values of one kind, not {found}.")
+            found = list(dict.fromkeys(kinds.ARTICLES[kinds.kind_of(each)] for each in chosen))
+            told = " and ".join(found) if len(found) > 1 else "times with a zone and without"
+            refuse(self.text, self.at, f"{self.name} chooses among values of one kind, not {told}.")
         constants = [
             node.value
             for place, node in enumerate(self.arguments)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.language import kinds
 from mora_pipeline.raw.language.kinds import BOOLEAN, LIST, MOMENT, NULL, NUMBER, TEXT, WHOLE, Values, empty
 from mora_pipeline.raw.language.lists import contains, element, joined, sizes
@@ -76,9 +77,15 @@ def common_type(types: Types) -> pa.DataType | None:
     return pa.string() if found <= {NUMBER, TEXT, BOOLEAN, MOMENT} and TEXT in found else None
 
 
+def converted(values: Values, takes: str, written: Dialect | None) -> Values:
+    """An argument as a function takes it; numbers in texts are written as `written` says."""
+    if takes in (NUMBER, DIGITS):
+        return kinds.as_number(values, written, exact=takes == DIGITS)
+    return CONVERT[takes](values) if takes in CONVERT else values
+
+
 CONVERT: dict[str, Callable[[Values], Values]] = {
-    NUMBER: kinds.as_number, TEXT: kinds.as_text, BOOLEAN: kinds.as_boolean, MOMENT: kinds.as_moment,
-    CLOCK: kinds.as_wall_clock,
+    TEXT: kinds.as_text, BOOLEAN: kinds.as_boolean, MOMENT: kinds.as_moment, CLOCK: kinds.as_wall_clock,
 }  # fmt: skip
 
 
@@ -128,30 +135,22 @@ def _remainder(left: Values, right: Values) -> Values:
     return kinds.finite(pc.if_else(null, empty(left.type), pa.array(np.fmod(*filled), left.type)))
 
 
-def compared(test: Callable[..., Values]) -> Callable[[Values, Values], Values]:
-    def work(left: Values, right: Values) -> Values:
-        kind = common_kind([left.type, right.type]) or TEXT
-        return test(*(CONVERT[kind](each) if each.type != NOTHING else empty(pa.string()) for each in (left, right)))
-
-    def guarded(left: Values, right: Values) -> Values:
-        if NOTHING in (left.type, right.type):
-            rows = next((len(each) for each in (left, right) if isinstance(each, pa.Array)), None)
-            return empty(pa.bool_()) if rows is None else pa.nulls(rows, pa.bool_())
-        return work(left, right)
-
-    return guarded
-
-
 def _between(value: Values, low: Values, high: Values) -> Values:
-    return pc.and_kleene(COMPARISONS[">="](value, low), COMPARISONS["<="](value, high))
+    return pc.and_kleene(pc.greater_equal(value, low), pc.less_equal(value, high))
 
 
 def _among(value: Values, *choices: Values) -> Values:
     """Whether a value is one of several: null if it is none and one of them is null, as in SQL."""
-    found = COMPARISONS["="](value, choices[0])
-    for choice in choices[1:]:
-        found = pc.or_kleene(found, COMPARISONS["="](value, choice))
-    return found
+    if not all(isinstance(each, pa.Scalar) for each in choices):
+        found = pc.equal(value, choices[0])
+        for choice in choices[1:]:
+            found = pc.or_kleene(found, pc.equal(value, choice))
+        return found
+    if value.type == WHOLE and any(each.type != WHOLE for each in choices):
+        value = _float(value)
+    known = pa.array([each.as_py() for each in choices if each.is_valid], value.type)
+    unknown = pc.is_null(value) if all(each.is_valid for each in choices) else pc.invert(pc.is_in(value, known))
+    return pc.if_else(pc.or_(unknown, pc.is_null(value)), empty(pa.bool_()), pc.is_in(value, known))
 
 
 def _coalesce(*values: Values) -> Values:
@@ -172,14 +171,8 @@ def _either(name: str) -> Callable[..., Values]:
     return work
 
 
-def _whole(values: Values) -> Values:
-    """Whole numbers, cut towards zero; texts of up to 18 digits are read to the last one."""
-    if kinds.kind_of(values.type) == TEXT:
-        trimmed = pc.utf8_trim_whitespace(values)
-        exact = pc.match_substring_regex(trimmed, r"^-?\d{1,18}$")
-        digits = pc.if_else(exact, trimmed, empty(pa.string())).cast(WHOLE)
-        return pc.coalesce(digits, _whole(kinds.as_number(values)))
-    numbers = kinds.as_number(values)
+def _whole(numbers: Values) -> Values:
+    """Whole numbers, cut towards zero."""
     if numbers.type == WHOLE:
         return numbers
     cut = pc.trunc(numbers)
@@ -229,8 +222,7 @@ def _concat(*values: Values) -> Values:
 
 
 COMPARISONS = {
-    "=": compared(pc.equal), "<>": compared(pc.not_equal), "<": compared(pc.less), "<=": compared(pc.less_equal),
-    ">": compared(pc.greater), ">=": compared(pc.greater_equal),
+    "=": pc.equal, "<>": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
 }  # fmt: skip
 TRUTH = _always(pa.bool_())
 FLOAT = _always(pa.float64())

@@ -133,8 +133,8 @@ class Parser:
         span = (token.at, self._next.at)
         if token.kind == "number":
             whole = token.value.isdigit() and len(token.value) < 19
-            value = int(token.value) if whole else float(token.value)
-            return Constant(kinds.WHOLE if whole else pa.float64(), span, value)
+            number = int(token.value) if whole else float(token.value)
+            return Constant(kinds.WHOLE if whole else pa.float64(), span, number)
         if token.kind == "text":
             return Constant(pa.string(), span, token.value)
         if token.kind == "word" and token.value in ("true", "false", "null"):

@@ -1,11 +1,15 @@
 """Arrow's many types as the few kinds that expressions tell apart, and values turned from one kind into another."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.dialect import Dialect
+from mora_pipeline.raw.numbers import as_numbers
+from mora_pipeline.raw.times import as_moments
 
 NUMBER, TEXT, BOOLEAN, MOMENT, LIST, STRUCT, MAP, NULL, OTHER = (
     "number", "text", "true or false", "time", "list", "struct", "map", "nothing", "other",
@@ -16,8 +20,9 @@ ARTICLES = {
 }  # fmt: skip
 MICROSECONDS = pa.timestamp("us")
 WHOLE = pa.int64()
-Values = pa.Array | pa.Scalar
+Values: TypeAlias = "pa.Array | pa.Scalar"
 TRUE_TEXTS, FALSE_TEXTS = pa.array(["true", "t", "yes", "y", "1"]), pa.array(["false", "f", "no", "n", "0"])
+WHOLE_TEXT = r"^-?\d{1,18}$"
 TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view())
 LIST_CHECKS = (
     pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_list_view,
@@ -84,18 +89,33 @@ def empty(kind: pa.DataType) -> pa.Scalar:
     return pa.scalar(None, kind)
 
 
-def as_number(values: Values) -> Values:
-    """Values as int64 or float64; texts by the rules of plain decimal numbers."""
+def as_number(values: Values, written: Dialect | None = None, exact: bool = False) -> Values:
+    """Values as int64 or float64; texts by the rules of plain decimal numbers, to float64.
+
+    Args:
+        written: how texts write numbers; None: with a decimal point.
+        exact: texts to int64, cut towards zero: a fraction holds only the first 16 digits of a long one.
+    """
     kind = kind_of(values.type)
     if kind == NULL:
         return empty(pa.float64())
     if kind == BOOLEAN:
         return values.cast(WHOLE)
     if kind == TEXT:
-        from mora_pipeline.raw.numbers import as_numbers
-
-        return _each(as_numbers, values)
+        return _each(lambda texts: _number_of_text(texts, written, exact), values)
     return values
+
+
+def _number_of_text(texts: pa.Array, written: Dialect | None, exact: bool) -> pa.Array:
+    numbers = as_numbers(texts, written)
+    if not exact:
+        return numbers
+    trimmed = pc.utf8_trim_whitespace(texts)
+    digits = pc.match_substring_regex(trimmed, WHOLE_TEXT)
+    whole = pc.if_else(digits, trimmed, empty(pa.string())).cast(WHOLE)
+    cut = pc.trunc(numbers)
+    other = pc.if_else(pc.less(pc.abs(cut), 2.0**63), cut, empty(pa.float64())).cast(WHOLE)
+    return pc.coalesce(whole, other)
 
 
 def as_text(values: Values) -> Values:
@@ -130,8 +150,6 @@ def as_boolean(values: Values) -> Values:
 
 def as_moment(values: Values) -> Values:
     """Values as timestamp[us] without a zone: instants in UTC, others as they are written."""
-    from mora_pipeline.raw.times import as_moments
-
     return _each(lambda array: as_moments(array, None, "UTC")[0].cast(MICROSECONDS), values)
 
 

@@ -2,17 +2,35 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.language import kinds
-from mora_pipeline.raw.language.functions import CONSTANT, CONVERT, COUNT, FUNCTIONS, OPERATORS, WORDING
+from mora_pipeline.raw.language.functions import CONSTANT, COUNT, FUNCTIONS, OPERATORS, WORDING, converted
 from mora_pipeline.raw.language.kinds import Values
 from mora_pipeline.raw.language.lists import element, entry
 
 CONSTANTS = (WORDING, COUNT, CONSTANT)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table, and how their texts write numbers and what means no value (None: nothing is declared)."""
+
+    batch: pa.RecordBatch
+    written: Dialect | None = None
+
+    def column(self, name: str) -> pa.Array:
+        """A column in its `kinds.unified_type`."""
+        values = kinds.unified(self.batch.column(name))
+        if self.written is None or not self.written.null or values.type != pa.string():
+            return values
+        absent = pc.is_in(pc.utf8_trim_whitespace(values), pa.array(self.written.null))
+        return pc.if_else(absent, kinds.empty(pa.string()), values)
 
 
 @dataclass(frozen=True)
@@ -26,12 +44,13 @@ class Node:
     def parts(self) -> tuple["Node", ...]:
         return ()
 
-    @property
+    @cached_property
     def depth(self) -> int:
-        return 1
+        """How many nodes stand one in another."""
+        return 1 + max((part.depth for part in self.parts), default=0)
 
-    def evaluate(self, batch: pa.RecordBatch) -> Values:
-        """The values of the rows of a batch, or one value for all."""
+    def evaluate(self, rows: Rows) -> Values:
+        """The values of rows, or one value for all."""
         raise NotImplementedError
 
     def columns(self) -> Iterator[str]:
@@ -44,7 +63,7 @@ class Node:
 class Constant(Node):
     value: Any
 
-    def evaluate(self, batch: pa.RecordBatch) -> Values:
+    def evaluate(self, rows: Rows) -> Values:
         return pa.scalar(self.value, self.type)
 
 
@@ -52,8 +71,8 @@ class Constant(Node):
 class Column(Node):
     name: str
 
-    def evaluate(self, batch: pa.RecordBatch) -> Values:
-        return kinds.unified(batch.column(self.name))
+    def evaluate(self, rows: Rows) -> Values:
+        return rows.column(self.name)
 
     def columns(self) -> Iterator[str]:
         yield self.name
@@ -70,12 +89,8 @@ class Part(Node):
     def parts(self) -> tuple[Node, ...]:
         return (self.of,)
 
-    @property
-    def depth(self) -> int:
-        return 1 + self.of.depth
-
-    def evaluate(self, batch: pa.RecordBatch) -> Values:
-        values = self.of.evaluate(batch)
+    def evaluate(self, rows: Rows) -> Values:
+        values = self.of.evaluate(rows)
         if isinstance(values, pa.Scalar):
             return self._of(kinds.as_array(values, 1))[0]
         return self._of(values)
@@ -90,29 +105,25 @@ class Part(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
-    """A function or an operator of its arguments."""
+    """A function or an operator of its arguments; ``compared_as``: the kind that all are turned into."""
 
     name: str
     arguments: tuple[Node, ...]
-    depth: int = 1  # type: ignore[assignment]
+    compared_as: str | None = None
 
     @property
     def parts(self) -> tuple[Node, ...]:
         return self.arguments
 
-    def evaluate(self, batch: pa.RecordBatch) -> Values:
+    def evaluate(self, rows: Rows) -> Values:
         function = OPERATORS.get(self.name) or FUNCTIONS[self.name]
         values: list[Any] = []
         for place, argument in enumerate(self.arguments):
-            takes = function.takes_at(place)
-            if takes in CONSTANTS:
-                values.append(argument.value)  # type: ignore[attr-defined]
+            takes = self.compared_as or function.takes_at(place)
+            if takes in CONSTANTS and isinstance(argument, Constant):
+                values.append(argument.value)
             else:
-                values.append(CONVERT.get(takes, _same)(argument.evaluate(batch)))
+                values.append(converted(argument.evaluate(rows), takes, rows.written))
         if any(isinstance(each, pa.Array) for each in values):
             return function.work(*values)
         return function.work(*(kinds.as_array(each, 1) if isinstance(each, pa.Scalar) else each for each in values))[0]
-
-
-def _same(values: Values) -> Values:
-    return values

@@ -37,10 +37,10 @@ def fault(pattern: str, group: int | None = None) -> str | None:
     """What is wrong with a pattern, if anything is."""
     named, count = _named(pattern)
     try:
-        pc.extract_regex(pa.array([], pa.string()), named)
         pc.match_substring_regex(pa.array([""]), pattern)
+        pc.extract_regex(pa.array([""]), named)
     except pa.ArrowInvalid as error:
-        return str(error).removeprefix("Invalid regular expression: ").split("\n")[0]
+        return f"a pattern of RE2 ({str(error).removeprefix('Invalid regular expression: ').splitlines()[0]})"
     if group is not None and not 0 <= group <= count:
-        return f"it has {count} groups, none of number {group}"
+        return f"a group of the pattern: there is no group {group}, there are {count}"
     return None

@@ -1,12 +1,9 @@
 """How much of a source may be bad: by its rows, and by what they carry (flow, people, counts)."""
 
-from collections.abc import Collection, Mapping
-
-import pyarrow.compute as pc
+from collections.abc import Collection, Mapping, Sequence
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.tallies import GOOD, Count
-from spark_jobs.output import open_parquet, part_files
 
 EXAMPLES = 3
 
@@ -17,8 +14,9 @@ def check_share(
     apart: Collection[str],
     allowed: float,
     setting: str,
-    folder: str,
     amount: str | None,
+    examples: Sequence[str],
+    folder: str | None = None,
 ) -> None:
     """Refuse a source without rows, with more bad rows than allowed or bad rows that carry more, or without a good one.
 
@@ -26,9 +24,12 @@ def check_share(
     carries on average.
 
     Args:
-        counts: all rows by reason; the bad ones themselves are in `folder`.
+        counts: all rows by reason.
         apart: the reasons that are no fault.
+        allowed, setting: the share that may be bad, and the key of region.yaml that states it.
         amount: what rows carry, such as ``flow``; None: each is one.
+        examples: a few bad rows, as JSON.
+        folder: where all of them are; None: nowhere yet.
     """
     read = sum(count.rows for count in counts.values())
     if read == 0:
@@ -37,12 +38,13 @@ def check_share(
     good, rows = counts.get(GOOD, Count()), sum(count.rows for count in bad.values())
     others = {reason: counts[reason] for reason in apart if reason in counts}
     kept_apart = f" Apart from these: {_listed(others)}." if others else ""
-    remedy = f" All of them are in {folder}. Fix the file, or raise {setting}."
+    shown = f" For example {', '.join(examples[:EXAMPLES])}." if examples else ""
+    remedy = f"{shown}{f' All of them are in {folder}.' if folder else ''} Fix the file, or raise {setting}."
     considered = read - sum(count.rows for count in others.values())
     if rows > allowed * considered:
         raise UserError(
             f"{name}: {rows:,} of {considered:,} rows ({rows / considered:.2%}) are bad, more than {setting} = "
-            f"{allowed:g} allows. {_listed(bad)}.{_examples(folder, bad)}{remedy}{kept_apart}"
+            f"{allowed:g} allows. {_listed(bad)}.{remedy}{kept_apart}"
         )
     if good.rows == 0:
         raise UserError(f"{name}: none of its {read:,} rows can be used. {_listed({**bad, **others})}.")
@@ -54,7 +56,7 @@ def check_share(
         raise UserError(
             f"{name}: {rows:,} bad rows carry an estimated {carried / total:.1%} of its {amount} ({carried:,.0f} of "
             f"{total:,.0f}), more than {setting} = {allowed:g} allows. {_listed(bad)}.{_together(bad, good, amount)}"
-            f"{_examples(folder, bad)}{remedy}"
+            f"{remedy}"
         )
 
 
@@ -77,18 +79,3 @@ def _together(bad: Mapping[str, Count], good: Count, amount: str) -> str:
                 f"{good.largest:,g}): are they written in another way, such as 48,210 for 48210?"
             )
     return ""
-
-
-def _examples(folder: str, bad: Mapping[str, Count]) -> str:
-    """A sentence with a few of the bad rows, of the reason that costs most."""
-    wanted = max(bad, key=lambda reason: (bad[reason].rows, reason))
-    shown: list[str] = []
-    for file in part_files(folder):
-        for batch in open_parquet(file).iter_batches():
-            for row in batch.filter(pc.field("reason") == wanted).slice(0, EXAMPLES).to_pylist():
-                shown.append(f"{row['row']} of {row['source']}" if not shown else row["row"])
-                if len(shown) == EXAMPLES:
-                    break
-        if len(shown) >= EXAMPLES:
-            break
-    return f" For example {', '.join(shown[:EXAMPLES])} ({wanted})." if shown else ""

@@ -1,0 +1,23 @@
+"""From a path in region.yaml to the store of its tiles, by the path's ending."""
+
+from pathlib import Path
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.modalities.image.folder import FolderTiles
+from mora_pipeline.modalities.image.mbtiles import MbTiles
+from mora_pipeline.modalities.image.pmtiles import PmTiles
+from mora_pipeline.modalities.image.tiles import ARCHIVES, MBTILES, Tiles
+
+
+def open_tiles(path: str, zoom: int) -> Tiles:
+    """The tiles of a template with {z}, {x} and {y}, {-y} or {q}, or of an archive, by the path's ending.
+
+    Raises:
+        UserError: if an archive is missing, damaged, or holds vector tiles.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in ARCHIVES:
+        return FolderTiles(path, zoom)
+    if not Path(path).is_file():
+        raise UserError(f"There is no {path}. Fix the path or the root.")
+    return MbTiles(Path(path), zoom) if ending == MBTILES else PmTiles(Path(path), zoom)

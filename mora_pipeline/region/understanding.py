@@ -1,0 +1,289 @@
+"""What a region's files show before anything runs: its tables, where they are, and what fits together."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.bad_share import check_share
+from mora_pipeline.raw.labels import Unreadable, refuse_repeated
+from mora_pipeline.raw.reader import SourceReader
+from mora_pipeline.raw.rule_sets import (
+    AMOUNTS,
+    ENDS,
+    MOBILITY_ROLES,
+    PLACE_ROLES,
+    event_rules,
+    od_rules,
+    place_rules,
+    trip_rules,
+)
+from mora_pipeline.raw.rules import NULL_ISLAND, Rule
+from mora_pipeline.raw.source import NUMBER, TEXT
+from mora_pipeline.region.checks import checked
+from mora_pipeline.region.columns import Checker
+from mora_pipeline.region.config import RegionConfig
+from mora_pipeline.region.geography import Box, boxed, warnings_of_points
+from mora_pipeline.region.kinds import KINDS
+from mora_pipeline.region.mobility import Mobility, TimedMobility
+from mora_pipeline.region.samples import Points, RawTableRules, TableSample, read_places, source_of_heads, take_sample
+from mora_pipeline.region.tasks import CellTask, GroupTask
+
+FEW_MATCH = 0.5  # of a table's places that are known, below which a warning says so
+MOST_COVERED = 5000  # points that imagery is asked about
+
+
+@dataclass(frozen=True)
+class Match:
+    """How many of what a key names is there (labels in known places, cells under imagery), and what was found of it."""
+
+    key: str
+    what: str
+    matched: int
+    of: int
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """A region as its files show it.
+
+    Attributes:
+        samples: of each table; ``matches``: of labels, places and imagery.
+        box: of all points; None where there are none.
+        points: of them all, for a map.
+        cells: how many H3 cells the sampled rows are in.
+        warnings: sentences; ``remarks``: what was found and not declared, by key.
+    """
+
+    config: RegionConfig
+    samples: tuple[TableSample, ...]
+    matches: tuple[Match, ...]
+    box: Box | None
+    points: Points
+    cells: int
+    warnings: tuple[str, ...]
+    remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def understand(config: RegionConfig, progress: Callable[[str], None] = lambda key: None) -> Understanding:
+    """Open the head of every file, validate a sample of every table, and compare what they say.
+
+    Args:
+        progress: is told each key before its sample is read.
+
+    Raises:
+        UserError: for what would fail a run: a file, a column, too many bad rows, labels of which none is anywhere.
+    """
+    checker = checked(config)
+    places = _places(config, checker)
+    samples = []
+    for table in _tables(config, checker):
+        progress(table.key)
+        sample = take_sample(table, config.resolution, places, _remarks(checker, table.key))
+        _refuse(sample)
+        samples.append(sample)
+    points = {sample.table.key: sample.points for sample in samples if len(sample.points[0])}
+    cells = [sample.cells for sample in samples]
+    every = [np.concatenate([each[axis] for each in points.values()] or [np.empty(0)]) for axis in (0, 1)]
+    joint = every[0], every[1]
+    matches = [*_matched_places(samples), *_matched_labels(config, checker, places), *_covered(config, joint)]
+    warnings = [
+        *warnings_of_points(points, _axes(samples)),
+        *_warnings_of_rows(samples),
+        *_warnings_of_matches(matches),
+    ]
+    return Understanding(
+        config,
+        tuple(samples),
+        tuple(matches),
+        boxed(joint),
+        joint,
+        len(np.unique(np.concatenate([np.empty(0, dtype=np.int64), *cells]))),
+        tuple(warnings),
+        checker.remarks,
+    )
+
+
+def _places(config: RegionConfig, checker: Checker) -> pa.Table | None:
+    """The places that the region knows: id and cell."""
+    table = config.places_or_none()
+    if table is None:
+        return None
+    heads = checker.table(_key_of_places(config), table)
+    return read_places(source_of_heads(heads, table.roles("id", "latitude", "longitude")), config.resolution)
+
+
+def _key_of_places(config: RegionConfig) -> str:
+    return "places.path" if config.places else "mobility.places.path"
+
+
+def _tables(config: RegionConfig, checker: Checker) -> Iterator[RawTableRules]:
+    places, mobility = config.places_or_none(), config.mobility
+    if places is not None:
+        path_key = _key_of_places(config)
+        key = path_key.removesuffix(".path")
+        yield RawTableRules(
+            key,
+            source_of_heads(checker.table(path_key, places), places.roles("id", "latitude", "longitude")),
+            PLACE_ROLES,
+            place_rules(),
+            points=(("latitude", "longitude"),),
+            allowed=places.maximum_bad_share,
+            setting=f"{key}.maximum_bad_share",
+        )
+    if mobility is not None:
+        yield _mobility_table(mobility, checker)
+    for name, modality in config.modalities.items():
+        key = f"modalities.{name}"
+        heads = [head for (own, _), head in checker.opened.items() if own == f"{key}.path"]
+        rules = KINDS[modality.kind].raw_rules(key, modality, heads) if heads else None
+        if rules is not None:
+            yield rules
+
+
+def _mobility_table(mobility: Mobility, checker: Checker) -> RawTableRules:
+    source = source_of_heads(checker.table("mobility.path", mobility), mobility.columns.roles())
+    ends = {"origin": "origin_cell", "destination": "destination_cell"}
+    rules: dict[str, tuple[list[Rule], Mapping[str, str], Sequence[tuple[str, str]]]] = {
+        "od": (od_rules(source.columns), ends, ()),
+        "trips": (trip_rules(source.columns), {}, ((ENDS[0], ENDS[1]), (ENDS[2], ENDS[3]))),
+        "events": (event_rules(), {}, (("latitude", "longitude"),)),
+    }
+    own, places, points = rules[mobility.kind]
+    return RawTableRules(
+        "mobility",
+        source,
+        MOBILITY_ROLES[mobility.kind],
+        own,
+        AMOUNTS[mobility.kind],
+        places,
+        points,
+        mobility.maximum_bad_share,
+        "mobility.maximum_bad_share",
+        mobility.time_zone if isinstance(mobility, TimedMobility) else "UTC",
+    )
+
+
+def _remarks(checker: Checker, key: str) -> list[str]:
+    return [
+        *checker.remarks.get(f"{key}.path", ()),
+        *(remark for (own, _), head in checker.opened.items() if own == f"{key}.path" for remark in head.remarks),
+    ]
+
+
+def _refuse(sample: TableSample) -> None:
+    """Refuse a table whose sample a run would refuse.
+
+    Raises:
+        UserError: if it is empty, too much of it is bad, or no row is of use.
+    """
+    table = sample.table
+    if table.allowed is not None:
+        examples = [text for reason, text in sample.examples.items() if reason not in sample.apart]
+        check_share(
+            table.source.describe(), sample.counts, sample.apart, table.allowed, table.setting, table.amount, examples
+        )
+
+
+def _axes(samples: Sequence[TableSample]) -> dict[str, tuple[str, str]]:
+    """The columns of latitude and longitude, by key."""
+    return {
+        sample.table.key: (sample.table.source.columns[latitude], sample.table.source.columns[longitude])
+        for sample in samples
+        for latitude, longitude in sample.table.points[:1]
+    }
+
+
+def _matched_places(samples: Sequence[TableSample]) -> Iterator[Match]:
+    for sample in samples:
+        if sample.table.places:
+            known = sample.good
+            yield Match(sample.table.key, "rows in known places", known, known + sample.unknown_places)
+
+
+def _matched_labels(config: RegionConfig, checker: Checker, places: pa.Table | None) -> Iterator[Match]:
+    """Labels that have a number and a known place.
+
+    Raises:
+        UserError: if none of a task's has.
+    """
+    for name, task in config.tasks.items():
+        key = f"tasks.{name}"
+        heads = checker.table(f"{key}.path", task)
+        roles = (
+            {"column": task.column, **task.roles("place")} if isinstance(task, CellTask) else {"column": task.column}
+        )
+        reader = SourceReader.of(source_of_heads(heads, roles), {"column": NUMBER, "place": TEXT})
+        rows = numbers = matched = 0
+        unreadable, seen = Unreadable(), list[pa.Array]()
+        for typed, raw in reader.read_all():
+            unreadable.add(reader, "column", typed, raw)
+            rows += typed.num_rows
+            valid = typed["column"].is_valid()
+            numbers += pc.sum(valid).as_py()
+            if "place" in roles:
+                seen.append(typed["place"].cast(pa.string()).filter(valid))
+            if "place" in roles and places is not None:
+                valid = pc.and_(valid, known_ids(typed["place"].cast(pa.string()), places["id"].combine_chunks()))
+            matched += pc.sum(valid).as_py()
+        unreadable.check(f"{config.file.name}: {key}.column is '{task.column}'")
+        if seen and "aggregate" not in task.model_fields_set:
+            refuse_repeated(f"{config.file.name}: {key}", pa.chunked_array(seen))
+        if rows and not matched:
+            why = "is a number" if not numbers else "is of a place that the table of places knows"
+            raise UserError(
+                f"{config.file.name}: {key}: none of its {rows:,} labels {why}. Fix {key}, or leave it out."
+            )
+        if not isinstance(task, GroupTask):
+            yield Match(key, "labels", matched, rows, reader.remarks())
+
+
+def known_ids(ids: pa.Array, known: pa.Array) -> pa.Array:
+    """Which ids are known, bool [n]: as they are or, where files have lost them, without leading zeros."""
+    exact = pc.is_in(ids, known)
+    if pc.any(exact).as_py():
+        return exact
+    return pc.is_in(pc.utf8_ltrim(ids, "0"), pc.utf8_ltrim(known, "0"))
+
+
+def _covered(config: RegionConfig, points: Points) -> Iterator[Match]:
+    """How many of the region's points each imagery is at.
+
+    Raises:
+        UserError: if it is at none.
+    """
+    if not len(points[0]):
+        return
+    chosen = np.unique(np.linspace(0, len(points[0]) - 1, MOST_COVERED).astype(int))
+    latitude, longitude = points[0][chosen], points[1][chosen]
+    for name, modality in config.modalities.items():
+        coverage = KINDS[modality.kind].covers(modality, config.base, latitude, longitude)
+        if coverage is None:
+            continue
+        covered, remarks = coverage
+        if not covered.any():
+            raise UserError(
+                f"{config.file.name}: modalities.{name} is at none of the region's {len(chosen):,} sampled points. "
+                + " ".join(remarks)
+            )
+        yield Match(f"modalities.{name}", "points covered", int(covered.sum()), len(chosen), remarks)
+
+
+def _warnings_of_rows(samples: Sequence[TableSample]) -> Iterator[str]:
+    for sample in samples:
+        zero = sample.counts.get(NULL_ISLAND)
+        if zero:
+            yield (
+                f"{sample.table.key}: {zero.rows:,} of {sample.rows:,} sampled rows have a point at 0, 0, which "
+                "devices write that know no position. They are left out."
+            )
+
+
+def _warnings_of_matches(matches: Sequence[Match]) -> Iterator[str]:
+    for match in matches:
+        if match.matched < FEW_MATCH * match.of:
+            yield f"{match.key}: only {match.matched:,} of {match.of:,} {match.what}. The others are left out."
