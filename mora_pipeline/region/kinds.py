@@ -12,7 +12,7 @@ from mora_pipeline.contract.plugins import Plugins
 from mora_pipeline.region.columns import Checker
 from mora_pipeline.region.sections import Section
 
-BUILT_IN = {name: f"mora_pipeline.modalities.{name}:KIND" for name in ("text", "image", "table")}
+BUILT_IN = {name: f"mora_pipeline.modalities.{name}:KIND" for name in ("text", "image", "table", "raster")}
 
 
 class ModalityConfig(Section):

@@ -102,13 +102,15 @@ def look_up_cells(
     region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker, *, kind: ModalityKind[Any]
 ) -> StepResult:
     """Find what every modality of a kind has in the region's cells, and write it as `<kind>_cells/<modality>`."""
-    cells, by_modality = region.cells(), {}
+    cells, by_modality, figures = region.cells(), {}, dict[str, Any]()
     for name, modality in region.modalities(kind.name).items():
         table = kind.grid(region, name, modality)
         region.begin(f"{kind.name}_cells/{name}").write(table)
         by_modality[name] = table["cell"].to_numpy()
+        figures |= {f"{name}_{key}": value for key, value in kind.figures(table, modality).items()}
     coverage = coverage_table((name, len(own), len(cells), "") for name, own in by_modality.items())
-    return region.finish([cells_known(by_modality, cells)], {"modalities": len(by_modality), "coverage": coverage})
+    shown = {"modalities": len(by_modality), "coverage": coverage, **figures}
+    return region.finish([cells_known(by_modality, cells)], shown)
 
 
 def gridded_by_spark() -> list[ModalityKind[Any]]:
