@@ -100,6 +100,15 @@ class ModalityKind(ABC, Generic[Config]):
         """The dataset of how many people live in each cell (`cell`, `weight`), if the modality counts some."""
         return None
 
+    def population(
+        self, reader: RegionReader, name: str, config: Config, cells: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64] | None:
+        """How many people live in each of `cells`, int64 [N], if a modality without a Spark job counts them.
+
+        Float64 [N], NaN where it is unknown; None: it counts none.
+        """
+        return None
+
     @abstractmethod
     def encode(self, reader: RegionReader, name: str, config: Config, progress: Progress) -> CellVectors:
         """The frozen vectors, float32 [n, d], of the cells that have the modality, from the datasets of its cells."""

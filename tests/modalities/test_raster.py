@@ -64,9 +64,9 @@ def by_shapely(cells: np.ndarray, file: Path, missing: np.ndarray) -> tuple[np.n
     with rasterio.open(file) as source:
         values, grid, crs = source.read(1).astype(np.float64), source.transform, source.crs
     to_raster = Transformer.from_crs("EPSG:4326", crs.to_wkt(), always_xy=True)
+    x, y = grid.c + grid.a * np.arange(SIZE + 1), grid.f + grid.e * np.arange(SIZE + 1)
     pixels = [
-        shapely.box(*(grid * (column, row + 1)), *(grid * (column + 1, row)))
-        for row, column in product(range(SIZE), range(SIZE))
+        shapely.box(x[column], y[row + 1], x[column + 1], y[row]) for row, column in product(range(SIZE), range(SIZE))
     ]
     result = []
     for cell in cells.tolist():

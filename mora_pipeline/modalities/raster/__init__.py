@@ -19,6 +19,8 @@ from mora_pipeline.region.columns import Checker
 if TYPE_CHECKING:
     from torch import nn
 
+    from mora_pipeline.modalities.raster.zonal import CellNumbers
+
 HIDDEN = 64  # width of the head's hidden layer: that of a table
 PARTLY = 0.99  # a share of a cell with data below which something is missing
 
@@ -52,12 +54,8 @@ class RasterKind(ModalityKind[RasterModality]):
         return covers(config, base, latitude, longitude)
 
     def grid(self, reader: RegionReader, name: str, config: RasterModality) -> pa.Table:
-        from mora_pipeline.modalities.raster.grids import column_files
-        from mora_pipeline.modalities.raster.zonal import cell_numbers
-
         cells, where = reader.cells(), f"{reader.config.file.name}: modalities.{name}"
-        files = column_files(reader.config.base, config, f"{where}.path ")
-        found = {column: cell_numbers(cells, *item, config) for column, item in files.items()}
+        found = self._numbers(reader, name, config, cells)
         there = np.logical_and.reduce([np.isfinite(numbers.values) for numbers in found.values()])
         if not there.any() and len(cells):
             raise UserError(
@@ -67,6 +65,11 @@ class RasterKind(ModalityKind[RasterModality]):
         columns = [cells[there], *(numbers.values[there] for numbers in found.values()), covered[there]]
         return pa.table([pa.array(column) for column in columns], schema=raster_cells(list(found)))
 
+    def population(
+        self, reader: RegionReader, name: str, config: RasterModality, cells: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64] | None:
+        return self._numbers(reader, name, config, cells)[config.statistic].values if config.population else None
+
     def figures(self, table: pa.Table, config: RasterModality) -> dict[str, Any]:
         columns = {name: table[name].to_numpy() for name in config.columns}
         total = {
@@ -74,6 +77,16 @@ class RasterKind(ModalityKind[RasterModality]):
             for name, column in columns.items()
         }
         return {config.statistic: total, "cells_partly_covered": int((table["coverage"].to_numpy() < PARTLY).sum())}
+
+    def _numbers(
+        self, reader: RegionReader, name: str, config: RasterModality, cells: npt.NDArray[np.int64]
+    ) -> "dict[str, CellNumbers]":
+        from mora_pipeline.modalities.raster.grids import column_files
+        from mora_pipeline.modalities.raster.zonal import cell_numbers
+
+        where = f"{reader.config.file.name}: modalities.{name}.path "
+        files = column_files(reader.config.base, config, where)
+        return {column: cell_numbers(cells, *item, config) for column, item in files.items()}
 
     def encode(self, reader: RegionReader, name: str, config: RasterModality, progress: Progress) -> CellVectors:
         table = reader.read(f"raster_cells/{name}").table()

@@ -1,8 +1,8 @@
 """What region.yaml says of a modality of rasters."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mora_pipeline.region.kinds import ModalityConfig
 from mora_pipeline.region.sections import Name, problem
@@ -24,6 +24,7 @@ class RasterModality(ModalityConfig):
     nodata: list[float] | None = Field(
         default=None, description="values that mean no data, beside the one that the file declares"
     )
+    population: bool = Field(default=False, description="whether its sum is how many people live in a cell")
     temperature: float = Field(default=TEMPERATURE, gt=0, description="temperature of its alignment loss")
 
     @field_validator("bands")
@@ -35,6 +36,14 @@ class RasterModality(ModalityConfig):
             if name == "cell":
                 raise problem("has a column cell, which is the name of the cells. Give it another name")
         return bands
+
+    @model_validator(mode="after")
+    def _population_is_a_sum(self) -> Self:
+        if self.population and (self.statistic != "sum" or len(self.columns) > 1):
+            raise problem(
+                "counts the population, so it must be the sum of one band. Write statistic: sum, without bands"
+            )
+        return self
 
     @property
     def columns(self) -> dict[str, tuple[str | None, int]]:
