@@ -202,12 +202,13 @@ FIJI = h3.latlng_to_cell(-16.0, 180.0, 5)
         ("EPSG:4326", (-180.0, -90.0, 180.0, 90.0)),
         ("EPSG:4326", (0.0, -90.0, 360.0, 90.0)),
         ("EPSG:4326", (170.0, -30.0, 190.0, 0.0)),
+        ("EPSG:4326", (-190.0, -30.0, -170.0, 0.0)),
         ("ESRI:54009", (-18041000.0, -9000000.0, 18041000.0, 9000000.0)),
         ("EPSG:32760", (500000.0, 7800000.0, 1200000.0, 8600000.0)),
     ],
 )
 def test_a_cell_across_the_antimeridian_is_whole(tmp_path: Path, crs: str, box: tuple) -> None:
-    """Longitudes from -180, from 0, past 180, and two grids of metres: one is cut there, one is not."""
+    """Longitudes from -180, from 0, past 180 either way, and two grids of metres: one is cut there, one is not."""
     assert {lng > 0 for _, lng in h3.cell_to_boundary(FIJI)} == {True, False}
     file = write(tmp_path / "a.tif", np.full((800, 1600), 4.0), crs, box=box)
     cells = np.array(sorted(h3.grid_disk(FIJI, 1)))
