@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.raw.csv_files import csv_batches
+from mora_pipeline.raw.csv_files import MALFORMED, csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
 from mora_pipeline.raw.numbers import as_numbers
@@ -60,6 +61,20 @@ class FileForm:
         """float64 [n], null where there is no number."""
         return as_numbers(values, self.written, self.written.null)
 
+    def values(self, role: str, batch: pa.RecordBatch) -> pa.Array:
+        """What a role's column or expression holds; a column is as it stands in the file."""
+        return self.expressions[role].evaluate(batch, self._meant)
+
+    @cached_property
+    def _meant(self) -> Dialect:
+        """How texts are to be understood within expressions: what means no value is null there."""
+        return replace(self.written, null=tuple(dict.fromkeys([*self.written.null, *self.null_texts])))
+
+    def _kept(self, condition: Expression, batch: pa.RecordBatch) -> pa.Array:
+        """Where the condition holds, and records that are malformed: these are bad whatever they say."""
+        kept = condition.evaluate(batch, self._meant)
+        return pc.or_(kept, batch[MALFORMED].is_valid()) if MALFORMED in batch.schema.names else kept
+
     def needed(self) -> list[str]:
         """The columns of the file that roles and the filter are made of."""
         every = [*self.expressions.values(), *([self.filter] if self.filter else [])]
@@ -72,7 +87,7 @@ class FileForm:
             for name, value in self.stated.items():
                 batch = batch.append_column(name, pa.repeat(pa.scalar(value), batch.num_rows))
             if self.filter is not None:
-                batch = batch.filter(pc.fill_null(self.filter.evaluate(batch), False))
+                batch = batch.filter(self._kept(self.filter, batch))
             if batch.num_rows:
                 yield batch
 
@@ -208,6 +223,6 @@ def sample(source: Source, column: str, kind: str, file: str, rows: int) -> tupl
     """
     form = form_of(replace(source, columns={"value": column}), {"value": kind}, file)
     for batch in form.batches(file, (0, None)):
-        values = form.expressions["value"].evaluate(batch.slice(0, rows))
+        values = form.values("value", batch.slice(0, rows))
         return (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values), form
     return pa.nulls(0, pa.string()), form

@@ -110,7 +110,7 @@ class SourceReader:
     def _typed(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:
         arrays: dict[str, pa.Array] = {}
         for role, kind in self.kinds.items():
-            values = form.expressions[role].evaluate(raw)
+            values = form.values(role, raw)
             if kind == NUMBER:
                 arrays[role] = form.numbers(values)
             elif kind == TEXT:
@@ -126,11 +126,11 @@ class SourceReader:
     def texts(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
         """The same as text, string [n]; null where it means that there is no value."""
         form = form_of(self.source, self.kinds, file)
-        return as_texts(form.expressions[role].evaluate(raw), (*form.null_texts, *form.written.null))
+        return as_texts(form.values(role, raw), (*form.null_texts, *form.written.null))
 
     def raw_values(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
         """What stands in the file for a role, row by row."""
-        return form_of(self.source, self.kinds, file).expressions[role].evaluate(raw)
+        return form_of(self.source, self.kinds, file).values(role, raw)
 
 
 def column_values(source: Source, role: str) -> pa.ChunkedArray:
@@ -143,7 +143,7 @@ def column_values(source: Source, role: str) -> pa.ChunkedArray:
     chunks = []
     for file in source.files:
         form = form_of(source, kinds, file)
-        chunks += [form.expressions[role].evaluate(raw) for raw in form.batches(file, (0, None))]
+        chunks += [form.values(role, raw) for raw in form.batches(file, (0, None))]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
 
 
