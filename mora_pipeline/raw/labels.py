@@ -61,6 +61,6 @@ def refuse_repeated(where: str, places: pa.ChunkedArray) -> None:
 def repeated(where: str, place: str, rows: int) -> str:
     """What is said of a place with several rows."""
     return (
-        f"{where}: place '{place}' has {rows:,} rows. Choose one of them by where, such as year = 2019, or say how they "
-        "become one: aggregate: mean, or sum."
+        f"{where}: place '{place}' has {rows:,} rows. Choose one of them by where, such as year = 2019, or say how "
+        "they become one: aggregate: mean, or sum."
     )

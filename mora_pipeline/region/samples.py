@@ -182,7 +182,7 @@ def take_sample(
         examples,
         (np.concatenate([none, *latitudes]), np.concatenate([none, *longitudes])),
         np.unique(np.concatenate([np.empty(0, dtype=np.int64), *cells])),
-        tuple(dict.fromkeys(remarks)),
+        tuple(dict.fromkeys([*remarks, *reader.remarks()])),
     )
 
 

@@ -38,12 +38,13 @@ MOST_COVERED = 5000  # points that imagery is asked about
 
 @dataclass(frozen=True)
 class Match:
-    """How many of what a key names is there: labels in known places, cells under imagery."""
+    """How many of what a key names is there (labels in known places, cells under imagery), and what was found of it."""
 
     key: str
     what: str
     matched: int
     of: int
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def _matched_labels(config: RegionConfig, checker: Checker, places: pa.Table | N
                 f"{config.file.name}: {key}: none of its {rows:,} labels {why}. Fix {key}, or leave it out."
             )
         if not isinstance(task, GroupTask):
-            yield Match(key, "labels", matched, rows)
+            yield Match(key, "labels", matched, rows, reader.remarks())
 
 
 def known_ids(ids: pa.Array, known: pa.Array) -> pa.Array:
@@ -269,7 +270,7 @@ def _covered(config: RegionConfig, points: Points) -> Iterator[Match]:
                 f"{config.file.name}: modalities.{name} is at none of the region's {len(chosen):,} sampled points. "
                 + " ".join(remarks)
             )
-        yield Match(f"modalities.{name}", "points covered", int(covered.sum()), len(chosen))
+        yield Match(f"modalities.{name}", "points covered", int(covered.sum()), len(chosen), remarks)
 
 
 def _warnings_of_rows(samples: Sequence[TableSample]) -> Iterator[str]:

@@ -14,6 +14,8 @@ Places = npt.NDArray[np.int64]
 
 def parts(values: pa.Array) -> tuple[Places, Places, pa.Array]:
     """Where each list starts and ends among the elements, int64 [n] (0, 0 of a null), and the elements."""
+    if pa.types.is_map(values.type):
+        values = values.cast(pa.list_(pa.struct([values.type.key_field, values.type.item_field])))
     if not (pa.types.is_list(values.type) or pa.types.is_large_list(values.type)):
         values = values.cast(pa.large_list(values.type.value_type))
     offsets = values.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -29,11 +31,35 @@ def element(values: pa.Array, index: int) -> pa.Array:
     return kinds.unified(elements.take(pa.array(np.where(beyond, 0, place), mask=beyond)))
 
 
+def entry_type(kind: pa.DataType) -> pa.DataType | None:
+    """The type of the values of a map by text, or of a list of structs of a key and a value, as some write maps."""
+    if pa.types.is_map(kind):
+        key, value = kind.key_type, kind.item_type
+    elif kinds.kind_of(kind) == kinds.LIST and pa.types.is_struct(kind.value_type) and kind.value_type.num_fields == 2:
+        first, second = kind.value_type
+        if (first.name, second.name) not in (("key", "value"), ("k", "v")):
+            return None
+        key, value = first.type, second.type
+    else:
+        return None
+    return kinds.unified_type(value) if kinds.kind_of(key) == kinds.TEXT else None
+
+
 def entry(values: pa.Array, key: str) -> pa.Array:
-    """The value of a key in each map; null where it has none."""
-    if not len(values) or values.null_count == len(values):
-        return pa.nulls(len(values), kinds.unified_type(values.type.item_type))
-    return kinds.unified(pc.map_lookup(values, pa.scalar(key, values.type.key_type), "first"))
+    """The first value of a key in each map; null where it has none."""
+    starts, ends, entries = parts(values)
+    keys, items = (entries.field(number) for number in (0, 1)) if not entries.null_count else _flat(entries)
+    matching = pc.fill_null(pc.equal(kinds.unified(keys), key), False).to_numpy(zero_copy_only=False)
+    places = np.append(np.flatnonzero(matching), len(matching))
+    place = places[np.searchsorted(places, starts)]
+    absent = place >= ends
+    return kinds.unified(items.take(pa.array(np.where(absent, 0, place), mask=absent)))
+
+
+def _flat(entries: pa.StructArray) -> tuple[pa.Array, pa.Array]:
+    """The keys and the values of entries of which some are null."""
+    keys, items = entries.flatten()
+    return keys, items
 
 
 def sizes(values: pa.Array) -> pa.Array:
