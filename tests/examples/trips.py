@@ -34,12 +34,13 @@ def citi_bike(folder: Path) -> None:
         '"start station longitude","end station id","end station name","end station latitude","end station longitude",'
         '"bikeid","usertype","birth year","gender"'
     )
-    one, two = "40.75500254,-73.97448060", "40.71534825,-73.96024116"
+    one = '493,"W 45 St & 6 Ave",40.75500254,-73.97448060'
+    two = '539,"Metropolitan Ave & Bedford Ave",40.71534825,-73.96024116'
     rows = [
-        f'897,"2019-07-01 00:00:00.1320","2019-07-01 00:14:58.0040",493,"W 45 St & 6 Ave",{one},539,"Metropolitan",{two},1,"Customer",2000,0',
-        f'267,"2019-07-01 00:00:05.1780","2019-07-01 00:04:32.4500",539,"Metropolitan",{two},493,"W 45 St & 6 Ave",{one},2,"Subscriber",1997,1',
-        f'99,"2019-07-06 10:00:05.1780","2019-07-06 10:04:32.4500",539,"Metropolitan",{two},493,"W 45 St & 6 Ave",{one},2,"Subscriber",1997,1',
-        f'2201,"2019-07-01 00:00:29.9930","2019-07-01 00:36:51.4410",3267,"8D OPS 01",0.0,0.0,539,"Metropolitan",{two},3,"Subscriber",1969,0',
+        f'897,"2019-07-01 00:00:00.1320","2019-07-01 00:14:58.0040",{one},{two},1,"Customer",2000,0',
+        f'267,"2019-07-01 00:00:05.1780","2019-07-01 00:04:32.4500",{two},{one},2,"Subscriber",1997,1',
+        f'99,"2019-07-06 10:00:05.1780","2019-07-06 10:04:32.4500",{two},{one},2,"Subscriber",1997,1',
+        f'22,"2019-07-01 00:00:29.9930","2019-07-01 00:36:51.4410",3267,"8D OPS 01",0.0,0.0,{two},3,"Subscriber",1969,0',
     ]
     zipped(
         folder / "201907-citibike-tripdata.csv.zip", {"201907-citibike-tripdata.csv": "\n".join([head, *rows, ""])}, {}
@@ -65,7 +66,8 @@ def meta_movement(folder: Path) -> None:
             (a, b), (c, d) = points[start], points[end]
             line = f'"LINESTRING({b} {a}, {d} {c})"' if start != end else r"\N"
             lines.append(
-                f"{line},{a},{b},{c},{d},GB,{crisis},{baseline},\\N,\\N,\\N,{keys[start]},{keys[end]},2020-04-01 {hour[:2]}:00"
+                f"{line},{a},{b},{c},{d},GB,{crisis},{baseline},\\N,\\N,\\N,"
+                f"{keys[start]},{keys[end]},2020-04-01 {hour[:2]}:00"
             )
         name = f"Britain Coronavirus Disease Prevention Map 2020-04-01 {hour}.csv"
         (folder / "movement" / name).write_text("\n".join([*lines, ""]), encoding="utf-8")
