@@ -7,6 +7,7 @@ import pytest
 from mora_pipeline.raw.dialect import detect
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.region.messages import parse_yaml
 
 
 def read(file: Path, where: str, null: tuple[str, ...] = ()) -> list[dict[str, object]]:
@@ -21,6 +22,12 @@ def test_a_text_that_means_no_value_is_null_in_a_filter(tmp_path: Path, text: st
     file.write_text(f"name,flow\na,{text}\nb,4\n")
     assert read(file, "flow is not null", null) == [{"name": "b", "flow": 4.0, "malformed": False}]
     assert [row["name"] for row in read(file, "flow is null", null)] == ["a"]
+
+
+def test_null_is_a_key_of_region_yaml() -> None:
+    """YAML reads a bare null as nothing, in keys too."""
+    said = parse_yaml("region.yaml", r"places: {null: ['\N', -666666666], csv: {null: [NA]}}")
+    assert said == {"places": {"null": [r"\N", -666666666], "csv": {"null": ["NA"]}}}
 
 
 def test_a_malformed_record_is_bad_whatever_the_filter_says(tmp_path: Path) -> None:
