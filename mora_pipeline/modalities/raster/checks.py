@@ -9,8 +9,7 @@ import numpy.typing as npt
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities.raster.config import NEEDS, RasterModality
 from mora_pipeline.modalities.raster.grids import Grid, column_files
-from mora_pipeline.region.columns import Checker
-from mora_pipeline.region.files import InputFile
+from mora_pipeline.region.columns import Checker, InputFile
 
 
 def check_rasters(checker: Checker, key: str, config: RasterModality) -> None:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities.raster.config import RasterModality
 from mora_pipeline.modalities.sampling import place_name, sampled
-from mora_pipeline.region.files import IMAGE_FORMATS, data_files
+from mora_pipeline.raw.folders import find_files
+from mora_pipeline.raw.formats import IMAGE_FORMATS
 
 # What files in use write for no data, often without declaring it.
 SENTINELS = {-200.0, -999.0, -9999.0, -32768.0, -32767.0, -99999.0, -999999.0}
@@ -201,9 +202,10 @@ def column_files(base: Path, config: RasterModality, where: str) -> dict[str, tu
     found = {}
     for name, (pattern, band) in config.columns.items():
         if pattern is None:
-            files = data_files(base, config.path, where, IMAGE_FORMATS)
+            files = list(find_files(base, config.path, where, IMAGE_FORMATS).files)
         elif (base / config.path).is_dir():
-            files = data_files(base / config.path, pattern, where.replace(".path ", f".bands.{name} "), IMAGE_FORMATS)
+            of_band = where.replace(".path ", f".bands.{name} ")
+            files = list(find_files(base / config.path, pattern, of_band, IMAGE_FORMATS).files)
         else:
             folder = base / config.path
             raise UserError(f"{where}is '{config.path}', but it must be the folder of the files of bands: {folder}.")
