@@ -11,7 +11,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.compression import compression_remark, label, parts
 from mora_pipeline.raw.layout import NAMES, Layout, find_layout
-from mora_pipeline.raw.number_format import PLAIN, null_texts, number_format, number_pattern
+from mora_pipeline.raw.number_format import null_texts, number_format, number_pattern
 from mora_pipeline.raw.sample import Sample, read_sample
 
 __all__ = ["KEYS", "Detected", "Dialect", "checked_settings", "detect", "number_format"]
@@ -82,13 +82,14 @@ def detect(file: str, declared: Mapping[str, Any], numbers: Collection[str] = ()
     values = _values(layout, numbers)
     remarks = [compression_remark(file), *_layout_remarks(layout, sample, declared)]
     try:
-        nulls = null_texts(_no_numbers(values)) if numbers and "null" not in declared else {}
+        nulls = null_texts(values) if numbers and "null" not in declared else {}
         settings.setdefault("null", ("", *nulls))
-        present = [text for text in values if text.strip() not in settings["null"]]
+        nothing = set(settings["null"])
+        present = [text for text in values if text.strip() not in nothing]
         settings["decimal"], settings["thousands"], more = number_format(present, {**settings, **_marks(declared)})
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    counts = Counter(map(str.strip, values))
+    counts = Counter(map(str.strip, values)) if nulls else {}
     remarks += [*more, *(f"'{text}' is {meaning} ({counts[text]:,} in the sample)" for text, meaning in nulls.items())]
     return Detected(Dialect(**settings), columns, tuple(filter(None, remarks)))
 
@@ -165,7 +166,7 @@ def _layout(where: str, sample: Sample, settings: Mapping[str, Any], numbers: Co
     if twins:
         raise UserError(f"{where} has several columns named '{twins[0]}'. Give each its own name.")
     for position, name in enumerate(layout.header):
-        column = [row[position] for row in layout.rows if row[position]]
+        column = [row[position] for row in layout.rows[:100] if row[position]]
         if layout.quote and sum(_begins_with_space(text, layout.quote) for text in column) > len(column) / 2:
             raise UserError(
                 f"{where}, column '{name}': a space stands before the quotes ('{column[0]}'), so that they are part of "
@@ -207,11 +208,6 @@ def _values(layout: Layout, numbers: Collection[str]) -> list[str]:
         and sum(any(form.match(text) for form in forms) for text in present) > 0.9 * len(present)
         for text in texts
     ]
-
-
-def _no_numbers(values: list[str]) -> list[str]:
-    """What may mean no value: no number, or a negative one."""
-    return [text for text in set(values) if text.strip() and (text[0] == "-" or not PLAIN.fullmatch(text.strip()))]
 
 
 def _marks(declared: Mapping[str, Any]) -> dict[str, Any]:

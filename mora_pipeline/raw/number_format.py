@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from mora_pipeline.contract.errors import UserError
@@ -16,6 +17,8 @@ PLAIN = re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){EXPONENT}")
 _WITH_MARKS = re.compile(rf"[+-]?[0-9.,][0-9.,{SPACES}{APOSTROPHES}]*{EXPONENT}")
 _FORMS = [(decimal, thousands) for thousands in ("", ",", ".", " ", "'") for decimal in ".," if decimal != thousands]
 _DIGITS = str.maketrans("123456789", "000000000")
+_MOST_USUAL = 1000  # different texts of digits, signs and points that are looked at
+_UNUSUAL = re.compile(r"^.*[^0-9.+\n-].*$", re.MULTILINE)
 _CLEAR_SHARE = 0.05  # of the values that two readings read differently, how many must speak against one of them
 
 CENSUS = {
@@ -126,12 +129,14 @@ def _shapes(values: Iterable[str]) -> dict[str, int]:
 
     Forms tell texts apart by their marks, the numbers of digits between them and whether they begin with a zero.
     """
+    totals = Counter(map(str.strip, values))
+    usual = [text for text in islice(totals, _MOST_USUAL) if not text.isdigit()]
+    unusual = [text for text in _UNUSUAL.findall("\n".join(totals)) if text in totals]
     firsts: dict[tuple[str, bool], str] = {}
     counts: Counter[str] = Counter()
-    for text, count in Counter(map(str.strip, values)).items():
-        if not text.isdigit():
-            shape = text.translate(_DIGITS), text.lstrip("+-").startswith("0")
-            counts[firsts.setdefault(shape, text)] += count
+    for text in dict.fromkeys([*unusual, *usual]):
+        shape = text.translate(_DIGITS), text.lstrip("+-").startswith("0")
+        counts[firsts.setdefault(shape, text)] += totals[text]
     return {text: count for text, count in counts.items() if _WITH_MARKS.fullmatch(text)}
 
 
@@ -164,6 +169,8 @@ def null_texts(values: Iterable[str]) -> dict[str, str]:
     """The texts of a sample of numbers that are known to mean no value, and what each is called."""
     known: dict[str, str] = {}
     for text in dict.fromkeys(map(str.strip, values)):
+        if text[:1].isdigit():
+            continue
         if text.lower() in _NULL_TEXTS:
             known[text] = "no value"
         elif text in _CENSUS_TEXTS:
