@@ -159,6 +159,11 @@ def test_the_null_of_mysql_is_no_letter(file: Path) -> None:
     assert [row[0] for row in detected(file, content, escape="\\")[1:]] == ['a "b"', "\\N", "C"]
 
 
+def test_the_null_of_mysql_alone_needs_no_declaration(file: Path) -> None:
+    assert detected(file, "name,flow\nA,1\n\\N,\\N\nC,\\N\n")[1:] == [["A", "1"], ["\\N", "\\N"], ["C", "\\N"]]
+    assert detect(str(file), {}, ["flow"]).dialect.null == ("", "\\N")
+
+
 def test_single_quotes_around_all_names_are_quotes(file: Path) -> None:
     assert detected(file, "'name','flow'\n'A, B','1'\n'C','2'\n'it''s','3'\n")[1:] == [
         ["A, B", "1"],
