@@ -4,6 +4,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,7 +12,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.compression import compression_remark, label, parts
 from mora_pipeline.raw.layout import NAMES, Layout, find_layout
-from mora_pipeline.raw.number_format import null_texts, number_format, number_pattern
+from mora_pipeline.raw.number_format import AmbiguousNumberError, null_texts, number_format, number_pattern
 from mora_pipeline.raw.sample import Sample, read_sample
 
 __all__ = ["KEYS", "Detected", "Dialect", "checked_settings", "detect", "number_format"]
@@ -80,17 +81,12 @@ def detect(file: str, declared: Mapping[str, Any], numbers: Collection[str] = ()
     if not any(columns):
         raise UserError(f"{file} holds tables without a common column. Unpack it and name the files that are meant.")
     values = _values(layout, numbers)
-    remarks = [compression_remark(file), *_layout_remarks(layout, sample, declared)]
-    try:
-        nulls = null_texts(values) if numbers and "null" not in declared else {}
-        settings.setdefault("null", ("", *nulls))
-        nothing = set(settings["null"])
-        present = [text for text in values if text.strip() not in nothing]
-        settings["decimal"], settings["thousands"], more = number_format(present, {**settings, **_marks(declared)})
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+    nulls = null_texts(values) if numbers and "null" not in declared else {}
+    settings.setdefault("null", ("", *nulls))
+    settings["decimal"], settings["thousands"], more = _number_format(where, layout, numbers, settings)
     counts = Counter(map(str.strip, values)) if nulls else {}
-    remarks += [*more, *(f"'{text}' is {meaning} ({counts[text]:,} in the sample)" for text, meaning in nulls.items())]
+    remarks = [compression_remark(file), *_layout_remarks(layout, sample, declared), *more]
+    remarks += [f"'{text}' is {meaning} ({counts[text]:,} in the sample)" for text, meaning in nulls.items()]
     return Detected(Dialect(**settings), columns, tuple(filter(None, remarks)))
 
 
@@ -210,5 +206,19 @@ def _values(layout: Layout, numbers: Collection[str]) -> list[str]:
     ]
 
 
-def _marks(declared: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: checked_settings({key: declared[key]})[key] for key in ("decimal", "thousands") if key in declared}
+def _number_format(
+    where: str, layout: Layout, numbers: Collection[str], settings: Mapping[str, Any]
+) -> tuple[str, str, tuple[str, ...]]:
+    """What the columns of numbers prove, or else all columns: a file is written in one form."""
+    nothing = set(settings["null"])
+
+    def texts(columns: Collection[str]) -> list[str]:
+        return [text for text in _values(layout, columns) if text.strip() not in nothing]
+
+    try:
+        return number_format(texts(numbers), settings)
+    except AmbiguousNumberError as error:
+        with suppress(AmbiguousNumberError):
+            return number_format([*texts(numbers), *texts(())], settings)
+        at = next((at for row in layout.rows for at, text in enumerate(row) if text.strip() == error.text), 0)
+        raise UserError(f"{where}, column '{layout.header[at]}': {error}") from None

@@ -33,6 +33,14 @@ _CENSUS_TEXTS = {"-", "**", "***", "*****", "(X)", "N"}
 _NULL_TEXTS = {"na", "n/a", "#n/a", "<na>", "(na)", "null", "none", "nan", "\\n", "-", "--", ".", "..", ":"}
 
 
+class AmbiguousNumberError(UserError):
+    """Several forms fit; ``text``: a value that they read differently."""
+
+    def __init__(self, text: str, message: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+
 @dataclass(frozen=True)
 class _Form:
     """One way to write numbers."""
@@ -88,7 +96,7 @@ def number_format(values: Sequence[str], declared: Mapping[str, Any]) -> tuple[s
         declared: ``decimal`` and ``thousands`` hold if they are there; ``separator`` of the file, where it has one.
 
     Raises:
-        UserError: if the sample leaves several forms that read a value differently.
+        AmbiguousNumberError: if the sample leaves several forms that read a value differently.
     """
     forms = [_Form(*form) for form in _possible_forms(declared)]
     if len(forms) == 1:
@@ -146,11 +154,12 @@ def _differing(one: _Form, other: _Form, texts: Mapping[str, int]) -> dict[str, 
     return {text: texts[text] for text, pair in pairs.items() if None not in pair and pair[0] != pair[1]}
 
 
-def _ambiguous(one: _Form, other: _Form, texts: Mapping[str, int]) -> UserError:
+def _ambiguous(one: _Form, other: _Form, texts: Mapping[str, int]) -> AmbiguousNumberError:
     text = next(iter(_differing(one, other, texts)))
-    return UserError(
+    return AmbiguousNumberError(
+        text,
         f"'{text}' may be {one.read(text):.15g} ({one.keys}) or {other.read(text):.15g} ({other.keys}). "
-        "Declare which it is."
+        "Declare which it is.",
     )
 
 
