@@ -1,7 +1,7 @@
-"""The cells of a region: the union of those seen in mobility and in any modality, sorted; the only row order.
+"""The cells of a region: those that mobility sees, sorted; the only row order.
 
-Source: the outputs of grid_mobility, and of the modalities those of grid_text and grid_table. Where no mobility says
-which places there are, a table of places can add its own.
+Source: the outputs of grid_mobility. Where an extent says how far the region reaches, or nobody knows how people move,
+the cells of texts and tables (outputs of grid_text and grid_table) and of a table of places are the region's as well.
 """
 
 import sys
@@ -23,6 +23,7 @@ from mora_pipeline.contract.cells import Cells, find_rows
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CELLS
+from mora_pipeline.raw.extent import Extent
 from spark_jobs.gridding import centres_of, checked_resolution, read_places, resolutions_of
 from spark_jobs.output import checked_empty, open_parquet, part_files, part_name
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
@@ -66,8 +67,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
     Args:
         params: ``edges``, ``self_flow`` (folders), ``members`` (folders with a column ``cell``), ``population`` (folder
-            of weights, or null), ``resolution``, ``output.cells`` (folder); optionally ``places`` (a source whose
-            cells are the region's too), with ``maximum_bad_share`` of them and ``output.quarantine`` for these.
+            of weights, or null), ``resolution``, ``extent`` (`Extent.parse`, or null), ``output.cells`` (folder);
+            optionally ``places`` (a source whose cells are the region's too), with ``maximum_bad_share`` of them and
+            ``output.quarantine`` for these.
 
     Raises:
         UserError: if a dataset is missing or was gridded at another resolution, too many places are bad, or there is no
@@ -76,10 +78,15 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     resolution = checked_resolution(parameter(params, "resolution"))
     self_flow, members = parameter(params, "self_flow"), list(params.get("members") or [])
     target = checked_empty(parameter(params, "output.cells"))
-    cells, bad = distinct_cells(spark, parameter(params, "edges"), [self_flow, *members]), dict[str, int]()
+    extent = Extent.parse(params.get("extent"))
+    cells, bad = distinct_cells(spark, parameter(params, "edges"), [self_flow]), dict[str, int]()
+    if extent is not None or not len(cells):  # else mobility says which cells the region has
+        cells = np.union1d(cells, distinct_cells(spark, parameter(params, "edges"), members))
     if params.get("places"):
         own, bad = cells_of_places(spark, params, resolution)
         cells = np.union1d(cells, own)
+    if extent is not None:
+        cells = cells[extent.holds(cells)]
     if not len(cells):
         raise UserError("The region has no cell: nothing of its raw data is anywhere. Look at its bad rows.")
     other = resolutions_of(cells) != resolution

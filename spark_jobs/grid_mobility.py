@@ -36,7 +36,8 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         params: ``kind`` (od, trips, events), ``source`` and, for od, ``places`` (files, format, columns by role),
             ``resolution``, ``maximum_gap_hours`` (events), ``time_zone`` (trips and events: of times that carry none,
             and in which hours are counted; null: UTC, and every event needs a zone), ``maximum_bad_share``,
-            ``minimum_users`` and ``minimum_flow`` (of an edge, or null), ``partitions`` (of the shuffle, or null),
+            ``minimum_users`` and ``minimum_flow`` (of an edge, or null), ``extent`` (`Extent.parse`, or null),
+            ``partitions`` (of the shuffle, or null),
             ``kept`` (folder of what earlier runs added up, or null) and with it ``dates`` (the day of each file, or
             null where it is that of a row's ``time``), ``weeks`` (up to the newest day, or null: all) and ``versions``
             (of each file, or null: its size and time of change),
@@ -70,6 +71,8 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
             "rows_apart": bad.apart,
             "edges_suppressed": written.edges_suppressed,
             "cells_suppressed": written.cells_suppressed,
+            "edges_outside": written.edges_outside,
+            "flow_outside": written.flow_outside,
             "cells_with_rhythm": written.rhythm,
         },
     )
@@ -93,6 +96,8 @@ def settings(params: Mapping[str, Any]) -> Mapping[str, str]:
 
 def no_edge(name: str, written: Written, params: Mapping[str, Any]) -> str:
     """Why there is no edge, and what to do."""
+    if written.edges_outside and not written.edges_suppressed:
+        return f"{name} gives no edge inside the extent: {written.edges_outside:,} have an end outside. Widen extent."
     if written.edges_suppressed:
         return (
             f"{name} gives no edge above the thresholds: {written.edges_suppressed:,} have fewer users than "

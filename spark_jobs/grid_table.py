@@ -25,6 +25,7 @@ from mora_pipeline.contract.amounts import TOTAL, part_of
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import WEIGHTS, table_cells, table_sums
+from mora_pipeline.raw.labels import repeated
 from mora_pipeline.raw.rule_sets import table_rules
 from mora_pipeline.raw.source import NUMBER, Source
 from spark_jobs.gridding import checked_resolution
@@ -44,8 +45,9 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
 
     Args:
         params: ``source`` (roles latitude and longitude, or place; weight?), ``groups`` {group: [columns]},
-            ``places``, ``resolution``, ``maximum_bad_share``, ``bad_share_setting``, ``output.table_cells``,
-            ``.weights``, ``.sums``, ``.quarantine``.
+            ``places``, ``aggregate`` (of several rows of a place: mean, sum, or null: they are refused), ``key`` (of
+            region.yaml, for messages), ``resolution``, ``maximum_bad_share``, ``bad_share_setting``,
+            ``output.table_cells``, ``.weights``, ``.sums``, ``.quarantine``.
 
     Raises:
         UserError: if the files or the parameters are wrong or too many rows are bad.
@@ -56,7 +58,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     for folder in output.values():
         checked_empty(folder)
     names = bin_names(groups)
-    located = read_bins(spark, params, groups)
+    located = one_row_a_place(read_bins(spark, params, groups), params)
     averaged = averages(located.rows, groups).cache()
     bins = [sql.col(_bin(group, position)).alias(name) for (group, position), name in names.items()]
     rows = write_parts(averaged.select("cell", *bins), output["table_cells"], table_cells(list(names.values())))
@@ -154,8 +156,30 @@ def read_bins(spark: SparkSession, params: Mapping[str, Any], groups: Groups) ->
     rules = table_rules([*numbered], weighted)
     kinds = dict.fromkeys([*numbered, "weight"], NUMBER)
     derive = None if weighted else with_equal_weights
-    columns = ["weight", *numbered]
+    columns = ["weight", *numbered, *(["place"] if "place" in source.columns else [])]
     return read_located(spark, params, bins, kinds, derive, {"weight": "double"}, rules, columns, "weight")
+
+
+def one_row_a_place(located: Located, params: Mapping[str, Any]) -> Located:
+    """Several rows of a place made one, by ``aggregate``; of tables without places, all rows are kept.
+
+    Raises:
+        UserError: if a place has several rows, and nothing says what is to become of them.
+    """
+    if "place" not in located.rows.columns:
+        return located
+    own = [name for name in located.rows.columns if name not in ("place", "cell")]
+    aggregate = params.get("aggregate")
+    if aggregate is None:
+        several = located.rows.groupBy("place").count().where("count > 1").orderBy("place").limit(1).collect()
+        if several:
+            key = params.get("key", "the table")
+            raise UserError(repeated(key, several[0]["place"], several[0]["count"]))
+        return replace(located, rows=located.rows.drop("place"))
+    joined = sql.mean if aggregate == "mean" else sql.sum
+    ordered = located.rows.repartition("place").sortWithinPartitions("place", *own)
+    rows = ordered.groupBy("place", "cell").agg(*(joined(name).alias(name) for name in own))
+    return replace(located, rows=rows.drop("place"))
 
 
 def with_equal_weights(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -29,6 +29,8 @@ def show(understanding: Understanding, terminal: "Console") -> None:
             terminal.print(escape(f"  |{line}"))
     for match in understanding.matches:
         terminal.print(escape(f"{match.key}: {match.matched:,} of {match.of:,} {match.what}"))
+        for remark in match.remarks:
+            terminal.print(escape(f"  {match.key}: {remark}"))
     for warning in understanding.warnings:
         terminal.print(f"[yellow]Warning:[/yellow] {escape(warning)}")
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from mora_pipeline.contract.cells import rows_of
+from mora_pipeline.contract.cells import find_rows, rows_of
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors, Edges
 from mora_pipeline.lake import Lake, Version
@@ -36,6 +37,15 @@ class RegionReader:
     def cells(self) -> Cells:
         """The region's cells, int64 [N], ascending; an input."""
         return np.asarray(self.read("cells").table(["cell"])["cell"].to_numpy(), dtype=np.int64)
+
+    def in_region(self, dataset: str) -> pa.Table:
+        """The rows of a dataset with a column ``cell`` that are in the region's cells; an input.
+
+        Raw texts and tables may reach farther than the region.
+        """
+        table = self.read(dataset).table()
+        _, known = find_rows(self.cells(), np.asarray(table["cell"].to_numpy(), dtype=np.int64))
+        return table if known.all() else table.filter(pa.array(known))
 
     def vectors(self, dataset: str, cells: Cells) -> npt.NDArray[np.float32]:
         """A dataset with one vector a cell, float32 [N, d] in the order of `cells`; an input.

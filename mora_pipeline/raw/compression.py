@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +16,13 @@ CHUNK = 4 << 20  # bytes read at once
 ENDINGS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".zip": "zip"}
 TABLE_FORMS = (".csv", ".tsv", ".tab", ".txt")
 DOCUMENTS = {".md", ".pdf", ".htm", ".html", ".xml", ".json", ".rtf", ".doc", ".docx", ".png", ".jpg"}
-_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"), (b"PK\x03\x04", "zip"))
+_MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bz2"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+)
 _OTHERS = (
     (b"PAR1", "a Parquet file", "Name it .parquet"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "Save it as CSV"),
@@ -49,7 +55,7 @@ def compression_of(file: str) -> str:
         if head.startswith(magic):
             return name
     for magic, what, fix in _OTHERS:
-        if head.startswith(magic):
+        if head.lstrip().startswith(magic):
             raise UserError(f"{file} is {what}. {fix}.")
     if head and named_compression(file) == "zip":
         raise UserError(f"{file} is no zip archive, or damaged. Fetch it again.")
@@ -85,7 +91,7 @@ def label(file: str, part: str) -> str:
     return f"{file}, member {part}" if part else file
 
 
-def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, size: int = CHUNK) -> Iterator[bytes]:
+def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, size: int = CHUNK) -> Generator[bytes]:
     """The decompressed bytes of a part, `size` at a time; of plain files those from `start` to before `end`.
 
     Raises:

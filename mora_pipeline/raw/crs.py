@@ -113,10 +113,15 @@ def to_degrees(x: Floats, y: Floats, crs: str | None) -> tuple[Floats, Floats]:
     Raises:
         UserError: if the CRS is none.
     """
-    longitude, latitude = (x, y) if crs is None or in_degrees(crs) else _transformer(crs).transform(x, y)
+    longitude, latitude = transformed(x, y, crs)
     with np.errstate(invalid="ignore"):
         lost = ~((np.abs(latitude) <= 90) & (np.abs(longitude) <= 180))
     return np.where(lost, np.nan, latitude), np.where(lost, np.nan, longitude)
+
+
+def transformed(x: Floats, y: Floats, crs: str | None) -> tuple[Floats, Floats]:
+    """Longitude and latitude of points of a CRS, as `to_degrees`, on the globe or not."""
+    return (x, y) if crs is None or in_degrees(crs) else _transformer(crs).transform(x, y)
 
 
 @lru_cache(maxsize=64)

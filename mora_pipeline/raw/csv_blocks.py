@@ -1,26 +1,44 @@
-"""A CSV file as blocks of whole records in UTF-8, checked, with their line numbers."""
+"""A CSV file as blocks of whole records in UTF-8, every byte of them checked."""
 
 import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.compression import chunks, label
+from mora_pipeline.raw.compression import CHUNK, chunks, label
 from mora_pipeline.raw.dialect import Dialect
+from mora_pipeline.raw.sample import undecodable
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 LONGEST_RECORD = 64 << 20  # bytes
-HEAD = 1 << 16
-_MARK = b"\xef\xbb\xbf"
+_LAST_VALUES = 1000
+_FIRST_BYTES = 1 << 16
+_MARK = codecs.BOM_UTF8
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_LIKE_UTF8 = ("utf-8", "utf-8-sig", "ascii")
+_STATEFUL = ("utf-7", "hz")
+
+
+class BadLineError(Exception):
+    """What is wrong with a line; ``line``: its number from 1, counted from the begin of the span."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 @dataclass(frozen=True)
 class Block:
-    """Whole records; ``line``: the number of the first one's line in the file, from 1."""
+    """Whole records; ``line``: of the first one, from 1, counted from the begin of the span."""
 
     data: bytes
     line: int
@@ -28,30 +46,28 @@ class Block:
 
 @dataclass(frozen=True)
 class Head:
-    """A header: ``columns``, trimmed, and the number of physical ``lines`` before the first record."""
+    """A header: ``columns``, trimmed, and the number of ``lines`` before the first record."""
 
     columns: tuple[str, ...]
     lines: int
 
 
 def is_ascii_compatible(encoding: str) -> bool:
-    """Whether a byte below 128 always is that ASCII character, so that line ends are found in the bytes."""
+    """Whether the line ends of a text are the bytes that they are in ASCII, wherever one begins to read."""
     name = codecs.lookup(encoding).name
-    if name in ("utf-7", "hz") or name.startswith("iso2022"):
+    if name in _STATEFUL or name.startswith("iso2022"):
         return False
-    ascii_bytes = bytes(range(128))
-    return ascii_bytes.decode(name, "replace") == ascii_bytes.decode("ascii")
+    return bytes(range(128)).decode(name, "replace") == bytes(range(128)).decode("ascii")
 
 
-def rows_of(text: str, dialect: Dialect, strict: bool = False) -> "csv._reader":
-    """Python's own reader over a short text, for headers, samples and the search for a faulty line."""
-    quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
+def rows_of(text: str, dialect: Dialect, strict: bool = False) -> "Reader":
+    """Python's own reader, for headers and in search of a faulty line."""
     return csv.reader(
         io.StringIO(text, newline=""),
         delimiter=dialect.separator,
         quotechar=dialect.quote or None,
         escapechar=dialect.escape or None,
-        quoting=quoting,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
         strict=strict,
     )
 
@@ -60,51 +76,79 @@ def read_head(file: str, part: str, dialect: Dialect) -> Head:
     """The header of a part.
 
     Raises:
-        UserError: if there is none, or it is not in the dialect's encoding.
+        UserError: if there is none.
     """
-    where = label(file, part)
     data = b""
-    stream = _decoded(file, part, dialect, 0, None, HEAD)
-    for chunk in stream:
-        data += chunk
-        head = _head_in(data, dialect, whole=False)
-        if head or len(data) > LONGEST_RECORD:
-            stream.close()
-            break
-    else:
-        head = _head_in(data, dialect, whole=True)
+    stream = decoded(file, part, dialect, 0, None, _FIRST_BYTES)
+    try:
+        for chunk in stream:
+            data += chunk
+            head = _head_in(data, dialect)
+            # A header that reaches the end of what is read may go on behind it.
+            if (head and line_count(data) > head.lines) or len(data) > LONGEST_RECORD:
+                break
+    except BadLineError as error:
+        raise UserError(f"{label(file, part)}, line {error.line}: {error}") from None
+    finally:
+        stream.close()
+    head = _head_in(data, dialect)
     if head is None:
         after = f" after its first {dialect.skip_lines} lines" if dialect.skip_lines else ""
-        raise UserError(f"{where} holds no header{after}.")
+        raise UserError(f"{label(file, part)} holds no header{after}.")
     return head
 
 
-def _head_in(data: bytes, dialect: Dialect, whole: bool) -> Head | None:
-    text = data.removeprefix(_MARK).decode("utf-8", "replace")
-    start = 0
-    for _ in range(dialect.skip_lines):
-        found = re.compile(r"\r\n|\n|\r").search(text, start)
-        if not found:
-            return None
-        start = found.end()
-    reader = rows_of(text[start:], dialect)
+def _head_in(data: bytes, dialect: Dialect) -> Head | None:
+    rest = without_lines(data.removeprefix(_MARK), dialect.skip_lines)
+    reader = rows_of(rest.decode("utf-8", "replace"), dialect)
     try:
-        row = next((row for row in reader if any(name.strip() for name in row)), None)
-        if row is None or (not whole and next(reader, None) is None):
-            return None
+        row = next((row for row in reader if row), None)
     except csv.Error:
         return None
-    reader = rows_of(text[start:], dialect)
-    row = next(row for row in reader if any(name.strip() for name in row))
+    if not row:
+        return None
     return Head(tuple(name.strip() for name in row), dialect.skip_lines + reader.line_num)
 
 
+def blocks(
+    file: str, part: str, dialect: Dialect, head: Head, span: tuple[int, int | None], size: int = CHUNK
+) -> Iterator[Block]:
+    """The records of the lines that begin within a range of bytes, about `size` bytes at once.
+
+    Raises:
+        BadLineError: where a byte is not in the encoding, or a record never ends.
+        UserError: if the file is damaged.
+    """
+    first, last = span_bounds(file, head, span)
+    if last is not None and last <= first:
+        return
+    line, lines_to_drop = 1, 0 if first else head.lines
+    for data in _whole_records(decoded(file, part, dialect, first, last, size), dialect):
+        _check(data, line)
+        lines = line_count(data)
+        dropped = min(lines_to_drop, lines + (data[-1:] not in b"\r\n"))
+        records = without_lines(data if first else data.removeprefix(_MARK), dropped)
+        if records:
+            yield Block(records, line + dropped)
+        line += lines
+        lines_to_drop -= dropped
+
+
+def span_bounds(file: str, head: Head, span: tuple[int, int | None]) -> tuple[int, int | None]:
+    """A span moved to begins of lines; one that begins in the file begins behind the header."""
+    start, end = span
+    last = None if end is None else line_start(file, end)
+    if not start:
+        return 0, last
+    return max(line_start(file, start), _position_behind(file, head.lines)), last
+
+
 def line_start(file: str, offset: int) -> int:
-    """The first byte at or after `offset` at which a line begins (of a plain file), or the file's end."""
-    if offset <= 0:
-        return 0
+    """The first byte at or after `offset` at which a line begins, or the end of the file."""
+    if offset <= 0 or offset >= (size := Path(file).stat().st_size):
+        return 0 if offset <= 0 else size
     position, before = offset - 1, b""
-    for chunk in chunks(file, start=position, size=HEAD):
+    for chunk in chunks(file, start=offset - 1, size=_FIRST_BYTES):
         data = before + chunk
         found = _LINE_END.search(data)
         if found and not (found.group() == b"\r" and found.end() == len(data)):
@@ -114,42 +158,11 @@ def line_start(file: str, offset: int) -> int:
     return position + len(before)
 
 
-def blocks(file: str, part: str, dialect: Dialect, head: Head, start: int, end: int | None) -> Iterator[Block]:
-    """The records of the lines that begin from `start` to before `end`.
-
-    Raises:
-        UserError: where a byte is not in the encoding, a record never ends or the file is damaged.
-    """
-    first, last = start and line_start(file, start), end and line_start(file, end)
-    line, lines_to_drop = 1, head.lines
-    if first:
-        line, before = _lines_before(file, first), head.lines
-        lines_to_drop = max(0, before - (line - 1))
-    for data in _whole_records(_decoded(file, part, dialect, first, last), label(file, part), dialect, line):
-        total = line_count(data)
-        skipped = 0
-        if line == 1 and data.startswith(_MARK):
-            data = data[len(_MARK) :]
-        if lines_to_drop:
-            data, skipped = _without_lines(data, lines_to_drop)
-            lines_to_drop -= skipped
-        if data:
-            yield Block(data, line + skipped)
-        line += total
-
-
-def _lines_before(file: str, offset: int) -> int:
-    return 1 + sum(line_count(chunk) for chunk in chunks(file, end=offset))
-
-
-def _without_lines(data: bytes, lines: int) -> tuple[bytes, int]:
+def _position_behind(file: str, lines: int) -> int:
     position = 0
-    for dropped in range(lines):
-        found = _LINE_END.search(data, position)
-        if not found:
-            return b"", dropped + 1
-        position = found.end()
-    return data[position:], lines
+    for _ in range(lines):
+        position = line_start(file, position + 1)
+    return position
 
 
 def line_count(data: bytes) -> int:
@@ -160,83 +173,104 @@ def line_count(data: bytes) -> int:
     return ends
 
 
-def _decoded(
-    file: str, part: str, dialect: Dialect, start: int, end: int | None, size: int = 4 << 20
-) -> Iterator[bytes]:
-    """The bytes of a range in UTF-8; those of a file in UTF-8 are not checked here."""
+def without_lines(data: bytes, lines: int) -> bytes:
+    """What follows the first lines."""
+    position = 0
+    for _ in range(lines):
+        found = _LINE_END.search(data, position)
+        if not found:
+            return b""
+        position = found.end()
+    return data[position:]
+
+
+def decoded(file: str, part: str, dialect: Dialect, start: int, end: int | None, size: int = CHUNK) -> Generator[bytes]:
+    """The bytes of a range in UTF-8; where the file is in UTF-8 itself they are not checked."""
     raw = chunks(file, part, start, end, size)
     encoding = codecs.lookup(dialect.encoding).name
-    if encoding in ("utf-8", "utf-8-sig", "ascii"):
+    if encoding in _LIKE_UTF8:
         yield from raw
         return
     decoder = codecs.getincrementaldecoder(encoding)()
-    lines = 0
-    for chunk in raw:
-        yield decoder.decode(chunk).encode("utf-8")
-    yield decoder.decode(b"", final=True).encode("utf-8")
+    line = 1
+    try:
+        for chunk in raw:
+            data = decoder.decode(chunk).encode("utf-8")
+            line += line_count(data)
+            yield data
+        yield decoder.decode(b"", final=True).encode("utf-8")
+    except UnicodeError as error:
+        rest = error.object[: error.start].decode(encoding, "ignore") if isinstance(error, UnicodeDecodeError) else ""
+        raise BadLineError(
+            line + line_count(rest.encode()),
+            f"not in {encoding}. Declare the encoding in which the file was written.",
+        ) from None
 
 
-def _whole_records(stream: Iterator[bytes], where: str, dialect: Dialect, line: int) -> Iterator[bytes]:
+def _whole_records(stream: Iterator[bytes], dialect: Dialect) -> Iterator[bytes]:
     """The stream cut at ends of records."""
-    pending = b""
+    pending, line = b"", 1
     for chunk in stream:
         pending += chunk
         cut = _cut(pending, dialect)
         if cut:
-            data, pending = pending[:cut], pending[cut:]
-            _check(data, where, line)
-            line += line_count(data)
-            yield data
+            yield pending[:cut]
+            line += line_count(pending[:cut])
+            pending = pending[cut:]
         elif len(pending) > LONGEST_RECORD:
-            raise UserError(f"{where}, line {line}: this record does not end within {LONGEST_RECORD >> 20} MB.")
+            raise BadLineError(line, f"this record does not end within {LONGEST_RECORD >> 20} MB. Is a quote missing?")
     if pending:
-        _check(pending, where, line)
         yield pending
 
 
 def _cut(data: bytes, dialect: Dialect) -> int:
-    """The end of the last whole record."""
+    """The end of the last whole record, or 0."""
+    escape = dialect.escape.encode() if dialect.multiline else b""
     if not (dialect.multiline and dialect.quote and dialect.quote.encode() in data):
-        return _last_line_end(data, 0, len(data))
-    cut = end = 0
-    for quoted in _quoted(dialect).finditer(data):
-        cut = _last_line_end(data, end, quoted.start()) or cut
-        end = quoted.end()
-        if end == len(data):
-            return cut
-    return _last_line_end(data, end, len(data)) or cut
+        return _last_line_end(data, 0, len(data), escape)
+    quoted = _quoted(dialect.quote, dialect.separator, dialect.escape)
+    for kept in (_LAST_VALUES, None):  # the last record mostly has fewer quoted values than that
+        values = deque(quoted.finditer(data), kept)
+        may_go_on = values and values[-1].end() == len(data)
+        end = values.pop().start() if may_go_on else len(data)
+        while values:
+            value = values.pop()
+            if cut := _last_line_end(data, value.end(), end, escape):
+                return cut
+            end = value.start()
+    return _last_line_end(data, 0, end, escape)
 
 
-def _last_line_end(data: bytes, start: int, end: int) -> int:
-    found = data.rfind(b"\n", start, end) + 1
-    # A \r at the very end may be the first half of \r\n.
-    return found or data.rfind(b"\r", start, end - 1) + 1
+def _last_line_end(data: bytes, start: int, end: int, escape: bytes) -> int:
+    """The position behind the last line end in a range, or 0; none that a sign before it makes part of a value."""
+    while True:
+        found = data.rfind(b"\n", start, end)
+        if found < 0:
+            found = data.rfind(b"\r", start, min(end, len(data) - 1))  # a last \r may be half of \r\n
+        if found < 0 or not escape or not data[:found].endswith(escape):
+            return found + 1
+        end = found
 
 
 @lru_cache
-def _quoted(dialect: Dialect) -> re.Pattern[bytes]:
-    """Quoted values: from a quote at the begin of a value to the quote that closes it, or the end."""
-    quote, separator = re.escape(dialect.quote.encode()), re.escape(dialect.separator.encode())
-    inside = rb"[^%s]++|%s%s" % (quote, quote, quote)
-    if dialect.escape:
-        escape = re.escape(dialect.escape.encode())
-        inside = rb"[^%s%s]++|%s.|%s%s" % (quote, escape, escape, quote, quote)
-    return re.compile(rb"%s(?<![^%s\r\n]%s)(?:%s)*+%s?" % (quote, separator, quote, inside, quote), re.DOTALL)
+def _quoted(quote: str, separator: str, escape: str) -> re.Pattern[bytes]:
+    """From a quote at the begin of a value to the quote that closes it, or the end."""
+    mark, between = re.escape(quote.encode()), re.escape(separator.encode())
+    inside = rb"[^%s]++|%s%s" % (mark, mark, mark)
+    if escape:
+        sign = re.escape(escape.encode())
+        inside = rb"[^%s%s]++|%s.|%s%s" % (mark, sign, sign, mark, mark)
+    return re.compile(rb"%s(?<![^%s\r\n]%s)(?:%s)*+%s?" % (mark, between, mark, inside, mark), re.DOTALL)
 
 
-def _check(data: bytes, where: str, line: int) -> None:
+def _check(data: bytes, line: int) -> None:
+    """Refuse what is not UTF-8, and NUL bytes."""
     try:
         if not data.isascii():
             data.decode("utf-8")
     except UnicodeDecodeError as error:
-        row = line + line_count(data[: error.start])
-        start = max(data.rfind(b"\n", 0, error.start), data.rfind(b"\r", 0, error.start)) + 1
-        found = _LINE_END.search(data, error.start)
-        written = data[start : found.start() if found else len(data)][:120].decode("latin-1")
-        raise UserError(
-            f"{where}, line {row}: not UTF-8. In latin-1 it would read '{written}'. "
-            "If that is right, declare csv: {encoding: latin-1}."
-        ) from None
+        number, message = undecodable(data, error.start, "utf-8")
+        raise BadLineError(line + number - 1, message) from None
     if b"\0" in data:
-        row = line + line_count(data[: data.index(b"\0")])
-        raise UserError(f"{where}, line {row}: holds NUL bytes. Is the file damaged, or in UTF-16?")
+        number = line_count(data[: data.index(b"\0")])
+        raise BadLineError(line + number, "holds NUL bytes. The file is damaged, or not in the encoding declared.")

@@ -10,8 +10,18 @@ import pyarrow.csv as arrow_csv
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.raw.compression import compression_of, label, parts
-from mora_pipeline.raw.csv_blocks import Block, blocks, is_ascii_compatible, read_head, rows_of
+from mora_pipeline.raw.compression import chunks, compression_of, label, parts
+from mora_pipeline.raw.csv_blocks import (
+    BadLineError,
+    Block,
+    Head,
+    blocks,
+    is_ascii_compatible,
+    line_count,
+    read_head,
+    rows_of,
+    span_bounds,
+)
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.storage import size_of
 
@@ -24,7 +34,7 @@ def csv_header(file: str, dialect: Dialect) -> tuple[str, ...]:
     Raises:
         UserError: if there is no header, or a name occurs twice.
     """
-    headers = [_columns(file, part, dialect) for part in parts(file)]
+    headers = [_checked_head(file, part, dialect).columns for part in parts(file)]
     shared = set.intersection(*map(set, headers))
     return tuple(name for name in headers[0] if name in shared)
 
@@ -59,31 +69,35 @@ def csv_batches(
         UserError: if a column is missing or named twice, or a line contradicts the dialect.
     """
     for part in parts(file):
-        names = _columns(file, part, dialect)
-        for column in columns:
-            if column not in names:
-                raise UserError(
-                    f"{label(file, part)} has no column '{column}'; it has {', '.join(names)}."
-                    + did_you_mean(column, names)
-                )
-        head = read_head(file, part, dialect)
-        for block in blocks(file, part, dialect, head, *span):
-            for batch in _parsed(block, label(file, part), dialect, head.columns, columns):
-                for start in range(0, len(batch), rows):
-                    yield batch.slice(start, rows)
+        head = _checked_head(file, part, dialect)
+        _check_columns(columns, head.columns, label(file, part))
+        try:
+            for block in blocks(file, part, dialect, head, span):
+                for batch in _parsed(block, dialect, head.columns, columns):
+                    for start in range(0, len(batch), rows):
+                        yield batch.slice(start, rows)
+        except BadLineError as error:
+            first, _ = span_bounds(file, head, span)
+            line = error.line + sum(map(line_count, chunks(file, end=first) if first else ()))
+            raise UserError(f"{label(file, part)}, line {line}: {error}") from None
 
 
-def _columns(file: str, part: str, dialect: Dialect) -> tuple[str, ...]:
-    names = read_head(file, part, dialect).columns
-    twins = sorted({name for name in names if name and names.count(name) > 1})
+def _checked_head(file: str, part: str, dialect: Dialect) -> Head:
+    head = read_head(file, part, dialect)
+    twins = sorted({name for name in head.columns if name and head.columns.count(name) > 1})
     if twins:
         raise UserError(f"{label(file, part)} has several columns named '{twins[0]}'. Give each its own name.")
-    return names
+    return head
 
 
-def _parsed(
-    block: Block, where: str, dialect: Dialect, names: tuple[str, ...], columns: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
+def _check_columns(columns: Sequence[str], names: Sequence[str], where: str) -> None:
+    for column in columns:
+        if column not in names:
+            near = did_you_mean(column, names)
+            raise UserError(f"{where} has no column '{column}'; it has {', '.join(names)}.{near}")
+
+
+def _parsed(block: Block, dialect: Dialect, names: tuple[str, ...], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     malformed: list[str] = []
 
     def keep(row: arrow_csv.InvalidRow) -> str:
@@ -112,7 +126,7 @@ def _parsed(
             check_utf8=False,  # each block has been checked
         ),
     )
-    _check_quotes(block, where, dialect, len(table) + len(malformed))
+    _check_quotes(block, dialect, len(table) + len(malformed))
     schema = pa.schema([pa.field(name, pa.string()) for name in [*wanted, MALFORMED]])
     for batch in table.to_batches():
         arrays = [batch[position] for position in wanted.values()]
@@ -130,50 +144,53 @@ def _protected(data: bytes, dialect: Dialect) -> bytes:
     return re.sub(rb"(?<![^%s\r\n])\\N(?![^%s\r\n])" % (separator, separator), rb"\\\\N", data)
 
 
-def _check_quotes(block: Block, where: str, dialect: Dialect, records: int) -> None:
+def _check_quotes(block: Block, dialect: Dialect, records: int) -> None:
     """Refuse what contradicts the dialect: quotes that do not close, text behind them, line breaks where none may be.
 
     Arrow reads all three without a word, and a split that begins inside a quoted value would make up rows.
     """
-    if not dialect.quote or dialect.quote.encode() not in block.data:
+    data, quote, escape = block.data, dialect.quote.encode(), dialect.escape.encode()
+    if not ((quote and quote in data) or (escape and escape in data)):
         return
     if dialect.multiline:
-        if _has_loose_quotes(block.data, dialect) or _ends_open(block.data, dialect):
-            _read_strictly(block.data, block.line, where, dialect)
+        if _has_loose_quotes(data, dialect) or _is_odd(data, quote):
+            _read_strictly(data, block.line, dialect)
         return
-    lines = block.data.splitlines()
-    if _has_loose_quotes(block.data, dialect) or records != sum(map(bool, lines)) or _ends_open(lines[-1], dialect):
-        quote = dialect.quote.encode()
+    lines = data.splitlines()
+    if records != sum(map(bool, lines)) or _has_loose_quotes(data, dialect) or _is_odd(lines[-1], quote):
         for number, line in enumerate(lines):
-            if quote in line:
-                _read_strictly(line, block.line + number, where, dialect)
+            if (quote and quote in line) or (escape and escape in line):
+                _read_strictly(line, block.line + number, dialect)
 
 
 def _has_loose_quotes(data: bytes, dialect: Dialect) -> bool:
+    """Whether a quote has neither a separator nor another quote beside it."""
+    if not dialect.quote:
+        return False
     special = re.escape(dialect.separator + dialect.quote)
-    before = special + (re.escape(dialect.escape) if dialect.escape else "")
-    pattern = rf"[^{before}\r\n]{re.escape(dialect.quote)}[^{special}\r\n]"
+    pattern = rf"[^{special}{re.escape(dialect.escape)}\r\n]{re.escape(dialect.quote)}[^{special}\r\n]"
     return bool(pc.match_substring_regex(pa.array([data], pa.binary()), pattern)[0].as_py())
 
 
-def _ends_open(data: bytes, dialect: Dialect) -> bool:
-    return data.rstrip(b"\r\n").count(dialect.quote.encode()) % 2 == 1
+def _is_odd(data: bytes, quote: bytes) -> bool:
+    return bool(quote) and data.count(quote) % 2 == 1
 
 
-def _read_strictly(data: bytes, line: int, where: str, dialect: Dialect) -> None:
+def _read_strictly(data: bytes, line: int, dialect: Dialect) -> None:
     reader = rows_of(data.decode("utf-8"), dialect, strict=True)
     last = 0
     try:
         for _ in reader:
             last = reader.line_num
     except csv.Error as error:
-        number = line + last
         if "unexpected end" in str(error) and not dialect.multiline:
-            raise UserError(
-                f"{where}, line {number}: a value in quotes does not end on its line. If values may hold line breaks, "
-                "declare csv: {multiline: true}; if quotes are plain characters, csv: {quote: ''}."
+            raise BadLineError(
+                line + last,
+                "a value in quotes does not end on its line. If values may hold line breaks, declare "
+                "csv: {multiline: true}; if quotes are plain characters, csv: {quote: ''}.",
             ) from None
-        raise UserError(
-            f"{where}, line {number}: the quotes of this record do not fit ({error}). If a backslash stands before "
-            "quotes inside values, declare csv: {escape: '\\'}; if quotes are plain characters, csv: {quote: ''}."
+        raise BadLineError(
+            line + last,
+            f"the quotes of this record do not fit ({error}). If a backslash stands before quotes inside values, "
+            "declare csv: {escape: '\\'}; if quotes are plain characters, csv: {quote: ''}.",
         ) from None

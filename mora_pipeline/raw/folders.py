@@ -8,11 +8,13 @@ from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.raw.copies import without_copies
+from mora_pipeline.raw.copies import in_order, without_copies
 from mora_pipeline.raw.formats import FORMATS, file_format, fix, known, named
-from mora_pipeline.raw.globs import expand
+from mora_pipeline.raw.globs import expand, in_any_case
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.walk import Walk
+
+_REMARKS = 20  # that are made of one path; each may be of a file
 
 __all__ = ["Found", "find_files", "folder_columns", "name_columns", "without_dots"]
 
@@ -56,30 +58,41 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
         )
     said, path = f"{where}is '{pattern}', ", base / pattern
     walk = Walk(said, formats)
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except PermissionError as error:
+        raise UserError(f"{said}and {path} cannot be read: {error.strerror}. Give access to it.") from None
+    if is_file:
         if file_format(path, formats) is None:
             raise UserError(f"{said}and {path.name} is not a {known(formats)}. {fix(path.name)}.")
         walk.take(str(without_dots(path)))
-    elif path.is_dir():
+    elif is_folder:
         walk.add([str(path.resolve())])
     elif glob.has_magic(pattern):
         walk.add(expand(base, pattern))
     else:
         raise UserError(_missing(said, path))
-    files, remarks = without_copies(walk.files, said)
+    loose = {item: inode for item, inode in walk.files.items() if item not in walk.partitions}
+    files, remarks = without_copies(loose, said)
+    files = in_order([*files, *walk.partitions])  # a table may hold the same rows twice
     if not files:
-        raise UserError(_nothing(said, base, path, walk))
+        raise UserError(_nothing(said, base, pattern, walk))
     kinds = {file_format(os.path.basename(item), formats) or "parquet" for item in files}
     if len(kinds) > 1:
         both = "both " if len(kinds) == 2 else ""
         raise UserError(f"{said}which has {both}{named(kinds)} files. Keep one format, or write a glob.")
     columns = {Path(item): values for item, values in walk.partitions.items() if values}
-    return Found(tuple(map(Path, files)), (*walk.remarks(), *remarks), walk.kind, columns)
+    return Found(tuple(map(Path, files)), _shortened([*walk.remarks(), *remarks]), walk.kind, columns)
 
 
 def without_dots(file: Path) -> Path:
     """A file's absolute path without '..', as Spark names the source of a row."""
     return file.parent.resolve() / file.name
+
+
+def _shortened(remarks: list[str]) -> tuple[str, ...]:
+    more = len(remarks) - _REMARKS
+    return (*remarks[:_REMARKS], *([f"{more} more remarks of such files."] if more > 0 else []))
 
 
 def _missing(said: str, path: Path) -> str:
@@ -89,11 +102,13 @@ def _missing(said: str, path: Path) -> str:
     return f"{said}but there is no {path}.{near or ' Fix the path or the root.'}"
 
 
-def _nothing(said: str, base: Path, path: Path, walk: Walk) -> str:
-    there, needed = walk.passed_over(), known(walk.formats)
+def _nothing(said: str, base: Path, pattern: str, walk: Walk) -> str:
+    path, there, needed = base / pattern, walk.passed_over(), known(walk.formats)
     if path.is_dir():
         holds = f" holds only {there}" if there else ""
         return f"{said}a folder without a {needed}: {path}{holds}. Put the data there."
     if there:
         return f"{said}which matches {there}, but no {needed}. Convert them, or fix the pattern."
-    return f"{said}which matches no file under {base}. Fix the pattern or the root."
+    other = next(expand(base, in_any_case(pattern)), None) if glob.has_magic(pattern) else None
+    hint = f"There is {other}, but upper and lower case differ." if other else "Fix the pattern or the root."
+    return f"{said}which matches no file under {base}. {hint}"

@@ -4,6 +4,7 @@ import fnmatch
 import glob
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,9 +49,9 @@ def _expand(folder: str, parts: list[str]) -> Iterator[str]:
 
 def _folders(top: str) -> Iterator[str]:
     """A folder and all below it; a linked one after those that are there themselves, if it is none of them."""
-    seen, waiting, links = set[str](), [top], list[str]()
+    seen, waiting, links = set[str](), deque([top]), deque[str]()
     while waiting or links:
-        folder = waiting.pop(0) if waiting else links.pop(0)
+        folder = waiting.popleft() if waiting else links.popleft()
         real = os.path.realpath(folder)
         if real in seen or not os.path.isdir(folder):
             continue
@@ -75,6 +76,23 @@ def entries(folder: str) -> list[os.DirEntry[str]]:
             return sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"{folder} cannot be read: {error.strerror}. Give access to it, or leave it out.") from None
+
+
+def real_path(path: str, folders: dict[str, str]) -> str:
+    """An absolute path with all links followed; `folders` keeps the answers for its folders, which files share."""
+    folder, _, name = path.rpartition("/")
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder or "/").rstrip("/")
+    return f"{folders[folder]}/{name}"
+
+
+def in_any_case(pattern: str) -> str:
+    """A glob that matches the same names in upper and lower case."""
+    if "[" in pattern:
+        return pattern
+    return "".join(f"[{each.lower()}{each.upper()}]" if each.isalpha() else each for each in pattern)
 
 
 def is_hidden(name: str) -> bool:

@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.raw.dialect import Dialect
+from mora_pipeline.raw.number_format import APOSTROPHES, PLAIN, SPACES, kin, number_pattern
 
-SPACES = " \u00a0\u2007\u2009\u202f"
-APOSTROPHES = "'\u2019"
-_EXPONENT = "(?:[eE][+-]?[0-9]+)?"
 _NUMBER_IN_TEXT = re.compile(r"[+-]?[0-9][0-9.,'\u2019 \u00a0\u2007\u2009\u202f]*(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")
 
 
@@ -28,8 +27,10 @@ def as_numbers(values: pa.Array, dialect: Dialect | None = None, null: Sequence[
     nulls = tuple(dict.fromkeys(text.strip() for text in (*null, *(dialect.null if dialect else ())) if text.strip()))
     if pa.types.is_dictionary(kind):
         return as_numbers(values.dictionary, dialect, null).take(values.indices)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        numbers = _from_text(values.cast(pa.string()) if kind != pa.string() else values, dialect, nulls)
+    if pa.types.is_run_end_encoded(kind):
+        return as_numbers(pc.run_end_decode(values), dialect, null)
+    if _is_text(kind):
+        numbers = _from_text(values.cast(pa.string()), dialect, nulls)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers = values.cast(pa.float64(), safe=False)
     else:
@@ -39,6 +40,12 @@ def as_numbers(values: pa.Array, dialect: Dialect | None = None, null: Sequence[
 
 def is_null_text(values: pa.Array, null: Sequence[str]) -> pa.Array:
     """Where a text, trimmed, is one of `null` (or missing): booleans."""
+    if pa.types.is_dictionary(values.type):
+        return pc.fill_null(is_null_text(values.dictionary, null).take(values.indices), True)
+    if not _is_text(values.type):
+        return pc.or_(
+            pc.is_null(values), pc.and_(pc.is_valid(as_numbers(values)), pc.is_null(as_numbers(values, None, null)))
+        )
     known = pa.array([text.strip() for text in null], pa.string())
     trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
     return pc.or_(pc.is_null(values), pc.fill_null(pc.is_in(trimmed, known), False))
@@ -49,40 +56,37 @@ def amounts(values: pa.Array) -> pa.Array:
 
     An estimate for the share that bad rows carry, never a value of the data.
     """
-    if not pa.types.is_string(values.type):
+    if pa.types.is_dictionary(values.type):
+        return amounts(values.dictionary).take(values.indices)
+    if not _is_text(values.type):
         return as_numbers(values)
-    coded = values.dictionary_encode()
+    coded = values.cast(pa.string()).dictionary_encode()
     guesses = pa.array([_guess(text) for text in coded.dictionary.to_pylist()], pa.float64())
     return guesses.take(coded.indices)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _from_text(values: pa.Array, dialect: Dialect | None, nulls: Sequence[str]) -> pa.Array:
     decimal, thousands = (dialect.decimal, dialect.thousands) if dialect else (".", "")
     if decimal == "." and not thousands:
-        try:
+        with suppress(pa.ArrowInvalid):
             return values.cast(pa.float64())
-        except pa.ArrowInvalid:
-            pass
+        with suppress(pa.ArrowInvalid):  # texts without a value are all that is in the way
+            return pc.if_else(pc.is_in(values, pa.array(["", *nulls])), None, values).cast(pa.float64())
+    elif not thousands and not pc.any(pc.match_substring(values, "."), min_count=0).as_py():
+        with suppress(pa.ArrowInvalid):
+            return pc.replace_substring(values, decimal, ".").cast(pa.float64())
     trimmed = pc.utf8_trim_whitespace(values)
-    plain = pc.match_substring_regex(trimmed, _pattern(decimal, thousands))
+    plain = pc.match_substring_regex(trimmed, number_pattern(decimal, thousands))
     trimmed = pc.if_else(plain, trimmed, None)
-    for mark in _kin(thousands):
+    for mark in kin(thousands):
         trimmed = pc.replace_substring(trimmed, mark, "")
     if decimal != ".":
         trimmed = pc.replace_substring(trimmed, decimal, ".")
     return trimmed.cast(pa.float64())
-
-
-def _kin(mark: str) -> str:
-    return SPACES if mark and mark in SPACES else APOSTROPHES if mark and mark in APOSTROPHES else mark
-
-
-def _pattern(decimal: str, thousands: str) -> str:
-    point = re.escape(decimal)
-    whole = "[0-9]+"
-    if thousands:
-        whole = f"(?:[0-9]+|[0-9]{{1,3}}(?:[{re.escape(_kin(thousands))}][0-9]{{3}})+)"
-    return f"^[+-]?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+){_EXPONENT}$"
 
 
 def _finite(numbers: pa.Array) -> pa.Array:
@@ -91,7 +95,7 @@ def _finite(numbers: pa.Array) -> pa.Array:
 
 
 def _without_sentinels(numbers: pa.Array, nulls: Sequence[str]) -> pa.Array:
-    sentinels = [float(text) for text in nulls if re.fullmatch(_pattern(".", ""), text)]
+    sentinels = [float(text) for text in nulls if PLAIN.fullmatch(text)]
     if not sentinels:
         return numbers
     return pc.if_else(pc.is_in(numbers, pa.array(sentinels, pa.float64())), None, numbers)

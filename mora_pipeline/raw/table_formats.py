@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.globs import real_path
 
 ICEBERG_METADATA = re.compile(r"(?:v(\d+)|(\d+)-[0-9a-fA-F-]+)(?:\.gz)?\.metadata\.json")
 _SHOWN = 300  # characters of a library's message
@@ -56,11 +57,10 @@ def current_files(folder: str, kind: str, said: str) -> dict[str, dict[str, str]
         found = _delta(folder, where) if kind == "delta" else _iceberg(folder, where)
     if not found:
         raise UserError(f"{where}whose current version has no files. Write data to it.")
-    checked = {}
-    top = os.path.realpath(folder)
+    checked, top, folders = {}, os.path.realpath(folder), dict[str, str]()
     for name, columns in found.items():
         path = _inside(folder, name)
-        if path is None or not os.path.realpath(path).startswith(f"{top}/"):
+        if path is None or not real_path(path, folders).startswith(f"{top}/"):
             raise UserError(f"{where}whose log names {name}, which is outside of it. Copy the table as a whole.")
         if not os.path.isfile(path):
             raise UserError(f"{where}whose log names {name}, which is not there. Copy the table as a whole.")
@@ -107,7 +107,8 @@ def _delta(folder: str, where: str) -> dict[str, dict[str, str]]:
             "(PURGE) on it, or write its current version as plain Parquet."
         )
     with _log(where):
-        actions = pa.table(table.get_add_actions()).to_pylist()
+        actions = pa.table(table.get_add_actions())
+        actions = actions.select([name for name in ("path", "partition") if name in actions.column_names]).to_pylist()
     return {
         unquote(action["path"]): {
             name: _text(value) for name, value in (action.get("partition") or {}).items() if value is not None
@@ -198,9 +199,13 @@ def _iceberg(folder: str, where: str) -> dict[str, dict[str, str]]:
     for (manifest, entry), path in zip(entries, relative, strict=True):
         fields, partition = specs[manifest.partition_spec_id].fields, entry.data_file.partition
         files[path] = {
-            schema.find_column_name(field.source_id) or field.name: _text(value)
-            for field, value in ((field, partition[number]) for number, field in enumerate(fields))
-            if str(field.transform) == "identity" and value is not None
+            schema.find_field(field.source_id).name: field.transform.to_human_string(
+                schema.find_type(field.source_id), partition[number]
+            )
+            for number, field in enumerate(fields)
+            if str(field.transform) == "identity"
+            and partition[number] is not None
+            and schema.find_column_name(field.source_id) is not None
         }
     return files
 

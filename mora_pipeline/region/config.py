@@ -9,6 +9,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.raw.folders import Found, find_files
 from mora_pipeline.region.embeddings import EmbeddingDefaults
+from mora_pipeline.region.extent import ExtentConfig
 from mora_pipeline.region.kinds import KINDS, Modality
 from mora_pipeline.region.messages import parse_yaml, sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
@@ -31,6 +32,9 @@ class RegionConfig(Section):
         default=None, description="how people move, the anchor of all else; none only with embeddings.encoder"
     )
     modalities: dict[Key, Modality] = Field(default={}, description="evidence about cells, by name")
+    extent: ExtentConfig | None = Field(
+        default=None, description="how far it reaches; by default its cells are those that mobility sees"
+    )
     embeddings: EmbeddingDefaults = Field(default=EmbeddingDefaults(), description="how its cells are embedded")
     tasks: dict[Key, TaskConfig] = Field(default={}, description="labels to evaluate embeddings on, by name")
     blocks: dict[Key, Members] = Field(

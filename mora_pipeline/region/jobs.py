@@ -2,11 +2,17 @@
 
 from typing import Any
 
+import numpy as np
+
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.source import Source
 from mora_pipeline.region.columns import described
 from mora_pipeline.region.config import RegionConfig
+from mora_pipeline.region.extent import cells_of_polygons, cells_of_table
 from mora_pipeline.region.listing import listed_files
 from mora_pipeline.region.mobility import EventsMobility, OdMobility, TimedMobility, TripsMobility
+from mora_pipeline.region.samples import read_places
 from mora_pipeline.region.sections import RawTable
 from mora_pipeline.region.window import Window
 
@@ -28,6 +34,7 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
         "minimum_users": mobility.minimum_users,
         "minimum_flow": mobility.minimum_flow,
         "partitions": None,
+        "extent": extent_of(config),
     }
     if isinstance(mobility, OdMobility | TripsMobility) and mobility.window:
         _add_window(job, config, mobility.path, mobility.window)
@@ -46,6 +53,32 @@ def _add_window(job: dict[str, Any], config: RegionConfig, path: str, window: Wi
         job["dates"] = {str(file): day.isoformat() for file, day in days.items()}
         files = [*days]
     job["source"]["files"] = [str(file) for file in files]
+
+
+def extent_of(config: RegionConfig) -> dict[str, Any] | None:
+    """The region's extent, as `Extent.parse` takes it; None if region.yaml states none.
+
+    Raises:
+        UserError: if a file that states it cannot be read, or it has no cell.
+    """
+    extent = config.extent
+    if extent is None:
+        return None
+    if extent.box:
+        return {"box": extent.box}
+    where = f"{config.file.name}: extent"
+    if extent.cells:
+        cells = cells_of_table(
+            Source.parse(source_of(config, extent.cells, {"cell": extent.cells.cell}), set()), config.resolution
+        )
+    elif extent.polygons:
+        polygons = source_of(config, extent.polygons, {"geometry": extent.polygons.geometry})
+        cells = cells_of_polygons(Source.parse(polygons, set()), config.resolution)
+    else:
+        cells = read_places(Source.parse(places_source(config), set()), config.resolution)["cell"].to_numpy()
+    if not len(cells):
+        raise UserError(f"{where} has no cell. Fix it, or leave it out.")
+    return {"cells": np.unique(cells).tolist()}
 
 
 def places_source(config: RegionConfig) -> dict[str, Any]:

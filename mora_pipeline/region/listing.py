@@ -1,11 +1,11 @@
 """A listing of raw files that the user keeps: what is there, and what tells that a file has changed."""
 
 import csv
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.globs import real_path
 
 
 def read_listing(path: Path, where: str) -> dict[str, str]:
@@ -49,21 +49,10 @@ def listed_files(base: Path, path: str, files: Sequence[Path], where: str) -> di
         UserError: as `read_listing`, or if a file that is named is not there.
     """
     where = f"{where}is '{path}', "
-    rows = read_listing(base / path, where)
-    listed = dict(zip(_resolved(base / name for name in rows), rows.values(), strict=True))
-    found = dict(zip(files, _resolved(files), strict=True))
+    folders: dict[str, str] = {}
+    listed = {real_path(str(base / name), folders): text for name, text in read_listing(base / path, where).items()}
+    found = {file: real_path(str(file), folders) for file in files}
     missing = sorted(listed.keys() - set(found.values()))
     if missing:
         raise UserError(f"{where}which names {missing[0]}, but mobility.path finds no such file. Fetch it.")
     return {file: listed[real] for file, real in found.items() if real in listed}
-
-
-def _resolved(files: Iterable[Path]) -> Iterator[str]:
-    """Where each file is, links followed, so that a file has one name however it is written."""
-    folders: dict[Path, str] = {}
-    for file in files:
-        if file.is_symlink():
-            yield os.path.realpath(file)
-        else:
-            folder = folders.get(file.parent) or folders.setdefault(file.parent, os.path.realpath(file.parent))
-            yield f"{folder.rstrip('/')}/{file.name}"

@@ -76,7 +76,7 @@ class OdColumns(Section):
 
     origin: Name = Field(description="column of the origin's place id")
     destination: Name = Field(description="column of the destination's place id")
-    flow: Name = Field(description="column of the amount that moved, > 0")
+    flow: Name | None = Field(default=None, description="column of the amount that moved (default 1 a row)")
     users: Name | None = Field(default=None, description="column of the number of distinct users")
     time: Name | None = Field(default=None, description="column of the day or time, for a window")
 

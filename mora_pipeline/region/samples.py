@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.labels import refuse_repeated
 from mora_pipeline.raw.places import cells_at, look_up_cells
 from mora_pipeline.raw.reader import SourceReader, as_json
 from mora_pipeline.raw.rule_sets import PLACE_ROLES, place_rules
@@ -36,6 +37,7 @@ class RawTableRules:
         allowed: the share of bad rows that a run allows; None: nobody bounds them.
         setting: the key that states it.
         time_zone: of times that carry none.
+        once: the role of which no value may come twice among the good rows; None: none.
     """
 
     key: str
@@ -48,6 +50,7 @@ class RawTableRules:
     allowed: float | None = None
     setting: str = ""
     time_zone: str | None = None
+    once: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,14 @@ def located_table(
     kinds: Mapping[str, str],
     rules: Sequence[Rule],
     amount: str | None,
+    once: bool = False,
 ) -> RawTableRules:
     """What a table of rows at points or in places is to hold.
 
     Args:
         config: what region.yaml says of it, with its ``maximum_bad_share``.
         heads: of its files.
+        once: whether a place may have one row alone.
     """
     return RawTableRules(
         key,
@@ -112,6 +117,7 @@ def located_table(
         points=() if "place" in roles else (("latitude", "longitude"),),
         allowed=config.maximum_bad_share,
         setting=f"{key}.maximum_bad_share",
+        once="place" if "place" in roles and once else None,
     )
 
 
@@ -141,6 +147,7 @@ def take_sample(
     validator = Validator(rules, amount=amount)
     tally, examples, cells = Tally(), dict[str, str](), list[npt.NDArray[np.int64]]()
     latitudes, longitudes = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
+    ids = list[pa.Array]()
     rows, every = 0, len(source.files) == len(table.source.files)
     for batch, raw, whole in _heads(reader):
         every &= whole
@@ -159,6 +166,10 @@ def take_sample(
             longitudes.append(good[longitude].to_numpy())
             cells.append(np.unique(cells_at(good[latitude], good[longitude], resolution).to_numpy()))
         cells += [np.unique(good[cell].to_numpy(zero_copy_only=False)) for cell in table.places.values()]
+        if table.once:
+            ids.append(good[table.once].cast(pa.string()))
+    if ids:
+        refuse_repeated(table.key, pa.chunked_array(ids))
     none = np.empty(0)
     return TableSample(
         table,
@@ -171,7 +182,7 @@ def take_sample(
         examples,
         (np.concatenate([none, *latitudes]), np.concatenate([none, *longitudes])),
         np.unique(np.concatenate([np.empty(0, dtype=np.int64), *cells])),
-        tuple(dict.fromkeys(remarks)),
+        tuple(dict.fromkeys([*remarks, *reader.remarks()])),
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.bad_share import check_share
+from mora_pipeline.raw.labels import Unreadable, refuse_repeated
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rule_sets import (
     AMOUNTS,
@@ -37,12 +38,13 @@ MOST_COVERED = 5000  # points that imagery is asked about
 
 @dataclass(frozen=True)
 class Match:
-    """How many of what a key names is there: labels in known places, cells under imagery."""
+    """How many of what a key names is there (labels in known places, cells under imagery), and what was found of it."""
 
     key: str
     what: str
     matched: int
     of: int
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,20 +219,27 @@ def _matched_labels(config: RegionConfig, checker: Checker, places: pa.Table | N
         )
         reader = SourceReader.of(source_of_heads(heads, roles), {"column": NUMBER, "place": TEXT})
         rows = numbers = matched = 0
-        for typed, _ in reader.read_all():
+        unreadable, seen = Unreadable(), list[pa.Array]()
+        for typed, raw in reader.read_all():
+            unreadable.add(reader, "column", typed, raw)
             rows += typed.num_rows
             valid = typed["column"].is_valid()
             numbers += pc.sum(valid).as_py()
+            if "place" in roles:
+                seen.append(typed["place"].cast(pa.string()).filter(valid))
             if "place" in roles and places is not None:
                 valid = pc.and_(valid, known_ids(typed["place"].cast(pa.string()), places["id"].combine_chunks()))
             matched += pc.sum(valid).as_py()
+        unreadable.check(f"{config.file.name}: {key}.column is '{task.column}'")
+        if seen and "aggregate" not in task.model_fields_set:
+            refuse_repeated(f"{config.file.name}: {key}", pa.chunked_array(seen))
         if rows and not matched:
             why = "is a number" if not numbers else "is of a place that the table of places knows"
             raise UserError(
                 f"{config.file.name}: {key}: none of its {rows:,} labels {why}. Fix {key}, or leave it out."
             )
         if not isinstance(task, GroupTask):
-            yield Match(key, "labels", matched, rows)
+            yield Match(key, "labels", matched, rows, reader.remarks())
 
 
 def known_ids(ids: pa.Array, known: pa.Array) -> pa.Array:
@@ -261,7 +270,7 @@ def _covered(config: RegionConfig, points: Points) -> Iterator[Match]:
                 f"{config.file.name}: modalities.{name} is at none of the region's {len(chosen):,} sampled points. "
                 + " ".join(remarks)
             )
-        yield Match(f"modalities.{name}", "points covered", int(covered.sum()), len(chosen))
+        yield Match(f"modalities.{name}", "points covered", int(covered.sum()), len(chosen), remarks)
 
 
 def _warnings_of_rows(samples: Sequence[TableSample]) -> Iterator[str]:

@@ -12,37 +12,41 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.schemas import EDGES, SELF_FLOW
+from mora_pipeline.raw.extent import Extent
 from spark_jobs.mobility.arrow_shuffle import shuffled, unpacked, written
 from spark_jobs.mobility.fixed_point import PARTS, summed, to_float
 from spark_jobs.mobility.move_tables import Adder, added_up
 from spark_jobs.mobility.rhythm import counted, is_rhythm, rhythm_of, write_rhythm
 from spark_jobs.output import ROWS_PER_GROUP, in_one_step, part_name, written_by_tasks
 
-COUNTS = ("edges", "edges_suppressed", "cells_suppressed")
+COUNTS = ("edges", "edges_suppressed", "cells_suppressed", "edges_outside", "flow_outside")
 OF_CELLS = ("self_flow", "rhythm")  # datasets of one file, which the driver writes
 SUMMARY = pa.schema([*((name, pa.int64()) for name in COUNTS), *((name, pa.binary()) for name in OF_CELLS)])
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What an edge needs to be written: distinct users and flow; 0: nothing is asked."""
+    """What an edge needs to be written: distinct users and flow (0: nothing is asked), and both ends in the extent."""
 
     users: int = 0
     flow: float = 0.0
+    extent: Extent | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.users or self.flow)
+        return bool(self.users or self.flow or self.extent)
 
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of the three datasets, and what was held back of edges and cells."""
+    """Rows of the three datasets, what was held back of edges and cells, and what has an end outside the extent."""
 
     edges: int
     self_flow: int
     rhythm: int
     edges_suppressed: int
     cells_suppressed: int
+    edges_outside: int
+    flow_outside: int
 
 
 def write_edges(packed: DataFrame, partitions: int, least: Thresholds, output: Mapping[str, str]) -> Written:
@@ -100,7 +104,7 @@ def write_partition(batches: Iterator[pa.RecordBatch], least: Thresholds, folder
     if received.bucket is None:
         return
     part = write_part(sums, received.rhythm, received.bucket, least, folder)
-    values = [part.edges, part.edges_suppressed, part.cells_suppressed]
+    values = [getattr(part, name) for name in COUNTS]
     yield pa.record_batch([[value] for value in [*values, part.self_flow, part.rhythm]], schema=SUMMARY)
 
 
@@ -155,6 +159,8 @@ class Part:
     edges: int
     edges_suppressed: int
     cells_suppressed: int
+    edges_outside: int
+    flow_outside: int
     self_flow: bytes
     rhythm: bytes
 
@@ -165,7 +171,10 @@ def write_part(sums: pa.Table | None, counts: pa.Table | None, bucket: int, leas
     Args:
         counts: of its cells by hour, added up (`rhythm`).
     """
-    every = EDGES.empty_table() if sums is None else as_edges(sums)
+    moved = EDGES.empty_table() if sums is None else as_edges(sums)
+    every = inside_extent(moved, least.extent)
+    left = moved.num_rows - every.num_rows
+    flow_left = round(moved["flow"].to_numpy().sum() - every["flow"].to_numpy().sum()) if left else 0
     own = pc.equal(every["origin"], every["destination"])
     edges, edges_suppressed = above_threshold(every.filter(pc.invert(own)), least)
     inside, cells_suppressed = above_threshold(every.filter(own), least)
@@ -175,7 +184,8 @@ def write_part(sums: pa.Table | None, counts: pa.Table | None, bucket: int, leas
             pq.write_table(edges, draft, row_group_size=ROWS_PER_GROUP, compression="zstd", use_dictionary=coded)
     self_flow = pa.table([inside["origin"], inside["flow"]], schema=SELF_FLOW)
     rhythm = rhythm_of(counts, edges["origin"], inside["origin"])
-    return Part(edges.num_rows, edges_suppressed, cells_suppressed, written(self_flow), written(rhythm, "zstd"))
+    held_back = edges_suppressed, cells_suppressed
+    return Part(edges.num_rows, *held_back, left, flow_left, written(self_flow), written(rhythm, "zstd"))
 
 
 def as_edges(sums: pa.Table) -> pa.Table:
@@ -190,6 +200,14 @@ def as_edges(sums: pa.Table) -> pa.Table:
         users = pa.array(np.diff(starts, append=len(origin)))
         origin, destination = origin[starts], destination[starts]
     return pa.table([origin, destination, to_float(amounts), users], schema=EDGES)
+
+
+def inside_extent(edges: pa.Table, extent: Extent | None) -> pa.Table:
+    """The edges with both ends in the region's extent."""
+    if extent is None or not edges.num_rows:
+        return edges
+    inside = extent.holds(edges["origin"].to_numpy()) & extent.holds(edges["destination"].to_numpy())
+    return edges if inside.all() else edges.filter(pa.array(inside))
 
 
 def above_threshold(edges: pa.Table, least: Thresholds) -> tuple[pa.Table, int]:

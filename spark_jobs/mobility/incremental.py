@@ -129,6 +129,8 @@ def write_window(
         **of_cells_written,
         edges_suppressed=sum(part.edges_suppressed for part in parts),
         cells_suppressed=sum(part.cells_suppressed for part in parts),
+        edges_outside=sum(part.edges_outside for part in parts),
+        flow_outside=sum(part.flow_outside for part in parts),
     )
 
 

@@ -35,7 +35,8 @@ def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets:
 
 def od_moves(rows: pa.RecordBatch) -> pa.Table:
     users = {"users": pc.cast(rows["users"], pa.int64(), safe=False)} if "users" in rows.schema.names else {}
-    return make_moves(rows["origin_cell"], rows["destination_cell"], rows["flow"], **users)
+    flow = rows["flow"] if "flow" in rows.schema.names else pa.array(np.ones(len(rows)))
+    return make_moves(rows["origin_cell"], rows["destination_cell"], flow, **users)
 
 
 def trip_moves(rows: pa.RecordBatch, resolution: int) -> pa.Table:

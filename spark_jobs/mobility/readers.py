@@ -64,14 +64,14 @@ class RawMoves:
 
 def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     """Flows between places; ids of both tables are compared as strings."""
-    source = Source.parse(parameter(params, "source"), {"origin", "destination", "flow"})
+    source = Source.parse(parameter(params, "source"), {"origin", "destination"})
     places, of_places = read_places(spark, parameter(params, "places"), params["resolution"])
     counted = "users" in source.columns
     rules = od_rules(source.columns, params.get("latest"))
     derive = partial(look_up_cells, roles={end: f"{end}_cell" for end in ("origin", "destination")}, places=places)
     # Only the day of a time counts.
     validated = ValidatedRows(spark, source, MOBILITY_ROLES["od"], rules, "UTC", derive, amount=AMOUNTS["od"])
-    columns = ("origin_cell", "destination_cell", "flow", *(["users"] if counted else []))
+    columns = ("origin_cell", "destination_cell", *(role for role in ("flow", "users") if role in source.columns))
     records = Records(validated, columns)
     packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
     return RawMoves(source, "counted" if counted else "unknown", [validated, of_places], records, packed, od_moves)

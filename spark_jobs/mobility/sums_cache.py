@@ -29,7 +29,7 @@ FORMAT = 4
 LOCK = "lock"
 BAD_ROWS_FOLDER = "quarantine"  # of a batch
 OURS = re.compile(r"(draft-|batch-|total-)[0-9a-f]{32}(-[0-9a-f]{8})?")  # names of folders that this may delete
-SETTINGS = ("kind", "places", "resolution", "time_zone", "extent")
+SETTINGS = ("kind", "places", "resolution", "time_zone")
 
 
 @dataclass(frozen=True)

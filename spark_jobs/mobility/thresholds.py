@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.extent import Extent
 from mora_pipeline.raw.source import Source
 from spark_jobs.mobility.edges import Thresholds
 from spark_jobs.mobility.readers import RawMoves
@@ -26,7 +27,8 @@ def thresholds_of(params: Mapping[str, Any], moves: RawMoves) -> Thresholds:
     Raises:
         UserError: if users are asked for that the mobility does not know.
     """
-    least = Thresholds(int(params.get("minimum_users") or 0), float(params.get("minimum_flow") or 0))
+    extent = Extent.parse(params.get("extent"))
+    least = Thresholds(int(params.get("minimum_users") or 0), float(params.get("minimum_flow") or 0), extent)
     if least.users and moves.users == "unknown":
         raise UserError(
             f"mobility.minimum_users is {least.users}, but {moves.source.describe()} has no users. Name their "

@@ -1,13 +1,16 @@
 """Which files a path of region.yaml names, and what is said of the others."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as draw
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw import copies
 from mora_pipeline.raw.folders import Found, find_files
 from mora_pipeline.raw.formats import IMAGE_FORMATS, file_format
 
@@ -128,6 +131,11 @@ MISTAKES = [
     (["flows/a.md"], "flows/*", r"which matches a\.md, but no CSV, Parquet or vector file"),
     (["flows/a.csv"], "flows/*.gz", "which matches no file under .* Fix the pattern or the root"),
     (["flows/a.csv"], "flow/*.csv", "which matches no file under"),
+    (
+        ["flows/a.CSV"],
+        "flows/*.csv",
+        r"which matches no file .* There is .*/flows/a\.CSV, but upper and lower case",
+    ),
     (["flows/a.csv"], "flows/b.csv", r"but there is no .*/flows/b\.csv\. Did you mean 'a\.csv'"),
     (["flows/a.xlsx"], "flows/a.xlsx", r"and a\.xlsx is not a CSV, .*\)\. Save its sheet as CSV\.$"),
     (["flows/a.gz"], "flows/a.gz", r"and a\.gz is not a .* Name it after what it holds, such as flows\.csv\.gz"),
@@ -162,10 +170,33 @@ def test_a_closed_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             found(tmp_path, pattern)
 
 
+@pytest.mark.parametrize("pattern", ["flows", "flows/*"])
+def test_a_large_folder_is_listed_without_asking_for_every_file(
+    tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 files take about two seconds so. The number of questions to the file system does not grow with them."""
+    write(tmp_path, *(f"flows/day={day}/{number}.csv" for day in range(3) for number in range(100)))
+    monkeypatch.setattr(copies, "COMPARED", 100)
+    monkeypatch.setattr(copies, "_LOOKED_AT", 100)
+    asked: list[object] = []
+
+    def counted(answer: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(*args: Any, **more: Any) -> Any:
+            asked.append(args[0])
+            return answer(*args, **more)
+
+        return ask
+
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    assert len(found(tmp_path, pattern).files) == 300
+    assert len(asked) < 100
+
+
 def test_the_order_is_that_of_the_paths(tmp_path: Path) -> None:
     """Not that in which the file system lists them."""
     listed = write(tmp_path / "flows", *(f"{number * 7919 % 101}/{number * 31 % 53}.csv" for number in range(300)))
-    assert found(tmp_path).files == tuple(sorted(set(listed), key=str))
+    assert found(tmp_path).files == tuple(sorted(set(listed)))
 
 
 name = draw.text("ab[]*?!é -", min_size=1, max_size=5).filter(lambda text: text.strip() == text)

@@ -68,6 +68,17 @@ def test_a_delta_table_is_its_current_version(delta: Path, tmp_path: Path) -> No
     assert found(tmp_path, "fl*").files == found(tmp_path, ".").files == result.files
 
 
+def test_a_table_may_hold_the_same_rows_twice(tmp_path: Path) -> None:
+    """Two files of one content are no copies where the log names both."""
+    table = tmp_path / "flows"
+    (table / "_delta_log").mkdir(parents=True)
+    for name in ("a", "a (1)"):
+        pq.write_table(FLOWS, table / f"{name}.parquet")
+    add_to_log(table, added("a.parquet"), added("a%20(1).parquet"))
+    result = found(tmp_path)
+    assert (rows(result), result.remarks) == (expected(FLOWS, FLOWS), ())
+
+
 def test_a_checkpoint_takes_the_place_of_the_log(delta: Path, tmp_path: Path) -> None:
     from deltalake import DeltaTable
 
@@ -284,6 +295,22 @@ def test_an_iceberg_table_is_its_current_version(iceberg: Callable[..., IcebergT
     assert len(result.files) < len(list((tmp_path / "flows").rglob("*.parquet")))
 
 
+def test_partitions_of_iceberg_are_written_as_text(iceberg: Callable[..., IcebergTable], tmp_path: Path) -> None:
+    """Its manifests have days as numbers."""
+    from pyiceberg.types import BooleanType, DateType
+
+    table = iceberg()
+    with table.update_schema() as update:
+        update.add_column("day", DateType())
+        update.add_column("weekend", BooleanType())
+    with table.update_spec() as spec:
+        spec.add_identity("day").add_identity("weekend")
+    days = pa.array([datetime.date(2024, 1, 31), None], pa.date32())
+    table.overwrite(pa.table({"flow": [1, 2], "mode": ["bus", "car"], "day": days, "weekend": [True, False]}))
+    values = sorted(map(dict, found(tmp_path).columns.values()), key=len)
+    assert values == [{"weekend": "false"}, {"day": "2024-01-31", "weekend": "true"}]
+
+
 def test_an_iceberg_table_may_lie_elsewhere_than_it_was_written(
     iceberg: Callable[..., IcebergTable], tmp_path: Path
 ) -> None:
@@ -331,6 +358,54 @@ def test_a_column_that_took_the_name_of_another_is_refused(
     with table.update_schema() as update:
         update.add_column("flow", LongType())
     with pytest.raises(UserError, match="whose column flow has another name in files written before"):
+        found(tmp_path)
+
+
+def test_rows_that_are_deleted_by_an_iceberg_file_are_refused(
+    iceberg: Callable[..., IcebergTable], tmp_path: Path
+) -> None:
+    """Other writers delete so; pyiceberg does not, so its manifest of deleted rows is put together here."""
+    from pyiceberg.manifest import (
+        DataFile,
+        DataFileContent,
+        FileFormat,
+        ManifestContent,
+        ManifestEntry,
+        ManifestEntryStatus,
+        ManifestWriterV2,
+        write_manifest_list,
+    )
+    from pyiceberg.typedef import Record
+
+    class DeletesWriter(ManifestWriterV2):
+        def content(self) -> ManifestContent:
+            return ManifestContent.DELETES
+
+        @property
+        def _meta(self) -> dict[str, str]:
+            return {**super()._meta, "content": "deletes"}
+
+    table = iceberg()
+    snapshot, io = table.metadata.current_snapshot(), table.io
+    deletes = DataFile.from_args(
+        content=DataFileContent.POSITION_DELETES,
+        file_path=f"file://{tmp_path}/flows/data/deletes.parquet",
+        file_format=FileFormat.PARQUET,
+        partition=Record(),
+        record_count=1,
+        file_size_in_bytes=1,
+    )
+    output = io.new_output(f"file://{tmp_path}/flows/metadata/deletes-m0.avro")
+    with DeletesWriter(table.spec(), table.schema(), output, snapshot.snapshot_id, "null") as writer:
+        added_entry = ManifestEntry.from_args(
+            status=ManifestEntryStatus.ADDED, snapshot_id=snapshot.snapshot_id, sequence_number=2, data_file=deletes
+        )
+        writer.add_entry(added_entry)
+    lists = io.new_output(f"file://{tmp_path}/flows/metadata/snap-2-deletes.avro")
+    with write_manifest_list(2, lists, snapshot.snapshot_id, None, 2, "null") as writer_of_list:
+        writer_of_list.add_manifests([*snapshot.manifests(io), writer.to_manifest_file()])
+    spoilt(tmp_path / "flows", snapshot.manifest_list, lists.location)
+    with pytest.raises(UserError, match="with delete files: rows that are deleted are still in its data files"):
         found(tmp_path)
 
 

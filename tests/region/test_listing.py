@@ -19,6 +19,21 @@ def test_a_listing_says_which_files_count_and_what_they_are(tmp_path: Path) -> N
     assert first[files[1]] != second[files[1]]
 
 
+def test_a_file_is_the_one_that_is_listed_however_either_is_linked(tmp_path: Path) -> None:
+    for folder in ("disk", "raw"):
+        (tmp_path / folder).mkdir()
+    for name in ("disk/a.csv", "raw/b.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "raw/linked").symlink_to(tmp_path / "disk")
+    (tmp_path / "raw/latest.csv").symlink_to("b.csv")
+    (tmp_path / "l.csv").write_text("path,size\ndisk/a.csv,1\nraw/latest.csv,2\n")
+    files = [tmp_path / "raw/b.csv", tmp_path / "raw/linked/a.csv"]
+    assert list(listed_files(tmp_path, "l.csv", files, "")) == files
+    (tmp_path / "l.csv").write_text("path,size\nraw/linked/a.csv,1\nraw/../raw/b.csv,2\n")
+    files = [tmp_path / "disk/a.csv", tmp_path / "raw/latest.csv"]
+    assert list(listed_files(tmp_path, "l.csv", files, "")) == files
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

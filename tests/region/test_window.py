@@ -47,6 +47,64 @@ def test_a_name_with_several_days_is_reported() -> None:
     assert Window(date="trips_%Y-%m-%d").days([exported], "") == {exported: date(2024, 3, 1)}
 
 
+DAY = date(2024, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("date=%Y-%m-%d", "date=2024-01-31/part-0.parquet"),
+        ("%Y-%m-%d", "date=2024-01-31/part-0.parquet"),
+        ("%Y-%m-%d", "2024-01-30/2024-01-31/part-0.parquet"),  # the nearest
+        ("%Y-%m-%d", "2024-01-31/hour=7/part-2024.parquet"),
+        ("%Y-%m-%d", "exported_2024-02-07/trips_2024-01-31.csv"),  # the name is nearer still
+        ("year=%Y/month=%m/day=%d", "year=2024/month=01/day=31/a.csv"),
+        ("year=%Y/month=%m/day=%d", "year=2024/month=1/day=31/a.csv"),
+        ("%Y/%m/%d", "2024/01/31/a.csv"),
+        ("%Y/%m/%d.csv", "2024/01/31.csv"),
+    ],
+)
+def test_the_day_may_be_in_the_folders(pattern: str, path: str) -> None:
+    file = Path("/raw/2023-01-01/region") / path
+    assert Window(date=pattern).days([file], "", Path("/raw/2023-01-01/region")) == {file: DAY}
+
+
+def test_folders_above_the_region_tell_no_day() -> None:
+    """The region's own folder may be named after the day of a backup."""
+    file = Path("/backup_2024-01-31/region/trips/a.csv")
+    assert Window(date="%Y-%m-%d").days([file], "") == {file: DAY}
+    with pytest.raises(UserError, match=r"the name of .*/a\.csv has no such day, nor a folder's\. Fix it"):
+        Window(date="%Y-%m-%d").days([file], "", Path("/backup_2024-01-31/region"))
+
+
+def test_a_folder_with_several_days_is_reported() -> None:
+    with pytest.raises(UserError, match="has several days"):
+        Window(date="%Y-%m-%d").days([Path("/raw/2024-01-01_2024-01-31/a.csv")], "")
+
+
+def test_a_region_of_hive_folders_is_limited_to_its_last_weeks(
+    tiny: Callable[[Edit | None], Path], tmp_path: Path
+) -> None:
+    for day in (1, 16, 17, 30):
+        folder = tmp_path / f"trips/date=2024-01-{day:02}"
+        folder.mkdir(parents=True)
+        (folder / "part-0.csv").write_text("a,b,c,d\n1,2,3,4\n")
+    ends = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
+
+    def edit(content: dict[str, Any]) -> None:
+        window = {"date": "date=%Y-%m-%d", "weeks": 2}
+        columns = dict(zip(ends, "abcd", strict=True))
+        content["mobility"] = {"kind": "trips", "path": "trips", "columns": columns, "window": window}
+
+    config = RegionConfig.load(tiny(edit))
+    check_files(config)
+    job = mobility_job(config)
+    assert job["dates"] == {
+        str(tmp_path / f"trips/date=2024-01-{day}/part-0.csv"): f"2024-01-{day}" for day in (17, 30)
+    }
+    assert job["source"]["files"] == [*job["dates"]]
+
+
 @pytest.mark.parametrize("pattern", ["%Y-%m", "%Y%m%d%d", "trips"])
 def test_a_pattern_without_a_day_is_refused(pattern: str) -> None:
     with pytest.raises(ValidationError, match="it must hold %Y, %m and %d once each"):

@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from h3ronpy.vector import coordinates_to_cells
 
 from mora_pipeline.contract.cells import find_rows
-from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
-from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.labels import Unreadable
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from mora_pipeline.region import RegionConfig
@@ -24,7 +22,6 @@ from mora_pipeline.region.sections import RawTable
 IDS = {"id", "place", "group"}  # roles that hold ids; all others hold numbers
 Rows = npt.NDArray[np.int64]
 UNKNOWN = -1
-SHOWN = 3  # labels, in a message
 
 
 def read_roles(config: RegionConfig, key: str, table: RawTable, roles: Mapping[str, str | None]) -> pd.DataFrame:
@@ -38,56 +35,24 @@ def read_roles(config: RegionConfig, key: str, table: RawTable, roles: Mapping[s
         A column a role: ids as text (None where there is none), everything else as float64 (NaN where it is no number).
 
     Raises:
-        UserError: if a file or column is missing, a file is damaged, or more labels are unreadable than
-            `MAXIMUM_BAD_SHARE`.
+        UserError: if a file or column is missing, a file is damaged, or more labels than 1 % are no numbers.
     """
     wanted = {role: column for role, column in roles.items() if column is not None}
     Checker(config.base, config.file.name).columns(key, f"{key}.path", table, wanted)
     kinds = {role: TEXT if role in IDS else NUMBER for role in wanted}
     source = Source.parse(source_of(config, table, wanted), set(), key)
     reader = SourceReader.of(source, kinds)
-    rows, unreadable = [], Unreadable()
+    rows, unreadable = list[pa.RecordBatch](), Unreadable()
     for typed, raw in reader.read_all():
         rows.append(typed.select(list(wanted)))
         if "column" in wanted:
-            unreadable.add(reader, typed, raw)
+            unreadable.add(reader, "column", typed, raw)
     unreadable.check(f"{config.file.name}: {key}.column is '{roles.get('column')}'")
     columns = {}
     for role in wanted:
         values = [_plain(batch[role], role in IDS) for batch in rows] or [np.empty(0)]
         columns[role] = pd.Series(np.concatenate(values), dtype=object if role in IDS else float)
     return pd.DataFrame(columns)
-
-
-class Unreadable:
-    """Labels that are there and are no numbers."""
-
-    def __init__(self) -> None:
-        self.there, self.bad, self.examples = 0, 0, list[str]()
-
-    def add(self, reader: SourceReader, typed: pa.RecordBatch, raw: pa.RecordBatch) -> None:
-        file = typed["source"].dictionary[0].as_py()
-        texts = reader.texts("column", raw, file)
-        there = texts.is_valid()
-        bad = pc.and_(there, typed["column"].is_null())
-        self.there += pc.sum(there).as_py() or 0
-        self.bad += pc.sum(bad).as_py() or 0
-        if len(self.examples) < SHOWN:
-            self.examples += texts.filter(bad).slice(0, SHOWN - len(self.examples)).to_pylist()
-
-    def check(self, where: str) -> None:
-        """Refuse them if they are too many: labels that fail are seldom any ones (the largest, the smallest).
-
-        Raises:
-            UserError: if they are.
-        """
-        if self.bad > MAXIMUM_BAD_SHARE * self.there:
-            shown = ", ".join(f"'{text}'" for text in self.examples)
-            raise UserError(
-                f"{where}: {self.bad:,} of {self.there:,} labels are no plain numbers, such as {shown}. Say how they "
-                "are written (csv: {thousands: ','}) or which of them mean that there is none (null: [...]), or leave "
-                "those rows out (where: ...)."
-            )
 
 
 def label_digests(config: RegionConfig) -> dict[str, str]:

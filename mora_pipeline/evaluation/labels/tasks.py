@@ -14,6 +14,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.evaluation.labels.blocks import group_of_cells, middles, parents
 from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows, cell_rows, match_ids, read_roles
+from mora_pipeline.raw.labels import refuse_repeated
 from mora_pipeline.region import CellTask, GroupTask, Members, PlacesConfig, PointTask, RegionConfig
 from mora_pipeline.region.columns import Checker
 
@@ -157,6 +158,9 @@ class _Loader:
         table = read_roles(self.config, key, task, {**roles, "weight": own_weight})
         table = _keep(table.assign(order=np.arange(len(table))), table["column"].notna(), "no label", dropped)
         if task.place is not None:
+            if "aggregate" not in task.model_fields_set:
+                places = pa.chunked_array([pa.array(table["place"], pa.string())])
+                refuse_repeated(f"{self.config.file.name}: {key}", places)
             table = self._at_places(table, None if own_weight else task.weight)
             table = _keep(table, table["known"], "unknown place", dropped)
         table["row"] = self._rows(table)

@@ -48,7 +48,7 @@ def category_counts(context: MethodContext, names: Sequence[str]) -> npt.NDArray
     parts = []
     for name in names:
         texts = np.sort(context.reader.read(f"texts/{name}").table()["text_id"].to_numpy())
-        table = context.reader.read(f"text_cells/{name}").table()
+        table = context.reader.in_region(f"text_cells/{name}")
         counts = np.zeros((len(context.cells), len(texts)), dtype=np.float32)
         rows = rows_of(context.cells, table["cell"].to_numpy(), f"text_cells/{name}")
         counts[rows, np.searchsorted(texts, table["text_id"].to_numpy())] = table["count"].to_numpy()

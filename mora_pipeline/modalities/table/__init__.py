@@ -72,7 +72,7 @@ class TableKind(ModalityKind[TableModality]):
         roles = {**self._located(config), **config.roles("weight"), **bins}
         rules = [*located_rules(roles), *table_rules(list(bins), "weight" in roles)]
         kinds = {**located_roles(roles), **dict.fromkeys([*bins, "weight"], NUMBER)}
-        return located_table(key, config, heads, roles, kinds, rules, "weight")
+        return located_table(key, config, heads, roles, kinds, rules, "weight", once=config.aggregate is None)
 
     def _located(self, config: TableModality) -> dict[str, str]:
         return config.roles("place") or (config.columns.roles() if config.columns else {})
@@ -85,6 +85,8 @@ class TableKind(ModalityKind[TableModality]):
             "groups": config.expanded_groups(list(header.columns)),
             "places": places_source(region) if config.place else None,
             "resolution": region.resolution,
+            "aggregate": config.aggregate,
+            "key": f"modalities.{name}",
             "maximum_bad_share": config.maximum_bad_share,
         }
 
@@ -92,11 +94,11 @@ class TableKind(ModalityKind[TableModality]):
         return f"table_weights/{name}" if config.weight else None
 
     def encode(self, reader: RegionReader, name: str, config: TableModality, progress: Progress) -> CellVectors:
-        return encode_table_cells(reader.read(f"table_cells/{name}").table())
+        return encode_table_cells(reader.in_region(f"table_cells/{name}"))
 
     def amounts(self, reader: RegionReader, name: str, config: TableModality) -> pa.Table | None:
-        sums = reader.read(f"table_sums/{name}").table()
-        weights = reader.read(f"table_weights/{name}").table() if config.weight else None
+        sums = reader.in_region(f"table_sums/{name}")
+        weights = reader.in_region(f"table_weights/{name}") if config.weight else None
         return table_amounts(sums, weights, config.weight or "")
 
     def input_columns(self, reader: RegionReader, name: str) -> list[str]:

@@ -18,7 +18,7 @@ class PointColumns(Section):
     longitude: Name = Field(description="column of the longitude, degrees")
 
 
-class TableModality(ModalityConfig, RawTable):
+class TableModality(RawTable, ModalityConfig):
     """Histograms of places, such as ages: each group of columns sums to 1 within a cell."""
 
     kind: Literal["table"]
@@ -26,6 +26,10 @@ class TableModality(ModalityConfig, RawTable):
     columns: PointColumns | None = Field(default=None, description="the coordinates' columns, in place of place")
     weight: Name | None = Field(default=None, description="column that weights the places of a cell (default 1 each)")
     groups: dict[Name, Name] = Field(min_length=1, description="group: columns, as globs joined by |")
+    aggregate: Literal["mean", "sum"] | None = Field(
+        default=None,
+        description="how several rows of a place become one: mean or sum (default: they are refused)",
+    )
     temperature: float = Field(default=TEMPERATURE, gt=0, description="temperature of its alignment loss")
     maximum_bad_share: BadShare
 
@@ -34,6 +38,8 @@ class TableModality(ModalityConfig, RawTable):
         if (self.place is None) == (self.columns is None):
             given = "neither" if self.place is None else "both"
             raise problem(f"must say where its rows are: either place, or columns with coordinates (it has {given})")
+        if self.aggregate and not self.place:
+            raise problem("has aggregate, which joins rows of one place, but no place. Name place, or remove aggregate")
         return self
 
     def place_keys(self) -> list[str]:

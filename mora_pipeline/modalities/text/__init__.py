@@ -3,6 +3,7 @@
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mora_pipeline.contract.schemas import TEXT_CELLS, CellVectors
 from mora_pipeline.lake.reading import RegionReader
@@ -59,14 +60,20 @@ class TextKind(ModalityKind[TextModality]):
     def encode(self, reader: RegionReader, name: str, config: TextModality, progress: Progress) -> CellVectors:
         from mora_pipeline.modalities.text.encoding import encode_text_cells, make_text_encoder
 
-        texts, counts = reader.read(f"texts/{name}").table(), reader.read(f"text_cells/{name}").table()
+        texts, counts = _in_region(reader, name)
         return encode_text_cells(texts, counts, make_text_encoder(config.encoder, reader.config.base), progress)
 
     def amounts(self, reader: RegionReader, name: str, config: TextModality) -> pa.Table:
         from mora_pipeline.modalities.text.amounts import text_amounts
 
-        texts, counts = reader.read(f"texts/{name}").table(), reader.read(f"text_cells/{name}").table()
+        texts, counts = _in_region(reader, name)
         return text_amounts(texts, counts, reader.cells())
+
+
+def _in_region(reader: RegionReader, name: str) -> tuple[pa.Table, pa.Table]:
+    """The texts of the region's cells, and how often each is in which."""
+    texts, counts = reader.read(f"texts/{name}").table(), reader.in_region(f"text_cells/{name}")
+    return texts.filter(pc.is_in(texts["text_id"], pc.unique(counts["text_id"]))), counts
 
 
 KIND = TextKind()
