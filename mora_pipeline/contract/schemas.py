@@ -135,6 +135,11 @@ def table_sums(names: list[str]) -> pa.Schema:
     return _numbers_of_cells(names)
 
 
+def raster_cells(columns: list[str]) -> pa.Schema:
+    """The columns of `raster_cells/<modality>`: the cell, a sum or mean a column, and the share of it with data."""
+    return _numbers_of_cells([*columns, "coverage"])
+
+
 def amounts(names: list[str]) -> pa.Schema:
     """The columns of `amounts/<modality>`: the cell, ascending, then ln(1 + amount) by the amount's name.
 

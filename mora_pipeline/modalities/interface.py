@@ -101,8 +101,21 @@ class ModalityKind(ABC, Generic[Config]):
         """What one modality has in the region's cells: `cells_schema`, ascending by cell."""
         raise NotImplementedError(f"modalities of kind {self.name} are gridded by {self.job}")
 
+    def figures(self, table: pa.Table, config: Config) -> dict[str, Any]:
+        """What people may want to know of the cells that `grid` made, by name, for the record of the step."""
+        return {}
+
     def weights_dataset(self, name: str, config: Config) -> str | None:
         """The dataset of how many people live in each cell (`cell`, `weight`), if the modality counts some."""
+        return None
+
+    def population(
+        self, reader: RegionReader, name: str, config: Config, cells: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64] | None:
+        """How many people live in each of `cells`, int64 [N], if a modality without a Spark job counts them.
+
+        Float64 [N], NaN where it is unknown; None: it counts none.
+        """
         return None
 
     @abstractmethod

@@ -5,18 +5,24 @@ import zlib
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
-from socket import gethostname
 from typing import Any
 
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.storage import opened
 
 CHUNK = 4 << 20  # bytes read at once
 ENDINGS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".zip": "zip"}
 TABLE_FORMS = (".csv", ".tsv", ".tab", ".txt")
 DOCUMENTS = {".md", ".pdf", ".htm", ".html", ".xml", ".json", ".rtf", ".doc", ".docx", ".png", ".jpg"}
-_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"), (b"PK\x03\x04", "zip"))
+_MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bz2"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+)
 _OTHERS = (
     (b"PAR1", "a Parquet file", "Name it .parquet"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "Save it as CSV"),
@@ -49,7 +55,7 @@ def compression_of(file: str) -> str:
         if head.startswith(magic):
             return name
     for magic, what, fix in _OTHERS:
-        if head.startswith(magic):
+        if head.lstrip().startswith(magic):
             raise UserError(f"{file} is {what}. {fix}.")
     if head and named_compression(file) == "zip":
         raise UserError(f"{file} is no zip archive, or damaged. Fetch it again.")
@@ -73,7 +79,7 @@ def parts(file: str) -> tuple[str, ...]:
     if compression_of(file) != "zip":
         return ("",)
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(opened(file)) as archive:
             members = [member for member in archive.infolist() if not _is_clutter(member)]
     except (zipfile.BadZipFile, OSError) as error:
         raise _unreadable(file, error) from None
@@ -109,15 +115,15 @@ def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, si
 def _open(file: str, part: str) -> Any:
     compression = compression_of(file)
     if compression == "zip":
-        return zipfile.ZipFile(file).open(part)
+        return zipfile.ZipFile(opened(file)).open(part)
     if compression:
-        return pa.CompressedInputStream(pa.OSFile(file), compression)
-    return Path(file).open("rb")
+        return pa.CompressedInputStream(opened(file), compression)
+    return opened(file)
 
 
 def _head(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as stream:
+        with opened(file) as stream:
             return stream.read(32)
     except OSError as error:
         raise _unreadable(file, error) from None
@@ -160,10 +166,6 @@ def _is_document(name: str) -> bool:
 def _unreadable(where: str, error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"{where} does not exist on {gethostname()}. Every worker needs the raw files there.")
-    if isinstance(error, PermissionError | IsADirectoryError):
-        return UserError(f"{where} cannot be read ({error.strerror}).")
     if isinstance(error, NotImplementedError):
         return UserError(f"{where} is compressed in a way that is not read here ({error}). Unpack it.")
     return UserError(f"{where} is truncated or damaged ({error}). Fetch it again.")

@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.formats import COMPRESSIONS, TEXT, file_format
@@ -17,13 +18,13 @@ COMPARED = 200  # files up to which all of equal size are compared; of more, onl
 _SAMPLE = 1 << 16  # bytes at either end that are compared before a whole file is
 _COPY = re.compile(
     r"( ?\(\d{1,2}\)| - (copy|kopie|copie|copia|kopia)( ?\(\d+\))?| copy( \d+)?|[_-]copy\d*|[ _.-](backup|bak))"
-    r"(?=(\.[a-z]+)*$)|^(copy of|kopie von|copie de|copia de) ",
+    r"(?=(\.[a-z0-9]+)*$)|^(copy of|kopie von|copie de|copia de) ",
     re.IGNORECASE,
 )
 
 
 def without_copies(files: Mapping[str, int], said: str) -> tuple[list[str], list[str]]:
-    """The files, sorted, each content once, and remarks about those that were left out.
+    """The files, in order, each content once, and remarks about those that were left out.
 
     Files of equal content are one file unless a number in their names or a folder's column tells them apart, such as
     two days on which the same happened: these are all kept, with a remark.
@@ -43,11 +44,17 @@ def without_copies(files: Mapping[str, int], said: str) -> tuple[list[str], list
             for twin, first in _told_apart(same, remarks):
                 kept.remove(twin)
                 remarks.append(f"{twin} is a copy of {first}: it is left out.")
-    return sorted(kept), remarks
+    return in_order(kept), remarks
+
+
+def in_order(paths: Iterable[str]) -> list[str]:
+    """Paths sorted part by part, as `pathlib` does."""
+    return sorted(paths, key=lambda path: path.replace("/", "\0"))
 
 
 def _refuse_compressed_twins(files: Mapping[str, int], said: str) -> None:
     by_name = {path.lower(): path for path in files}
+    only_zips = all(path.endswith(".zip") for path in by_name)
     for path in files:
         lower = path.lower()
         if not lower.endswith(COMPRESSIONS):
@@ -56,7 +63,7 @@ def _refuse_compressed_twins(files: Mapping[str, int], said: str) -> None:
         stems = [bare] if bare.endswith(TEXT) else [bare + text for text in TEXT]
         forms = [stem + packed for stem in stems for packed in ("", *COMPRESSIONS)]
         twins = [by_name[form] for form in forms if form in by_name and form != lower]
-        if not twins and lower.endswith(".zip"):
+        if not twins and lower.endswith(".zip") and not only_zips:
             twins = [by_name[member] for member in _members(path) if member in by_name]
         if twins:
             first, second = sorted([twins[0], path])
@@ -113,13 +120,12 @@ def _candidates(files: Iterable[str]) -> list[list[str]]:
     files = list(files)
     if len(files) >= COMPARED:
         marked = [path for path in files if _is_marked(path)]
-        originals = set(map(_without_mark, marked))
-        files = [*marked, *originals.intersection(files)]
+        files = [*marked, *set(map(_without_mark, marked)).intersection(files)]
     by_size: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for path in files:
+    for path in sorted(files):
         if size := os.stat(path).st_size:
             by_size[size, _without_mark(path).rpartition(".")[2].lower()].append(path)
-    return [sorted(group) for group in by_size.values() if len(group) > 1]
+    return [group for group in by_size.values() if len(group) > 1]
 
 
 def _of_one_content(group: list[str]) -> list[list[str]]:
@@ -134,20 +140,31 @@ def _of_one_content(group: list[str]) -> list[list[str]]:
 
 
 def _ends(path: str) -> str:
-    with open(path, "rb") as file:
-        start = file.read(_SAMPLE)
-        file.seek(-min(_SAMPLE, os.fstat(file.fileno()).st_size), os.SEEK_END)
-        return hashlib.sha256(start + file.read()).hexdigest()
+    status = os.stat(path)
+    return _digest_of_ends(path, status.st_size, status.st_mtime_ns)
 
 
 def _whole(path: str) -> str:
     """A digest of a file; of a Shapefile with its columns, which are beside it."""
-    digest = hashlib.sha256()
     columns = re.sub(r"(?i)\.shp$", ".dbf", path)
-    for each in dict.fromkeys([path, *([columns] if os.path.exists(columns) else [])]):
-        with open(each, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    parts = dict.fromkeys([path, *([columns] if os.path.exists(columns) else [])])
+    statuses = [(part, os.stat(part)) for part in parts]
+    return " ".join(_digest(part, status.st_size, status.st_mtime_ns) for part, status in statuses)
+
+
+# A region's files are looked for again and again; a copy of many gigabytes is read once.
+@lru_cache(maxsize=4096)
+def _digest_of_ends(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        start = file.read(_SAMPLE)
+        file.seek(-min(_SAMPLE, size), os.SEEK_END)
+        return hashlib.sha256(start + file.read()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _told_apart(same: list[str], remarks: list[str]) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +23,7 @@ from mora_pipeline.raw.csv_blocks import (
     span_bounds,
 )
 from mora_pipeline.raw.dialect import Dialect
+from mora_pipeline.raw.storage import size_of
 
 MALFORMED = "_malformed"
 
@@ -43,7 +43,7 @@ def csv_splits(file: str, dialect: Dialect, target_bytes: int = 64 << 20) -> lis
     """Byte ranges that can be read apart; a compressed, multiline or non-ASCII-compatible file is one."""
     if compression_of(file) or dialect.multiline or not is_ascii_compatible(dialect.encoding):
         return [(0, None)]
-    starts = range(0, max(1, Path(file).stat().st_size), target_bytes)
+    starts = range(0, max(1, size_of(file)), target_bytes)
     return [(start, start + target_bytes if start != starts[-1] else None) for start in starts]
 
 

@@ -110,7 +110,7 @@ def checked_settings(declared: Mapping[str, Any]) -> dict[str, Any]:
         if mark and mark in roles:
             raise UserError(f"csv: {roles[mark]} and {key} are both '{mark}'. They must differ.")
         roles[mark] = key
-    if settings.get("thousands") and settings["thousands"] == settings.get("decimal", "."):
+    if settings.get("thousands") and settings["thousands"] == settings.get("decimal"):
         raise UserError(f"csv: decimal and thousands are both '{settings['thousands']}'. Declare the two.")
     return settings
 

@@ -87,9 +87,8 @@ def parse_filter(text: str, columns: Mapping[str, pa.DataType]) -> Expression:
     expression = parse(text, columns)
     kind = kinds.kind_of(expression.type)
     if kind != kinds.BOOLEAN:
-        raise UserError(
-            f"{text!r} gives {kinds.ARTICLES[kind]}, not true or false: compare it, as in {text.strip()} = 1."
-        )
+        given, value = kinds.ARTICLES[kind], "'x'" if kind == kinds.TEXT else "1"
+        raise UserError(f"'{text}' gives {given}, not true or false: compare it, as in {text.strip()} = {value}.")
     return Filter(text, expression.node)
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.raw.copies import without_copies
+from mora_pipeline.raw.copies import in_order, without_copies
 from mora_pipeline.raw.formats import FORMATS, file_format, fix, known, named
 from mora_pipeline.raw.globs import expand, in_any_case
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.walk import Walk
+
+_REMARKS = 20  # that are made of one path; each may be of a file
 
 __all__ = ["Found", "find_files", "folder_columns", "name_columns", "without_dots"]
 
@@ -56,17 +58,23 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
         )
     said, path = f"{where}is '{pattern}', ", base / pattern
     walk = Walk(said, formats)
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except PermissionError as error:
+        raise UserError(f"{said}and {path} cannot be read: {error.strerror}. Give access to it.") from None
+    if is_file:
         if file_format(path, formats) is None:
             raise UserError(f"{said}and {path.name} is not a {known(formats)}. {fix(path.name)}.")
         walk.take(str(without_dots(path)))
-    elif path.is_dir():
+    elif is_folder:
         walk.add([str(path.resolve())])
     elif glob.has_magic(pattern):
         walk.add(expand(base, pattern))
     else:
         raise UserError(_missing(said, path))
-    files, remarks = without_copies(walk.files, said)
+    loose = {item: inode for item, inode in walk.files.items() if item not in walk.partitions}
+    files, remarks = without_copies(loose, said)
+    files = in_order([*files, *walk.partitions])  # a table may hold the same rows twice
     if not files:
         raise UserError(_nothing(said, base, pattern, walk))
     kinds = {file_format(os.path.basename(item), formats) or "parquet" for item in files}
@@ -74,12 +82,17 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
         both = "both " if len(kinds) == 2 else ""
         raise UserError(f"{said}which has {both}{named(kinds)} files. Keep one format, or write a glob.")
     columns = {Path(item): values for item, values in walk.partitions.items() if values}
-    return Found(tuple(map(Path, files)), (*walk.remarks(), *remarks), walk.kind, columns)
+    return Found(tuple(map(Path, files)), _shortened([*walk.remarks(), *remarks]), walk.kind, columns)
 
 
 def without_dots(file: Path) -> Path:
     """A file's absolute path without '..', as Spark names the source of a row."""
     return file.parent.resolve() / file.name
+
+
+def _shortened(remarks: list[str]) -> tuple[str, ...]:
+    more = len(remarks) - _REMARKS
+    return (*remarks[:_REMARKS], *([f"{more} more remarks of such files."] if more > 0 else []))
 
 
 def _missing(said: str, path: Path) -> str:

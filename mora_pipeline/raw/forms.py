@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.raw.csv_files import csv_batches
+from mora_pipeline.raw.csv_files import MALFORMED, csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
 from mora_pipeline.raw.numbers import as_numbers
@@ -21,6 +21,7 @@ from mora_pipeline.raw.values import is_text
 
 ROWS_PER_BATCH = 1 << 18
 SAMPLE_ROWS = 1000  # of a Parquet file's texts, to tell how their numbers are written
+MOMENT = pa.timestamp("us", "UTC")  # of INT96
 ALWAYS_NULL = ("\\N",)  # how databases export it; no name and no id
 
 
@@ -52,9 +53,13 @@ class FileForm:
     def is_whole(self, role: str) -> bool:
         """Whether a role is a column of whole numbers that int64 holds."""
         kind = self.expressions[role].type
-        return (
-            self.expressions[role].is_plain and kind is not None and pa.types.is_integer(kind) and kind != pa.uint64()
-        )
+        if any(text.lstrip("-").isdecimal() for text in self.null_texts):  # some of them mean that there is none
+            return False
+        return self.expressions[role].is_plain and pa.types.is_integer(kind) and kind != pa.uint64()
+
+    def values(self, role: str, batch: pa.RecordBatch) -> pa.Array:
+        """What stands in the file for a role, row by row."""
+        return self.expressions[role].evaluate(batch, self.written)
 
     def numbers(self, values: pa.Array) -> pa.Array:
         """float64 [n], null where there is no number."""
@@ -67,12 +72,18 @@ class FileForm:
         return [name for name in names if name not in self.stated]
 
     def batches(self, file: str, span: tuple[int, int | None]) -> Iterator[pa.RecordBatch]:
-        """The columns of a piece of the file that are needed, where the filter holds; none empty."""
+        """The columns of a piece of the file that are needed, where the filter holds; none empty.
+
+        A malformed record says nothing that a filter could look at: it stays.
+        """
         for batch in self._stored(file, span):
             for name, value in self.stated.items():
                 batch = batch.append_column(name, pa.repeat(pa.scalar(value), batch.num_rows))
             if self.filter is not None:
-                batch = batch.filter(pc.fill_null(self.filter.evaluate(batch), False))
+                chosen = self.filter.evaluate(batch, self.written)
+                if MALFORMED in batch.schema.names:
+                    chosen = pc.or_(chosen, batch[MALFORMED].is_valid())
+                batch = batch.filter(chosen)
             if batch.num_rows:
                 yield batch
 
@@ -93,7 +104,7 @@ class FileForm:
                         yield pa.record_batch({"_row": pa.nulls(rows)})
                     return
                 for batch in parquet.iter_batches(ROWS_PER_BATCH, groups, names, use_threads=False):
-                    yield batch.select(names)
+                    yield _checked(file, batch.select(names), self.columns)
 
 
 def parquet_file(file: str) -> pq.ParquetFile:
@@ -103,7 +114,7 @@ def parquet_file(file: str) -> pq.ParquetFile:
         UserError: if it is missing, damaged, or packed in a way that is unknown here.
     """
     try:
-        return pq.ParquetFile(opened(file))
+        return pq.ParquetFile(opened(file), coerce_int96_timestamp_unit="us")
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}). It may be cut short or damaged; copy or "
@@ -141,7 +152,7 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
         columns, _ = vector_schema(file, source.layer)
     else:
         with parquet_file(file) as parquet:
-            columns = _parquet_columns(file, parquet.schema_arrow)
+            columns = _parquet_columns(file, parquet)
     stated = {name: value for name, value in stated.items() if name not in columns}
     every = {**columns, **dict.fromkeys(stated, pa.string())}
     expressions = {role: _parsed(file, text, every) for role, text in roles.items()}
@@ -155,11 +166,34 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     return FileForm(source.format, every, own, expressions, chosen, dialect, written, nulls, remarks, source.layer)
 
 
-def _parquet_columns(file: str, schema: pa.Schema) -> dict[str, pa.DataType]:
+def _parquet_columns(file: str, parquet: pq.ParquetFile) -> dict[str, pa.DataType]:
+    """The columns, whose INT96 are moments: what writes such (Spark, Hive) counts them in UTC."""
+    schema, stored = parquet.schema_arrow, parquet.schema
+    leaves = [stored.column(number) for number in range(len(stored))]
+    moments = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
     twins = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twins:
         raise UserError(f"{file} has the column '{twins[0]}' twice. Write it again with one name a column.")
-    return {column.name: column.type for column in schema}
+    return {column.name: MOMENT if column.name in moments else column.type for column in schema}
+
+
+def _checked(file: str, batch: pa.RecordBatch, columns: Mapping[str, pa.DataType]) -> pa.RecordBatch:
+    """A batch of a Parquet file in the types that are known of it.
+
+    Raises:
+        UserError: if a text is not in UTF-8.
+    """
+    arrays = []
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        if not pa.types.is_primitive(values.type):
+            try:
+                values.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise UserError(
+                    f"{file} holds text that is not UTF-8 in '{name}' ({error}). Write it again as UTF-8."
+                ) from None
+        arrays.append(values.cast(MOMENT) if columns[name] == MOMENT else values)
+    return pa.record_batch(arrays, batch.schema.names)
 
 
 def _parsed(file: str, text: str, columns: Mapping[str, pa.DataType]) -> Expression:
@@ -193,8 +227,9 @@ def _number_texts(
     with parquet_file(file) as parquet:
         names = list(dict.fromkeys(name for each in texts for name in each.columns))
         for batch in parquet.iter_batches(SAMPLE_ROWS, columns=names):
+            batch = _checked(file, batch.select(names), dict(zip(names, batch.schema.types, strict=True)))
             for each in texts:
-                values += [str(value) for value in each.evaluate(batch.select(names)).to_pylist() if value is not None]
+                values += [str(value) for value in each.evaluate(batch).to_pylist() if value is not None]
             break
     decimal, thousands, remarks = number_format(values, known)
     return Dialect(decimal=decimal, thousands=thousands, null=null), tuple(remarks)
@@ -208,6 +243,6 @@ def sample(source: Source, column: str, kind: str, file: str, rows: int) -> tupl
     """
     form = form_of(replace(source, columns={"value": column}), {"value": kind}, file)
     for batch in form.batches(file, (0, None)):
-        values = form.expressions["value"].evaluate(batch.slice(0, rows))
+        values = form.values("value", batch.slice(0, rows))
         return (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values), form
     return pa.nulls(0, pa.string()), form

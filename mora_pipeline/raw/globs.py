@@ -4,6 +4,7 @@ import fnmatch
 import glob
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,9 +49,9 @@ def _expand(folder: str, parts: list[str]) -> Iterator[str]:
 
 def _folders(top: str) -> Iterator[str]:
     """A folder and all below it; a linked one after those that are there themselves, if it is none of them."""
-    seen, waiting, links = set[str](), [top], list[str]()
+    seen, waiting, links = set[str](), deque([top]), deque[str]()
     while waiting or links:
-        folder = waiting.pop(0) if waiting else links.pop(0)
+        folder = waiting.popleft() if waiting else links.popleft()
         real = os.path.realpath(folder)
         if real in seen or not os.path.isdir(folder):
             continue

@@ -16,6 +16,7 @@ _FITTING_SHARE = 0.9  # of the records, that must have as many values as the hea
 _MOST_REMARKS = 100  # records before the header
 _MOST_OPEN_LINES = 100  # of a record that the end of the sample cuts
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*")
+_NULL = re.compile(r"""(?<![^,;|\s"'])\\N(?![^,;|\s"'])""")  # a whole value: how databases write that there is none
 _LINE_END = re.compile(r"\r\n|\n|\r")
 csv.field_size_limit(1 << 26)
 
@@ -111,7 +112,7 @@ def _possible(text: str, declared: Mapping[str, Any]) -> Iterator[Layout]:
     separators = [declared["separator"]] if "separator" in declared else [mark for mark in SEPARATORS if mark in text]
     starts = "".join(map(re.escape, separators))
     quotes = ['"', "'"] if re.search(rf"(?:^|[\n\r{starts}])'", text) else ['"']
-    escapes = ["", "\\"] if "\\" in text else [""]
+    escapes = ["", "\\"] if "\\" in _NULL.sub("", text) else [""]
     for separator in separators or [","]:
         for quote in [declared["quote"]] if "quote" in declared else quotes:
             for escape in [declared["escape"]] if "escape" in declared else escapes:

@@ -5,17 +5,18 @@ The only reader of raw tables: Spark's tasks, labels, the check of a region and 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from socket import gethostname
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
 from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
-from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.source import NUMBER, TEXT, Source, checked_zone
 from mora_pipeline.raw.storage import size_of
 from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import as_texts
@@ -43,6 +44,7 @@ class SourceReader:
             null where empty; whole numbers without a decimal point, leading zeros kept) or TIME (int64, microseconds
             since 1970, UTC).
         time_zone: of times that carry none.
+        forms: how each file is to be read, found once: tasks read as the driver has understood.
         splits: what each task reads.
         rows: of all files, where their footers say; else 0.
         whole: the roles of kind TEXT that hold whole numbers in every file: int64 in place of text.
@@ -51,6 +53,7 @@ class SourceReader:
     source: Source
     kinds: Mapping[str, str]
     time_zone: str | None
+    forms: Mapping[str, FileForm]
     splits: tuple[tuple[Piece, ...], ...]
     rows: int
     whole: frozenset[str]
@@ -65,21 +68,26 @@ class SourceReader:
         Raises:
             UserError: if a file is missing or unreadable, lacks a column, or contradicts what is declared.
         """
+        if time_zone is not None:
+            checked_zone(time_zone)
         own = {role: kind for role, kind in kinds.items() if role in source.columns}
         texts = {role for role, kind in own.items() if kind == TEXT}
         whole, pieces, rows = set(texts), list[tuple[Piece, int]](), 0
+        forms: dict[str, FileForm] = {}
+        last: FileForm | None = None
         for file in source.files:
             form = form_of(source, own, file)
+            form = last = last if form == last else form  # one object where all are alike: less to send
+            forms[file] = form
             whole = {role for role in whole if form.is_whole(role)}
             found = _pieces(form, file)
             pieces += found
             rows += sum(weight for _, weight in found) if source.format == "parquet" else 0
-        return cls(source, own, time_zone, _splits(pieces), rows, frozenset(whole))
+        return cls(source, own, time_zone, forms, _splits(pieces), rows, frozenset(whole))
 
     def remarks(self) -> tuple[str, ...]:
         """What was found of the files and not declared, in sentences."""
-        forms = (form_of(self.source, self.kinds, file) for file in self.source.files)
-        return tuple(dict.fromkeys(remark for form in forms for remark in form.remarks))
+        return tuple(dict.fromkeys(remark for form in self.forms.values() for remark in form.remarks))
 
     def read(self, number: int) -> Iterator[Rows]:
         """The rows of a split.
@@ -106,7 +114,7 @@ class SourceReader:
 
     def _read(self, piece: Piece) -> Iterator[Rows]:
         try:
-            form = form_of(self.source, self.kinds, piece.file)
+            form = self.forms[piece.file]
             for raw in form.batches(piece.file, (piece.first, piece.last)):
                 yield self._typed(form, raw, piece.file), raw
         except (pa.ArrowInvalid, OSError) as error:
@@ -115,7 +123,7 @@ class SourceReader:
     def _typed(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:
         arrays: dict[str, pa.Array] = {}
         for role, kind in self.kinds.items():
-            values = form.expressions[role].evaluate(raw)
+            values = form.values(role, raw)
             if kind == NUMBER:
                 arrays[role] = form.numbers(values)
             elif kind == TEXT:
@@ -130,12 +138,12 @@ class SourceReader:
 
     def texts(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
         """The same as text, string [n]; null where it means that there is no value."""
-        form = form_of(self.source, self.kinds, file)
-        return as_texts(form.expressions[role].evaluate(raw), (*form.null_texts, *form.written.null))
+        form = self.forms[file]
+        return as_texts(form.values(role, raw), (*form.null_texts, *form.written.null))
 
     def raw_values(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
         """What stands in the file for a role, row by row."""
-        return form_of(self.source, self.kinds, file).expressions[role].evaluate(raw)
+        return self.forms[file].values(role, raw)
 
 
 def column_values(source: Source, role: str) -> pa.ChunkedArray:
@@ -148,8 +156,39 @@ def column_values(source: Source, role: str) -> pa.ChunkedArray:
     chunks = []
     for file in source.files:
         form = form_of(source, kinds, file)
-        chunks += [form.expressions[role].evaluate(raw) for raw in form.batches(file, (0, None))]
+        chunks += [form.values(role, raw) for raw in form.batches(file, (0, None))]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
+
+
+def read_table(path: Path, form: str) -> tuple[pa.Table, dict[str, pa.Array]]:
+    """A whole file as it stands, and of its texts the columns that hold nothing but plain numbers, as numbers.
+
+    Texts with leading zeros are ids, not numbers.
+
+    Args:
+        form: ``csv`` or ``parquet``.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    source = Source((str(path),), form, {})
+    columns = {f"column_{number}": name for number, name in enumerate(form_of(source, {}, str(path)).columns)}
+    own = form_of(replace(source, columns=columns), dict.fromkeys(columns, NUMBER), str(path))
+    batches = [batch.select(list(columns.values())) for batch in own.batches(str(path), (0, None))]
+    schema = pa.schema([(name, own.columns[name]) for name in columns.values()])
+    table = pa.Table.from_batches(batches, schema)
+    numbers: dict[str, pa.Array] = {}
+    for name in columns.values():
+        texts = table[name].combine_chunks()
+        if own.dialect is not None and not _is_id(texts):
+            read = own.numbers(texts)
+            if as_texts(texts).null_count == read.null_count < len(read):
+                numbers[name] = read
+    return table, numbers
+
+
+def _is_id(texts: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0\d")).as_py())
 
 
 def as_json(raw: pa.RecordBatch) -> pa.Array:
@@ -166,11 +205,8 @@ def _shown(value: Any) -> str:
 
 
 def _unreadable(file: str, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"{file} does not exist on {gethostname()}. Every worker needs the raw files under the same path."
-    if "UTF8" in str(error):
-        return f"{file} holds text that is not UTF-8 ({error}). Write it again as UTF-8."
-    return f"{file} cannot be read ({error}). Is it whole? Fetch it again."
+    reason = " ".join(str(error).split())  # one line: what a task raises is told by its first
+    return f"{file} cannot be read ({reason}). Is it whole? Fetch it again."
 
 
 def _pieces(form: FileForm, file: str) -> list[tuple[Piece, int]]:

@@ -38,8 +38,6 @@ def read_sample(file: str, part: str, encoding: str | None) -> Sample:
     """
     where = label(file, part)
     data, whole = _first_bytes(file, part)
-    if not data.strip():
-        raise UserError(f"{where} is empty." if not data else f"{where} holds nothing but blanks.")
     encoding = encoding or next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     if encoding in ("utf-8", "utf-8-sig") and b"\0" in data:
         raise UserError(_with_nul_bytes(where, data))
@@ -49,6 +47,8 @@ def read_sample(file: str, part: str, encoding: str | None) -> Sample:
         line, message = undecodable(data, error.start, encoding)
         raise UserError(f"{where}, line {line}: {message}") from None
     text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise UserError(f"{where} holds nothing but blanks." if text else f"{where} is empty.")
     if not whole:
         ends = list(LINE_END.finditer(text))
         # A \r that ends the sample may be half of \r\n.

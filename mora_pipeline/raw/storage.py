@@ -1,6 +1,7 @@
 """Files on a disk or at an address (``s3://bucket/trips.parquet``), opened the same way."""
 
 from pathlib import Path
+from socket import gethostname
 
 import pyarrow as pa
 from pyarrow import fs
@@ -26,7 +27,7 @@ def opened(file: str) -> pa.NativeFile:
     try:
         return system.open_input_file(path)
     except FileNotFoundError:
-        raise UserError(f"{file} does not exist.") from None
+        raise UserError(_absent(file)) from None
     except OSError as error:
         raise UserError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from None
 
@@ -43,8 +44,14 @@ def size_of(file: str) -> int:
     except OSError as error:
         raise UserError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from None
     if size is None:
-        raise UserError(f"{file} does not exist, or is no file.")
+        raise UserError(_absent(file))
     return int(size)
+
+
+def _absent(file: str) -> str:
+    if is_remote(file):
+        return f"{file} does not exist, or is no file."
+    return f"{file} does not exist on {gethostname()}. Every worker needs the raw files under the same path."
 
 
 def _located(file: str) -> tuple[fs.FileSystem, str]:

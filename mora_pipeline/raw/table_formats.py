@@ -199,9 +199,13 @@ def _iceberg(folder: str, where: str) -> dict[str, dict[str, str]]:
     for (manifest, entry), path in zip(entries, relative, strict=True):
         fields, partition = specs[manifest.partition_spec_id].fields, entry.data_file.partition
         files[path] = {
-            schema.find_column_name(field.source_id) or field.name: _text(value)
-            for field, value in ((field, partition[number]) for number, field in enumerate(fields))
-            if str(field.transform) == "identity" and value is not None
+            schema.find_field(field.source_id).name: field.transform.to_human_string(
+                schema.find_type(field.source_id), partition[number]
+            )
+            for number, field in enumerate(fields)
+            if str(field.transform) == "identity"
+            and partition[number] is not None
+            and schema.find_column_name(field.source_id) is not None
         }
     return files
 

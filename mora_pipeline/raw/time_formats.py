@@ -30,6 +30,7 @@ ALIASES = {"B": "%b", "h": "%b", "e": "%d", "A": "%a", "T": "%H:%M:%S", "R": "%H
 DATES = ({"year", "month", "day"}, {"year", "day of the year"})
 COARSER = {"minute": "hour", "second": "minute", "fraction": "second"}
 FOREIGN = {"yyyy": "%Y", "YYYY": "%Y", "MM": "%m", "dd": "%d", "DD": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
+SPACE = "(?:\\s|\u00a0|\u202f)+"  # browsers write a narrow one before PM
 _PIECE = re.compile(r"%(.?)|\s+|[^%\s]", re.DOTALL)
 
 
@@ -59,13 +60,13 @@ def form_of(text: str) -> Form:
         _written(letter, literal, before, after)
         for (letter, literal), (before, after) in zip(pieces, beside, strict=True)
     )
-    return Form(rf"^\s*{pattern}\s*$", sum(widths) if all(widths) else 0)
+    return Form(pattern, sum(widths) if all(widths) else 0)
 
 
 def _written(letter: str, literal: str, before: int, after: int) -> str:
     """A piece as RE2 has it, with the number of digits that stand before and after."""
     if not letter:
-        return r"\s+" if literal.isspace() else re.escape(literal)
+        return SPACE if literal.isspace() else re.escape(literal)
     if letter in WHOLE:
         return WHOLE[letter]
     _, digits, width = DIRECTIVES[letter]

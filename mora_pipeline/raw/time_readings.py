@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +12,25 @@ import pyarrow as pa
 from mora_pipeline.raw.times import as_moments
 
 MOST = 5000  # values of the sample that are looked at
+LIKE = 20  # of them, those whose marks say which formats are tried
 ENOUGH = 0.5  # of the values must be read by a format that is offered
+NEARLY_ALL = 0.9  # are read without a format: the others are mistakes
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = np.iinfo(np.int64).min
+FIRST = 631_152_000_000_000  # 1990, microseconds
 DATES = (
     "%d{0}%m{0}%Y", "%m{0}%d{0}%Y", "%d{0}%m{0}%y", "%m{0}%d{0}%y", "%y{0}%m{0}%d", "%d{0}%b{0}%Y", "%d{0}%b{0}%y",
-    "%b{0}%d{0}%Y", "%Y{0}%b{0}%d",
+    "%b{0}%d{0}%Y", "%Y{0}%b{0}%d", "%Y{0}%j",
 )  # fmt: skip
-OTHER_DATES = ("%b %d, %Y", "%d. %b %Y", "%a, %d %b %Y", "%a %d %b %Y", "%a %b %d %Y", "%Y%j", "%Y-%j")
-CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p", "%H.%M", "%H.%M.%S",
-          "%I %p", "%H")  # fmt: skip
-COMPACT = ("%d%m%Y", "%m%d%Y", "%y%m%d", "%d%m%y", "%m%d%y")
-COMPACT_CLOCKS = ("", "%H%M", "%H%M%S")
-ZONES = ("", "%z", " %z", " %Z")
+OTHER_DATES = ("%b %d, %Y", "%d. %b %Y", "%d. %m. %Y", "%a, %d %b %Y", "%a %d %b %Y", "%a %b %d %Y", "%a, %b %d, %Y")
+DIGITS = ("%d%m%Y", "%m%d%Y", "%y%m%d", "%d%m%y", "%m%d%y", "%Y%j")
+CLOCK = re.compile(
+    r"""(?P<glue>,?\s+|T)(?P<hour>\d{1,2})
+    (?:(?P<mark>[:.h])\d{2}(?:(?P<seconds>(?P=mark)\d{2})(?:(?P<point>[.,])\d+)?)?)?
+    (?P<half>\s?[AaPp]\.?[Mm]\.?)?
+    (?P<zone>\s?(?:(?:UTC|GMT)?[+-]\d{2}:?\d{2}|Z|UTC|GMT|[A-Za-z]+/[A-Za-z_/]+))?$""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class TimeReadings:
 
     def describe(self) -> str:
         """The readings side by side: ``'01/02/2020' is 2020-02-01 00:00:00 by %d/%m/%Y, or …``."""
+        if self.certain == "":
+            return f"'{self.example}' needs no time_format"
         if not self.readings:
             return f"'{self.example}' is no time in any format that is known"
         return f"'{self.example}' is " + ", or ".join(f"{time} by {form}" for form, time in self.readings.items())
@@ -59,18 +67,15 @@ def readings_of(values: Sequence[str] | pa.Array) -> TimeReadings:
     array = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
     array = array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array
     array = array.drop_null()[:MOST]
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+    if pa.types.is_large_string(array.type) or pa.types.is_string(array.type) or pa.types.is_string_view(array.type):
         array = pa.array([each for each in array.to_pylist() if each.strip()], pa.string())
     if not len(array):
         return TimeReadings(None, {})
-    plain = _read(array, None)
-    first = str(array[0].as_py())
-    if _share(plain) > ENOUGH:
+    plain, first = _read(array, None), str(array[0].as_py())
+    if _share(plain) > NEARLY_ALL:
         return TimeReadings("", {}, first, _share(plain))
-    found = {form: read for form in _forms(array) if _share(read := _read(array, form)) > ENOUGH}
-    if not found:
-        return TimeReadings(None, {}, first)
-    return _judged(array, found)
+    found = {form: read for form in ["", *_forms(array)] if _share(read := _read(array, form or None)) > ENOUGH}
+    return _judged(array, found) if found else TimeReadings(None, {}, first)
 
 
 def _judged(array: pa.Array, found: dict[str, npt.NDArray[np.int64]]) -> TimeReadings:
@@ -81,8 +86,9 @@ def _judged(array: pa.Array, found: dict[str, npt.NDArray[np.int64]]) -> TimeRea
     overall = np.logical_or.reduce([_known(read) for read in found.values()])
     certain = len(distinct) == 1 and bool((_known(best) == overall).all())
     forms = sorted(distinct.values(), key=list(found).index) if len(distinct) > 1 or certain else list(found)
-    differing = np.flatnonzero(np.any([found[form] != found[forms[0]] for form in forms], axis=0) & _known(best))
-    place = int(differing[0]) if len(differing) else int(np.flatnonzero(_known(best))[0])
+    differ = np.any([found[form] != found[forms[0]] for form in forms], axis=0)
+    by_all = np.all([_known(found[form]) for form in forms], axis=0)
+    place = int(np.argmax(2 * (differ & by_all) + _known(best)))
     readings = {form: _written(int(found[form][place])) for form in forms if _known(found[form])[place]}
     return TimeReadings(forms[0] if certain else None, readings, str(array[place].as_py()), _share(best))
 
@@ -90,37 +96,48 @@ def _judged(array: pa.Array, found: dict[str, npt.NDArray[np.int64]]) -> TimeRea
 def _forms(array: pa.Array) -> list[str]:
     """The formats that may read the values: those of the first few, by the marks between their digits."""
     if not pa.types.is_string(array.type):
-        return ["excel_days", "epoch_days", *COMPACT]
-    forms: dict[str, None] = {}
-    for text in array[:20].to_pylist():
-        forms |= dict.fromkeys(_forms_like(text.strip()))
-    return list(forms)
+        return [
+            "excel_days",
+            "epoch_days",
+            *DIGITS,
+            *(f"{date}%H%M{seconds}" for date in DIGITS for seconds in ("", "%S")),
+        ]
+    return list(dict.fromkeys(form for text in array[:LIKE].to_pylist() for form in _forms_like(text.strip())))
 
 
 def _forms_like(text: str) -> list[str]:
-    if re.fullmatch(r"[\d.]+", text) and text.count(".") < 2:
-        return ["excel_days", "epoch_days", *map("".join, product(COMPACT, COMPACT_CLOCKS)), "%Y%j"]
-    separators = [each for each in ("/", ".", "-", " ", "") if each in text]
-    dates = [date.format(separator) for separator in separators for date in DATES] + list(OTHER_DATES)
-    glues = [each for each in (", ", " ", "T") if each in text] or [" "]
-    times = ["", *(glue + clock + zone for glue, clock, zone in product(glues, CLOCKS, ZONES))] if ":" in text else [""]
-    if ":" not in text:
-        times += [glue + clock for glue, clock in product(glues, ("%H.%M", "%H.%M.%S", "%I %p", "%H"))]
-    return [form for form in map("".join, product(dates, times)) if not (form.endswith("%H") and text[-1:].isalpha())]
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        clock = {12: "%H%M", 14: "%H%M%S"}.get(len(text), "")
+        return ["excel_days", "epoch_days", *(date + clock for date in DIGITS)]
+    found = CLOCK.search(text)
+    time = _clock_of(found) if found else ""
+    date = text[: found.start()] if found else text
+    marks = [mark for mark in ("/", ".", "-", " ") if mark in date] or [""]
+    return [form + time for form in (*(each.format(mark) for mark in marks for each in DATES), *OTHER_DATES)]
+
+
+def _clock_of(found: re.Match[str]) -> str:
+    """The format of a time of day and its zone."""
+    half, zone = found["half"] or "", (found["zone"] or "")
+    form = found["glue"].replace("%", "") + ("%I" if half else "%H")
+    if found["mark"]:
+        form += found["mark"] + "%M" + (found["mark"] + "%S" if found["seconds"] else "")
+    form += found["point"] + "%f" if found["point"] else ""
+    form += " " * half[:1].isspace() + "%p" if half else ""
+    return form + (" " * zone[:1].isspace() + ("%Z" if "/" in zone else "%z") if zone else "")
 
 
 def _read(array: pa.Array, form: str | None) -> npt.NDArray[np.int64]:
-    """Moments, microseconds; the smallest number where there is none, or none that is plausible."""
-    moments = as_moments(array, form, "UTC")[0]
-    read = moments.fill_null(np.iinfo(np.int64).min).to_numpy(zero_copy_only=False).copy()
-    if form in ("excel_days", "epoch_days"):
+    """Moments, microseconds; NEVER where there is none, or none that is plausible where the year is not written out."""
+    read = as_moments(array, form, "UTC")[0].fill_null(NEVER).to_numpy(zero_copy_only=False).copy()
+    if form and ("%Y" not in form or not pa.types.is_string(array.type)):
         now = (datetime.now(UTC) + timedelta(days=2) - EPOCH) // timedelta(microseconds=1)
-        read[(read < 631_152_000_000_000) | (read > now)] = np.iinfo(np.int64).min
+        read[(read < FIRST) | (read > now)] = NEVER
     return read
 
 
 def _known(read: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    return read != np.iinfo(np.int64).min
+    return read != NEVER
 
 
 def _share(read: npt.NDArray[np.int64]) -> float:

@@ -5,7 +5,6 @@ nanoseconds) since 1970, or digits such as 20240131 and 20240131080000, between 
 """
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +16,15 @@ from mora_pipeline.raw.time_formats import UNITS, checked_time_format, form_of
 from mora_pipeline.raw.written_times import BASIC, DAY, ISO, SECOND, Mask, Numbers, Read, civil, read
 
 __all__ = ["as_moments", "checked_time_format"]
+FEW = 64  # values that say whether it is worth trying all
+YEAR_ONE = -62_135_596_800 * SECOND
 FIRST = 631_152_000 * SECOND  # 1990
 EXCEL_EPOCH = 25_569  # 1970-01-01 as a spreadsheet counts days
 LARGEST_EXCEL = 2_958_466
-# How many digits follow each part of a compact time: year, month, day, hour, minute, second, milliseconds.
-COMPACT = {8: 1, 10: 100, 12: 10_000, 14: 1_000_000, 17: 1_000_000_000}  # by the number of digits
-DIGITS = r"^\s*\d+(\.\d*)?([eE]\+?\d+)?\s*$"
+# Of a compact time with so many digits, by what the date in it is multiplied.
+COMPACT = {8: 1, 10: 100, 12: 10_000, 14: 1_000_000, 17: 1_000_000_000}
+WHOLE = r"^(\d{1,18}|1\d{18})$"
+FRACTION = r"^\d+(\.\d*)?([eE]\+?\d+)?$"
 
 
 def as_moments(
@@ -74,8 +76,7 @@ def _read(values: pa.Array, time_format: str | None) -> Read:
         return _declared(values, time_format) if time_format else _texts(values)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _declared(values, time_format) if time_format else _numbers(values)
-    nothing = np.zeros(len(values), dtype=bool)
-    return Read(np.zeros(len(values), dtype=np.int64), nothing, nothing)
+    return Read.nothing(len(values))
 
 
 def _timestamps(values: pa.Array) -> Read:
@@ -92,61 +93,43 @@ def _timestamps(values: pa.Array) -> Read:
 
 def _texts(values: pa.Array) -> Read:
     """Texts without a declared format; those of one plain form, as most columns are, by Arrow's own parser."""
-    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
-        try:
-            return _timestamps(values.cast(kind))
-        except pa.ArrowInvalid:
-            continue
+    kinds = [pa.timestamp("us"), pa.timestamp("us", "UTC")]
     if pc.all(pc.ascii_is_decimal(values)).as_py() is not False:
-        return _digits(values)
-    distinct = values.dictionary_encode()
-    known = _distinct_texts(distinct.dictionary)
-    return _spread(known, distinct.indices)
-
-
-def _spread(known: Read, places: pa.Array) -> Read:
-    """What is known of distinct values, for every row."""
-    valid = places.is_valid().to_numpy(zero_copy_only=False)
-    if not len(known.valid):
-        return Read(np.zeros(len(valid), dtype=np.int64), valid, valid)
-    taken = places.fill_null(0).to_numpy(zero_copy_only=False)
-    return Read(known.moments[taken], known.valid[taken] & valid, known.zoned[taken] & valid)
-
-
-def _distinct_texts(values: pa.Array) -> Read:
-    found = read(values, ISO)
-    found = _or_else(found, values, BASIC.pattern, lambda texts: read(texts, BASIC))
-    return _or_else(found, values, DIGITS, _digits)
-
-
-def _or_else(found: Read, values: pa.Array, pattern: str, reader: Callable[[pa.Array], Read]) -> Read:
-    """The values that are not read yet and match a pattern, read otherwise."""
-    if found.valid.all():
-        return found
-    matching = pc.fill_null(pc.match_substring_regex(values, pattern), False).to_numpy(zero_copy_only=False)
-    rest = np.flatnonzero(~found.valid & matching)
-    if not len(rest):
-        return found
-    other = reader(values.take(pa.array(rest)))
-    for mine, theirs in zip(
-        (found.moments, found.valid, found.zoned), (other.moments, other.valid, other.zoned), strict=True
-    ):
-        mine[rest] = theirs
+        kinds = [pa.int64()]
+    for kind in kinds:
+        if _cast(values[:FEW], kind) is not None:
+            cast = _cast(values, kind)
+            if cast is not None:
+                found = _read(cast, None)
+                return Read(found.moments, found.valid & (found.moments >= YEAR_ONE), found.zoned)
+    found = read(values, (ISO, BASIC))
+    rest = np.flatnonzero(~found.valid & values.is_valid().to_numpy(zero_copy_only=False))
+    if len(rest):
+        other = _digits(values.take(pa.array(rest)))
+        found.moments[rest], found.valid[rest], found.zoned[rest] = other.moments, other.valid, other.zoned
     return found
 
 
+def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    """Values as a type if all are of it. A value that is not costs a hundred times what one that is does."""
+    try:
+        return values.cast(kind)
+    except pa.ArrowInvalid:
+        return None
+
+
 def _digits(texts: pa.Array) -> Read:
-    """Texts that are numbers without a sign."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    whole = pc.match_substring_regex(trimmed, r"^\d{1,18}$|^1\d{18}$")
+    """Texts that are numbers without a sign; no others are read."""
     none = pa.scalar(None, pa.string())
+    trimmed = pc.utf8_trim_whitespace(texts)
+    whole = pc.match_substring_regex(trimmed, WHOLE)
     found = _numbers(pc.if_else(whole, trimmed, none).cast(pa.int64()))
     if pc.all(whole).as_py() is not False:
         return found
-    other = _numbers(pc.if_else(whole, none, trimmed).cast(pa.float64()))
-    return Read(
-        np.where(found.valid, found.moments, other.moments), found.valid | other.valid, found.zoned | other.zoned
-    )
+    fraction = pc.match_substring_regex(trimmed, FRACTION)
+    other = _numbers(pc.if_else(pc.and_not(fraction, whole), trimmed, none).cast(pa.float64()))
+    moments = np.where(found.valid, found.moments, other.moments)
+    return Read(moments, found.valid | other.valid, found.zoned | other.zoned)
 
 
 def _numbers(values: pa.Array) -> Read:
@@ -168,7 +151,10 @@ def _plausible(whole: Numbers, valid: Mask, fractions: npt.NDArray[np.float64] |
         np.zeros(len(whole), dtype=np.int8),
         np.zeros(len(whole), dtype=bool),
     )
+    largest = int(whole.max(initial=0))
     for scale in (SECOND, 1000, 1, 0.001):
+        if largest < FIRST / scale:
+            break
         here = valid & (whole >= int(FIRST / scale)) & (whole <= int(last / scale))
         if here.any():
             moments[here] = _scaled(whole[here], scale) if fractions is None else np.rint(fractions[here] * scale)
@@ -176,13 +162,15 @@ def _plausible(whole: Numbers, valid: Mask, fractions: npt.NDArray[np.float64] |
             zoned |= here
     entire = valid if fractions is None else valid & (fractions == whole)
     for digits, scale in COMPACT.items():
-        here = np.flatnonzero(entire & (whole >= 10 ** (digits - 1)) & (whole < 10**digits))
-        if len(here):
-            times, there = _compact(whole[here], scale)
-            there = there & (times >= FIRST) & (times <= last)
-            moments[here[there]] = times[there]
-            readings[here[there]] += 1
-            zoned[here[there]] = False
+        if largest < 10 ** (digits - 1):
+            break
+        places = np.flatnonzero(entire & (whole >= 10 ** (digits - 1)) & (whole < 10**digits))
+        if len(places):
+            times, there = _compact(whole[places], scale)
+            there &= (times >= FIRST) & (times <= last)
+            moments[places[there]] = times[there]
+            readings[places[there]] += 1
+            zoned[places[there]] = False
     return Read(moments, readings == 1, zoned & (readings == 1))
 
 
@@ -209,8 +197,7 @@ def _declared(values: pa.Array, time_format: str) -> Read:
         values = _as_digits(values)
         if form.width:  # a number has lost its leading zeros
             values = pc.utf8_lpad(values, form.width, "0")
-    distinct = values.dictionary_encode()
-    return _spread(read(distinct.dictionary, form), distinct.indices)
+    return read(values, (form,))
 
 
 def _as_digits(values: pa.Array) -> pa.Array:
@@ -225,7 +212,7 @@ def _as_digits(values: pa.Array) -> pa.Array:
 def _counted(values: pa.Array, unit: str) -> Read:
     """Numbers, or texts of numbers, as so many units since 1970 (spreadsheets: since 1900)."""
     if pa.types.is_string(values.type):
-        if pc.all(pc.match_substring_regex(values, r"^\d{1,18}$|^1\d{18}$")).as_py() is not False:
+        if pc.all(pc.match_substring_regex(values, WHOLE)).as_py() is not False:
             values = values.cast(pa.int64())
         else:
             from mora_pipeline.raw.numbers import as_numbers
@@ -243,7 +230,6 @@ def _counted(values: pa.Array, unit: str) -> Read:
         valid = valid & (numbers >= 1) & (numbers < LARGEST_EXCEL)
         moments = np.rint((np.where(valid, numbers, 0) - EXCEL_EPOCH) * 86_400_000) * 1000
     else:
-        moments = numbers * UNITS[unit]
-        valid = valid & np.isfinite(moments) & (np.abs(moments) < 2.0**62)
-        moments = np.rint(np.where(valid, moments, 0))
+        valid = valid & (np.abs(numbers) < 2.0**62 / UNITS[unit])
+        moments = np.rint(np.where(valid, numbers, 0) * UNITS[unit])
     return Read(moments.astype(np.int64), valid, zoned & valid)

@@ -23,13 +23,13 @@ def check_files(config: RegionConfig) -> list[InputFile]:
     """Open the head of every file, and verify that each column is there and of the right type.
 
     Returns:
-        Tables first, then imagery; a file that two keys name comes twice.
+        Tables first, then imagery; each file once.
 
     Raises:
         UserError: for the first file, column or type that is wrong.
     """
     checker = checked(config)
-    return [*checker.opened.values(), *checker.others]
+    return list({file.path: file for file in [*checker.opened.values(), *checker.others]}.values())
 
 
 def checked(config: RegionConfig) -> Checker:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.raw.expressions import parse, parse_filter
+from mora_pipeline.raw.expressions import Expression, parse, parse_filter
 from mora_pipeline.raw.folders import Found, find_files
 from mora_pipeline.raw.formats import file_format
 from mora_pipeline.raw.forms import form_of, parquet_file, sample
@@ -113,7 +113,9 @@ class Checker:
             raise UserError(
                 f"{said}, but {file.path.name} has {listed(file.columns)}.{_meant(file, column, number, others)}"
             )
-        _parsed(f"{self.name}: {key}", column, file)
+        why = _parsed(f"{self.name}: {key}", column, file).not_a_value
+        if why and not key.endswith(".geometry"):
+            raise UserError(f"{said}, but in {file.path.name} {why}.")
         if number and (example := _not_a_number(file, column)) is not None:
             raise UserError(
                 f"{said}, which holds {example} in {file.path.name}, but it must hold numbers. "
@@ -171,9 +173,9 @@ def _is_name(text: str) -> bool:
     return text.replace("_", "").replace(" ", "").replace("-", "").isalnum()
 
 
-def _parsed(said: str, text: str, file: InputFile, condition: bool = False) -> None:
+def _parsed(said: str, text: str, file: InputFile, condition: bool = False) -> Expression:
     try:
-        (parse_filter if condition else parse)(text, file.columns)
+        return (parse_filter if condition else parse)(text, file.columns)
     except UserError as error:
         raise UserError(f"{said} is '{text}', which cannot be read from {file.path.name}: {error}") from None
 

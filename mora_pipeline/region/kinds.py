@@ -15,7 +15,7 @@ from mora_pipeline.region.sections import Section
 
 Degrees = npt.NDArray[np.float64]
 Coverage = tuple[npt.NDArray[np.bool_], tuple[str, ...]]  # which points are covered; remarks
-BUILT_IN = {name: f"mora_pipeline.modalities.{name}:KIND" for name in ("text", "image", "table")}
+BUILT_IN = {name: f"mora_pipeline.modalities.{name}:KIND" for name in ("text", "image", "table", "raster")}
 
 
 class ModalityConfig(Section):

@@ -87,12 +87,14 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key written twice; plain YAML silently keeps the last."""
+    """YAML that refuses a key written twice (plain YAML silently keeps the last), and reads the key `null` as a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = key_node.value
+            if key == "null":
+                key_node.tag = "tag:yaml.org,2002:str"
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' is there twice; keep one", key_node.start_mark

@@ -80,7 +80,9 @@ class RawTable(Section):
     csv: CsvDialect | None = Field(
         default=None, description="how CSV files are written, where their head does not tell"
     )
-    null: list[str | int | float] = Field(default=[], description="texts and numbers that mean that there is no value")
+    null: list[str | int | float] | None = Field(
+        default=None, description="texts and numbers that mean that there is no value"
+    )
     where: Name | None = Field(default=None, description="which rows are read, such as confidence > 0.5")
     file_names: Name | None = Field(
         default=None, description="columns that the files' names hold, such as od_{year}_{mode}.csv"
@@ -90,7 +92,7 @@ class RawTable(Section):
         """What is said beside the path and the columns, as `raw.source.Source` takes it."""
         options = {
             "csv": self.csv.declared() if self.csv else None,
-            "null": [str(value) for value in self.null] or None,
+            "null": [str(value) for value in self.null or []] or None,
             "where": self.where,
             "name_pattern": self.file_names,
         }

@@ -2,7 +2,12 @@
 
 import shutil
 from functools import partial
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.modalities import ModalityKind, kinds
@@ -97,20 +102,37 @@ def list_cells(region: RegionRun, settings: NoSettings, progress: Progress, trac
         output["quarantine"] = region.begin("quarantine/cells", evidence=True).path
         parameters |= {"places": places_source(region.config), "maximum_bad_share": places.maximum_bad_share}
     report = region.spark.run("cells", {**parameters, "output": output})
+    if not population:
+        _count_people(region, output["cells"])
     return region.finish(merged_checks({"": report}), spark_metadata({"": report}))
+
+
+def _count_people(region: RegionRun, folder: Path) -> None:
+    """Write the population into the cells of a folder, from the first modality that counts it and has no weights."""
+    counting = [(kind, *item) for kind in kinds() if not kind.job for item in region.modalities(kind.name).items()]
+    for file in folder.glob("*.parquet"):
+        table = pq.read_table(file)
+        cells, column = table["cell"].to_numpy(), table.schema.get_field_index("population")
+        counted = (kind.population(region, name, modality, cells) for kind, name, modality in counting)
+        people = next((found for found in counted if found is not None), None)
+        if people is not None:
+            known = pa.array(people, mask=np.isnan(people))
+            pq.write_table(table.set_column(column, table.field(column), known), file, compression="zstd")
 
 
 def look_up_cells(
     region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tracker, *, kind: ModalityKind[Any]
 ) -> StepResult:
     """Find what every modality of a kind has in the region's cells, and write it as `<kind>_cells/<modality>`."""
-    cells, by_modality = region.cells(), {}
+    cells, by_modality, figures = region.cells(), {}, dict[str, Any]()
     for name, modality in region.modalities(kind.name).items():
         table = kind.grid(region, name, modality)
         region.begin(f"{kind.name}_cells/{name}").write(table)
         by_modality[name] = table["cell"].to_numpy()
+        figures |= {f"{name}_{key}": value for key, value in kind.figures(table, modality).items()}
     coverage = coverage_table((name, len(own), len(cells), "") for name, own in by_modality.items())
-    return region.finish([cells_known(by_modality, cells)], {"modalities": len(by_modality), "coverage": coverage})
+    shown = {"modalities": len(by_modality), "coverage": coverage, **figures}
+    return region.finish([cells_known(by_modality, cells)], shown)
 
 
 def gridded_by_spark() -> list[ModalityKind[Any]]:

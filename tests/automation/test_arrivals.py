@@ -67,6 +67,23 @@ def test_data_outside_the_folder_counts_too(watch: Watch, write_region: WriteReg
     assert list(watch().regions) == ["town"]
 
 
+def test_a_linked_folder_is_waited_for_too(watch: Watch, write_region: WriteRegion, tmp_path: Path) -> None:
+    """Its files change, one is added, and a link in it leads nowhere until its file is fetched."""
+    town, disk = write_region(watch.root / "town"), tmp_path / "disk"
+    disk.mkdir()
+    first = town.with_name("trips.csv").rename(disk / "first.csv")
+    town.with_name("trips").symlink_to(disk)
+    town.write_text(town.read_text().replace("path: trips.csv", "path: trips"))
+    watch()
+    first.write_text(first.read_text() + "40.7,-74.0,40.8,-73.9\n")
+    assert not watch().regions
+    (disk / "second.csv").symlink_to(tmp_path / "store.csv")
+    assert "second.csv is a link to" in watch().problems[0]
+    (tmp_path / "store.csv").write_text("a,b,c,d\n40.7,-74.0,40.9,-73.9\n")
+    assert not watch().regions
+    assert list(watch().regions) == ["town"]
+
+
 def test_a_folder_that_is_wrong_is_named_and_the_others_go_on(watch: Watch, write_region: WriteRegion) -> None:
     write_region(watch.root / "misnamed", name="other")
     (watch.root / "garbled").mkdir(parents=True)

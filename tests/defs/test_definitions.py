@@ -14,9 +14,9 @@ from mora_pipeline.definitions import defs
 PROJECT = Path(__file__).resolve().parents[2]
 GROUPS = {
     "raw": {"raw_files"},
-    "grid": {"edges", "text_cells", "table_cells", "cells", "image_cells"},
+    "grid": {"edges", "text_cells", "table_cells", "cells", "image_cells", "raster_cells"},
     "graph": {"graph"},
-    "features": {"text_features", "image_features", "table_features"},
+    "features": {"text_features", "image_features", "table_features", "raster_features"},
     "embeddings": {"line_vectors", "embeddings", "distilled_encoder"},
     "evaluation": {"benchmark", "champion"},
 }

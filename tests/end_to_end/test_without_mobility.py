@@ -17,8 +17,8 @@ from tests.end_to_end.test_tiny_region import ASSETS, INDUCTIVE, NUM_CELLS, Home
 REASON = "region.yaml has no mobility"
 METHODS, OF_INPUTS = ("mora", "inductive", "distilled", "raw", "coordinates"), ("inputs", "inputs_surroundings")
 TRAINED = (
-    "raw_files", "edges", "text_cells", "table_cells", "cells", "image_cells", "text_features", "table_features",
-    "image_features", "graph", "line_vectors", "embeddings",
+    "raw_files", "edges", "text_cells", "table_cells", "cells", "image_cells", "raster_cells", "text_features",
+    "table_features", "image_features", "raster_features", "graph", "line_vectors", "embeddings",
 )  # fmt: skip
 
 

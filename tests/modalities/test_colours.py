@@ -124,6 +124,8 @@ def test_decimal_numbers_without_a_value_are_no_imagery(tmp_path: Path, nodata: 
     write(tmp_path / "ndvi.tif", values, nodata=nodata)
     crop = crop_of(tmp_path, "ndvi.tif", scale=[-0.2, 0.8])
     assert np.array_equal(crop.covered, ~cut(hole))
+    mosaic = open_mosaic(config("ndvi.tif", scale=[-0.2, 0.8]), tmp_path)
+    assert mosaic.coverage(np.array([WINDOW])) == pytest.approx(1 - cut(hole).mean())
     expected = np.clip((cut(values[0]) + 0.2) / 1.0, 0, 1) * 255
     assert np.abs(crop.pixels[crop.covered] - expected[crop.covered][:, None]).max() <= 0.51
 

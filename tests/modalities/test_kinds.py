@@ -63,7 +63,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_the_built_in_kinds_come_first_and_are_light_to_import() -> None:
-    assert [kind.name for kind in kinds()] == ["text", "image", "table"]
+    assert [kind.name for kind in kinds()] == ["text", "image", "table", "raster"]
     heavy = ["torch", "pyspark", "rasterio", "dagster", "sklearn", "scipy", "PIL"]
     code = f"import sys; from mora_pipeline.modalities import kinds; kinds(); print(set({heavy}) & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
@@ -81,16 +81,19 @@ def test_a_kind_of_another_package_is_found_by_its_entry_point(tmp_path: Path, m
     (folder / "entry_points.txt").write_text("[mora_pipeline.modalities]\ncounter = tests.modalities.toy_kind:KIND\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert kind_of("counter").name == "counter"
-    assert [kind.name for kind in kinds()] == ["text", "image", "table", "counter"]
+    assert [kind.name for kind in kinds()] == ["text", "image", "table", "raster", "counter"]
 
 
 @pytest.mark.parametrize(
     ("edited", "message"),
     [
-        ({"kind": "counts"}, "modalities.visits.kind is 'counts'; it must be one of text, image, table, counter. "),
+        (
+            {"kind": "counts"},
+            "modalities.visits.kind is 'counts'; it must be one of text, image, table, raster, counter. ",
+        ),
         (
             {"numbr": "n"},
-            "Unknown key modalities.visits.numbr; modalities.visits takes kind, temperature, path, cell, ",
+            "Unknown key modalities.visits.numbr; modalities.visits takes kind, temperature, path, ",
         ),
         ({"number": "numbers"}, "modalities.visits.number is 'numbers', but visits.csv has cell, number. Did you mean"),
         ({"number": "cell"}, "modalities.visits.number is 'cell', which holds text such as '"),
@@ -107,7 +110,7 @@ def test_a_mistake_is_one_sentence_in_it_too(
 
 def test_what_region_yaml_says_of_a_modality_survives_a_dump(counter: None, write: Callable[..., Path]) -> None:
     """The field is declared by the base of all kinds, which has fewer keys."""
-    dumped = RegionConfig.load(write()).model_dump()["modalities"]
+    dumped = RegionConfig.load(write()).model_dump(exclude_none=True)["modalities"]
     assert dumped == {
         "visits": {"kind": "counter", "temperature": 0.4, "path": "visits.csv", "cell": "cell", "number": "number"}
     }

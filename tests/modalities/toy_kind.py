@@ -17,7 +17,7 @@ from mora_pipeline.region.kinds import ModalityConfig
 from mora_pipeline.region.sections import RawTable
 
 
-class CounterModality(ModalityConfig, RawTable):
+class CounterModality(RawTable, ModalityConfig):
     """Numbers by cell: a CSV of hex ids and counts."""
 
     kind: Literal["counter"]

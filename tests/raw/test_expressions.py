@@ -98,6 +98,8 @@ def values(text: str, batch: pa.RecordBatch = TABLE, written: Dialect | None = N
         ("tags.amenity", ["cafe", None, None]),
         ("tags.`addr:street` || '!'", ["Fő!", None, None]),
         ("sources[0].dataset", ["meta", None, None]),
+        ("first(sources).dataset", ["meta", None, None]),
+        ("sources is null", [False, False, True]),
         ("names['primary']", ["Café", None, None]),
         ("kind = 'a'", [True, False, None]),
         ("confidence > 0.5", [True, None, False]),
@@ -207,7 +209,7 @@ def test_nested_columns_are_reached(text: str, expected: list[Any]) -> None:
         ("greatest(order, 9.5)", [10.0, 9.5, 9.5]),
         ("split(name, ' ')[1]", ["utca", None, None]),
         ("regexp_extract(name, '[a-z]+')", ["utca", None, "ab"]),
-        (r"regexp_extract(name, '(\w)(?P<second>.)(?:c|$)', 2)", ["a", None, "'"]),
+        (r"regexp_extract(name, '(\w)(?P<second>.)(?:c|$)', 2)", ["t", None, "'"]),
         (r"regexp_extract('[x](y)', '\[x\]\((.)\)')", ["y"] * 3),
         ("regexp_extract('a(b', '[(]([a-z])')", ["b"] * 3),
         ("starts_with(name, 'F')", [True, None, False]),
@@ -320,14 +322,15 @@ def test_texts_are_read_by_the_dialect_of_the_file() -> None:
         ("name + 'x'", "'x' is no number"),
         ("when = 5", "cannot be compared"),
         ("n and open", "n is a number, not true or false: compare it"),
-        ("when + 1", r"\+ takes no time"),
+        ("when + 1", r"when is a time, which \+ does not take"),
         ("coalesce(when, 1)", "values of one kind"),
         ("coalesce(when, there)", "with a zone and without"),
         ("n.x", "n is a number and has no parts"),
         ("n[0]", "n is a number and has no parts"),
         ("split(name, ',')", "is a list"),
         ("flow = 617700169958293503", "say '617700169958293503'"),
-        ("blob || 'x'", "blob"),
+        ("blob || 'x'", "blob is binary"),
+        ("open = 'maybe'", "'maybe' is no true or false"),
         ("", "position 1"),
         ("`", "position 1"),
         ("x" * 2001, "at most 2,000"),
@@ -358,6 +361,9 @@ def test_a_mistake_is_told_with_its_place(text: str, message: str) -> None:
         ("tags[kind]", "in brackets"),
         ("join(names.primary, ',')", "join takes a list, and names.primary is a text"),
         ("length(categories.alternate)", "categories.alternate is a list"),
+        ("join(sources, ',')", r"sources\[0\] is a struct of dataset"),
+        ("contains(sources, 'x')", r"sources\[0\] is a struct of dataset"),
+        ("first(sources)", r"first\(sources\) is a struct of dataset"),
     ],
 )
 def test_a_struct_or_a_list_is_no_value(text: str, message: str) -> None:
@@ -391,6 +397,56 @@ def test_a_pattern_takes_no_more_time_than_its_text_is_long() -> None:
     """Backtracking would take 2^5000 steps."""
     batch = pa.record_batch({"s": ["a" * 5000]})
     assert values("regexp_extract(s, '^(a+)+$b')", batch) == [None]
+
+
+def test_an_odd_name_is_told_how_to_be_said() -> None:
+    with pytest.raises(UserError, match="In an expression say `start-lat`"):
+        parse("start-lat + 1", {"start-lat": pa.float64()})
+
+
+LISTS = draw.lists(draw.none() | draw.lists(draw.none() | draw.sampled_from(["a", "b", ""]), max_size=4), max_size=6)
+LIST_TYPES = [
+    pa.list_(pa.string()), pa.large_list(pa.large_string()), pa.list_view(pa.string()),
+    pa.list_(pa.dictionary(pa.int8(), pa.string())),
+]  # fmt: skip
+
+
+@given(LISTS, draw.sampled_from(LIST_TYPES), draw.integers(-5, 4), draw.integers(0, 3))
+def test_lists_of_every_type_give_what_python_gives(rows: list[Any], kind: pa.DataType, index: int, cut: int) -> None:
+    batch = pa.record_batch({"x": pa.array(rows, kind)}).slice(cut)
+    rows = rows[cut:]
+    there = [row is not None and -len(row) <= index < len(row) for row in rows]
+    assert values(f"x[{index}]", batch) == [row[index] if ok else None for row, ok in zip(rows, there, strict=True)]
+    assert values("list_size(x)", batch) == [None if row is None else len(row) for row in rows]
+    assert values("contains(x, 'a')", batch) == [None if row is None else "a" in row for row in rows]
+    joined = [None if row is None else "-".join(each for each in row if each is not None) for row in rows]
+    assert values("join(x, '-')", batch) == joined
+
+
+ENTRIES = draw.lists(draw.tuples(draw.sampled_from(["a", "b", "c"]), draw.none() | draw.integers(0, 9)), max_size=4)
+PAIR = pa.struct([("key", pa.string()), ("value", pa.int64())])
+
+
+@given(draw.lists(draw.none() | ENTRIES, max_size=6), draw.integers(0, 3))
+def test_maps_give_what_python_gives(rows: list[Any], cut: int) -> None:
+    """Stored as maps, and as the lists of pairs that some write instead."""
+    expected = [dict(reversed(row)).get("a") if row is not None else None for row in rows][cut:]
+    pairs = [None if row is None else [{"key": key, "value": value} for key, value in row] for row in rows]
+    for array in (pa.array(rows, pa.map_(pa.string(), pa.int64())), pa.array(pairs, pa.list_(PAIR))):
+        batch = pa.record_batch({"tags": array}).slice(cut)
+        assert values("tags.a", batch) == values("tags['a']", batch) == expected
+
+
+def test_fixed_lists_and_repeats_are_read() -> None:
+    batch = pa.record_batch(
+        {
+            "point": pa.array([[1.0, 2.0], None, [3.0, None]], pa.list_(pa.float64(), 2)),
+            "run": pa.RunEndEncodedArray.from_arrays([2, 3], pa.array(["a", None])),
+        }
+    )
+    for part, first in ((batch, 0), (batch.slice(1), 1)):
+        assert values("point[1]", part) == [2.0, None, None][first:]
+        assert values("upper(run)", part) == ["A", "A", None][first:]
 
 
 # Random expressions over random rows, against Python row by row.

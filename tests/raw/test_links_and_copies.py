@@ -158,6 +158,22 @@ COPIES = [
 ]  # fmt: skip
 
 
+def test_compressed_copies_are_told_by_their_names_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "COMPARED", 0)
+    (tmp_path / "flows").mkdir()
+    for name in ("a.csv.bz2", "a (1).csv.bz2", "b.CSV.GZ", "b - Copy.CSV.GZ"):
+        (tmp_path / "flows" / name).write_text(name[0])
+    assert names(tmp_path) == ["a.csv.bz2", "b.CSV.GZ"]
+
+
+def test_many_remarks_are_cut(flows: Path, tmp_path: Path) -> None:
+    for number in range(30):
+        (flows / f"{number}.csv").symlink_to("b_2024.csv")
+    assert names(tmp_path) == ["b_2024.csv"]
+    assert len(found(tmp_path).remarks) == 21
+    assert found(tmp_path).remarks[-1] == "10 more remarks of such files."
+
+
 @pytest.mark.parametrize("many", [True, False])
 @pytest.mark.parametrize("copy", COPIES)
 def test_a_copy_counts_once_whatever_program_made_it(

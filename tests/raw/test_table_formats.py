@@ -68,6 +68,17 @@ def test_a_delta_table_is_its_current_version(delta: Path, tmp_path: Path) -> No
     assert found(tmp_path, "fl*").files == found(tmp_path, ".").files == result.files
 
 
+def test_a_table_may_hold_the_same_rows_twice(tmp_path: Path) -> None:
+    """Two files of one content are no copies where the log names both."""
+    table = tmp_path / "flows"
+    (table / "_delta_log").mkdir(parents=True)
+    for name in ("a", "a (1)"):
+        pq.write_table(FLOWS, table / f"{name}.parquet")
+    add_to_log(table, added("a.parquet"), added("a%20(1).parquet"))
+    result = found(tmp_path)
+    assert (rows(result), result.remarks) == (expected(FLOWS, FLOWS), ())
+
+
 def test_a_checkpoint_takes_the_place_of_the_log(delta: Path, tmp_path: Path) -> None:
     from deltalake import DeltaTable
 
@@ -282,6 +293,22 @@ def test_an_iceberg_table_is_its_current_version(iceberg: Callable[..., IcebergT
         assert (result.kind, rows(result)) == ("iceberg", expected(FLOWS.slice(0, 3), LATER))
     assert {values["mode"] for values in result.columns.values()} == {"bus", "car", "a b/ü=%"}
     assert len(result.files) < len(list((tmp_path / "flows").rglob("*.parquet")))
+
+
+def test_partitions_of_iceberg_are_written_as_text(iceberg: Callable[..., IcebergTable], tmp_path: Path) -> None:
+    """Its manifests have days as numbers."""
+    from pyiceberg.types import BooleanType, DateType
+
+    table = iceberg()
+    with table.update_schema() as update:
+        update.add_column("day", DateType())
+        update.add_column("weekend", BooleanType())
+    with table.update_spec() as spec:
+        spec.add_identity("day").add_identity("weekend")
+    days = pa.array([datetime.date(2024, 1, 31), None], pa.date32())
+    table.overwrite(pa.table({"flow": [1, 2], "mode": ["bus", "car"], "day": days, "weekend": [True, False]}))
+    values = sorted(map(dict, found(tmp_path).columns.values()), key=len)
+    assert values == [{"weekend": "false"}, {"day": "2024-01-31", "weekend": "true"}]
 
 
 def test_an_iceberg_table_may_lie_elsewhere_than_it_was_written(

@@ -112,18 +112,16 @@ def test_a_header_may_start_with_a_byte_order_mark(mobility: Callable[[str], Reg
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("cut.parquet", b"PAR1 and no more", "is not a readable Parquet file: .* copy or write it again"),
-        ("empty.parquet", b"", "is not a readable Parquet file"),
-        ("text.parquet", b"origin_place,destination_place,workers\n", "is not a readable Parquet file"),
-        ("empty.csv", b"", "has no header line. Its first line must name the columns"),
-        ("latin.csv", "origin_place,destination_place,wörkers\n".encode("latin-1"), "not a readable CSV file in UTF-8"),
-        ("semicolons.csv", b"origin_place;destination_place;workers\n", "separated by ';'. Save it with commas"),
+        ("cut.parquet", b"PAR1 and no more", "cannot be read as Parquet .* copy or write it again"),
+        ("empty.parquet", b"", "cannot be read as Parquet"),
+        ("text.parquet", b"origin_place,destination_place,workers\n", "cannot be read as Parquet"),
+        ("empty.csv", b"", "is empty"),
+        ("latin.csv", "origin_place,destination_place,wörkers\n".encode("latin-1"), "line 1: not in utf-8"),
         (
             "cut.csv.gz",
             gzip.compress(b"origin_place,destination_place,workers\n" * 99, mtime=0)[:20],
-            "not a readable CSV file",
+            "is truncated or damaged",
         ),
-        ("plain.csv.gz", b"origin_place,destination_place,workers\n", "not a readable CSV file"),
     ],
 )
 def test_a_damaged_file_is_named(
@@ -138,7 +136,7 @@ def test_a_parquet_file_cut_short_is_named(mobility: Callable[[str], RegionConfi
     path = tmp_path / "commuting_flows.parquet"
     config = mobility(path.name)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(UserError, match=f"{path} .*mobility.path.* is not a readable Parquet file"):
+    with pytest.raises(UserError, match=f"{path} cannot be read as Parquet .*mobility.path"):
         check_files(config)
 
 
@@ -234,6 +232,7 @@ def test_jobs_carry_absolute_paths_roles_and_expanded_groups(tiny: Tiny, tmp_pat
         "minimum_users": 0,
         "minimum_flow": 0.0,
         "partitions": None,
+        "extent": None,
     }
     assert job_of(config, "poi")["places"] is None
     assert job_of(config, "poi")["source"]["format"] == "csv"

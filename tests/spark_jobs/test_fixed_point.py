@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as draw
 
 from mora_pipeline.contract.errors import UserError
-from spark_jobs.mobility import fixed_point as module
 from mora_pipeline.raw.rules import LARGEST
+from spark_jobs.mobility import fixed_point as module
 from spark_jobs.mobility.fixed_point import summed, to_fixed_point, to_float
 
 amount = draw.one_of(

@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import ColorInterp
-from rasterio.windows import Window
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities.encoder import Image
+from mora_pipeline.modalities.sampling import sampled
 
 Mask = npt.NDArray[np.bool_]
 NO_COLOURS = {ColorInterp.cyan: "CMYK", ColorInterp.hue: "HSL", ColorInterp.Y: "YCbCr"}
 NAMES = (("red", "b04", "b4"), ("green", "b03", "b3"), ("blue", "b02", "b2"))  # of bands, Sentinel-2's and Landsat 8's
-SAMPLE = 256  # pixels across a part of a file that is looked at
-PARTS = 3  # such parts either way, where a file has no overviews
 DARKEST, BRIGHTEST = 2, 98  # percentiles that a suggested scale leaves out beyond
 
 
@@ -133,20 +131,6 @@ def _likely(source: Any) -> list[int]:
     said = [str(text or "").lower() for text in source.descriptions]
     found = [next((band for band, text in enumerate(said, 1) if text in names), 0) for names in NAMES]
     return found if all(found) else [3, 2, 1]
-
-
-def sampled(source: Any, bands: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Finite values of an open file with data, float64 [n]: from an overview, or from parts all over it."""
-    parts = []
-    if source.overviews(bands[0]) or max(source.shape) <= SAMPLE * PARTS:
-        shape = (len(bands), *(min(side, SAMPLE * PARTS) for side in source.shape))
-        parts = [source.read(list(bands), out_shape=shape, masked=True)]
-    else:
-        rows, columns = (np.linspace(0, max(0, side - SAMPLE), PARTS).astype(int) for side in source.shape)
-        windows = [Window(column, row, SAMPLE, SAMPLE) for row in rows.tolist() for column in columns.tolist()]
-        parts = [source.read(list(bands), window=window, masked=True) for window in windows]
-    values = np.concatenate([part.compressed().astype(np.float64) for part in parts])
-    return values[np.isfinite(values)]
 
 
 def _short(value: float) -> float:

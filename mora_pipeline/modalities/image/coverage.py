@@ -9,6 +9,7 @@ from mora_pipeline.modalities.encoder import IntArray
 from mora_pipeline.modalities.image.boundaries import FloatArray
 from mora_pipeline.modalities.image.mosaic import Mosaic
 from mora_pipeline.modalities.image.xyz import XyzMosaic
+from mora_pipeline.modalities.sampling import place_name
 
 USUAL_SIDE = 256  # pixels of a tile
 ENOUGH = 0.5  # a share of the points below which the reason is looked for
@@ -29,7 +30,7 @@ def covers(
     if len(found) and found.mean() < ENOUGH and (advice := mosaic.advice(latitude, longitude)):
         remarks.append(f"{advice}.")
     elif len(found) and not found.any():
-        remarks.append(f"The imagery lies elsewhere: some of it at {_point(*mosaic.somewhere())}.")
+        remarks.append(f"The imagery lies elsewhere: some of it at {place_name(*mosaic.somewhere())}.")
     return found, tuple(remarks)
 
 
@@ -47,11 +48,5 @@ def refuse_uncovered(cells: IntArray, mosaic: Mosaic, where: str) -> None:
     found, remarks = covers(mosaic, latitude, longitude)
     reason = " ".join(remarks) or "What there is covers less than half of any cell: imagery of a wider area is needed."
     if not found.any():
-        reason = f"{reason} One of the cells is at {_point(latitude[0], longitude[0])}."
+        reason = f"{reason} One of the cells is at {place_name(latitude[0], longitude[0])}."
     raise UserError(f"{where} has imagery of none of the region's {len(cells):,} cells. {reason}")
-
-
-def _point(latitude: float, longitude: float) -> str:
-    return (
-        f"{abs(latitude):.2f}° {'N' if latitude >= 0 else 'S'}, {abs(longitude):.2f}° {'E' if longitude >= 0 else 'W'}"
-    )

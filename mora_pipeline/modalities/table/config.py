@@ -18,7 +18,7 @@ class PointColumns(Section):
     longitude: Name = Field(description="column of the longitude, degrees")
 
 
-class TableModality(ModalityConfig, RawTable):
+class TableModality(RawTable, ModalityConfig):
     """Histograms of places, such as ages: each group of columns sums to 1 within a cell."""
 
     kind: Literal["table"]

@@ -28,7 +28,7 @@ class TextColumns(Section):
         return self
 
 
-class TextModality(ModalityConfig, RawTable):
+class TextModality(RawTable, ModalityConfig):
     """Named or categorised things at points, such as POIs."""
 
     kind: Literal["text"]

@@ -85,12 +85,18 @@ class _Check:
         kind = kinds.kind_of(node.type)
         if takes in ACCEPTED and kind not in ACCEPTED[takes]:
             name = self._named(node)
-            problem = not_a_value(node.type, name) or f"{self.name} takes no {kind}, and {name} is one"
+            what = str(node.type) if kind == kinds.OTHER else kinds.ARTICLES[kind]
+            problem = not_a_value(node.type, name) or f"{name} is {what}, which {self.name} does not take"
             if takes == BOOLEAN:
                 problem = f"{name} is {kinds.ARTICLES[kind]}, not true or false: compare it, as in {name} = 1"
             elif takes == kinds.LIST:
                 problem = f"{self.name} takes a list, and {name} is {kinds.ARTICLES[kind]}"
             refuse(self.text, node.span[0], f"{problem}.")
+        if kind == kinds.LIST and self.name in ("join", "contains"):
+            element = kinds.unified_type(node.type).value_type
+            problem = not_a_value(element, f"{self._named(node)}[0]")
+            if problem:
+                refuse(self.text, node.span[0], f"{problem}, which {self.name} does not take.")
         if takes in FORMS:
             self._readable(FORMS[takes], node)
 
@@ -118,7 +124,7 @@ class _Check:
             found = " and ".join(f"{self._named(node)} ({kinds.kind_of(node.type)})" for node in self.arguments)
             refuse(self.text, self.at, f"{found} cannot be compared.")
         for node in self.arguments:
-            if kind in (NUMBER, MOMENT):
+            if kind in (NUMBER, MOMENT, BOOLEAN):
                 self._readable(kind, node)
         large = [node for node in self.arguments if isinstance(node, Constant) and type(node.value) is int]
         if any(kinds.kind_of(node.type) == TEXT for node in self.arguments):
@@ -130,9 +136,9 @@ class _Check:
         """A text written out must be what it is read as."""
         if not isinstance(node, Constant) or not isinstance(node.value, str):
             return
-        read = (kinds.as_number if kind == NUMBER else kinds.as_moment)(pa.scalar(node.value))
-        if not read.is_valid:
-            refuse(self.text, node.span[0], f"'{node.value}' is no {kind}.")
+        readers = {NUMBER: kinds.as_number, MOMENT: kinds.as_moment, BOOLEAN: kinds.as_boolean}
+        if not readers[kind](pa.scalar(node.value)).is_valid:
+            refuse(self.text, node.span[0], f"'{node.value}' is no {'true or false' if kind == BOOLEAN else kind}.")
 
     def _named(self, node: Node) -> str:
         return self.text[slice(*node.span)].strip()

@@ -4,12 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.language import kinds
+from mora_pipeline.raw.language.arithmetic import (
+    as_float,
+    checked,
+    chosen,
+    divide,
+    number_type,
+    remainder,
+    rounded,
+    whole,
+)  # fmt: skip
 from mora_pipeline.raw.language.kinds import BOOLEAN, LIST, MOMENT, NULL, NUMBER, TEXT, WHOLE, Values, empty
 from mora_pipeline.raw.language.lists import contains, element, joined, sizes
 from mora_pipeline.raw.language.patterns import extract, fault
@@ -47,11 +56,6 @@ def _always(kind: pa.DataType) -> Callable[[Types], pa.DataType]:
     return lambda _: kind
 
 
-def _number_type(types: Types) -> pa.DataType:
-    """Whole numbers stay whole."""
-    return WHOLE if all(each in (WHOLE, pa.bool_()) for each in types) else pa.float64()
-
-
 def common_kind(types: Types) -> str | None:
     """What values of these types are compared as, or None: beside a number a text is read as a number."""
     found = {kinds.kind_of(each) for each in types} - {kinds.NULL}
@@ -70,7 +74,7 @@ def common_type(types: Types) -> pa.DataType | None:
     if len(set(types)) <= 1:
         return types[0] if types else NOTHING
     if found == {NUMBER}:
-        return _number_type(types)
+        return number_type(types)
     if found == {MOMENT}:
         zoned = {pa.types.is_timestamp(each) and each.tz is not None for each in types}
         return None if len(zoned) > 1 else pa.timestamp("us", "UTC" if zoned.pop() else None)
@@ -93,46 +97,7 @@ def into(values: Values, target: pa.DataType) -> Values:
     """Values as a `common_type`."""
     if values.type == target:
         return values
-    return kinds.as_text(values) if target == pa.string() else values.cast(target)
-
-
-def _checked(name: str) -> Callable[[Values, Values], Values]:
-    """Whole numbers that run over are null, as are fractions that do."""
-    exact, loose = getattr(pc, f"{name}_checked"), getattr(pc, name)
-
-    def work(left: Values, right: Values) -> Values:
-        if left.type != WHOLE or right.type != WHOLE:
-            return kinds.finite(loose(_float(left), _float(right)))
-        try:
-            return exact(left, right)
-        except pa.ArrowInvalid:
-            size = pc.abs(loose(_float(left), _float(right)))
-            return pc.if_else(pc.less(size, 2.0**63), loose(left, right), empty(WHOLE))
-
-    return work
-
-
-def _float(values: Values) -> Values:
-    return values.cast(pa.float64(), safe=False)
-
-
-def _not_zero(values: Values) -> Values:
-    return pc.if_else(pc.equal(values, pa.scalar(0, values.type)), empty(values.type), values)
-
-
-def _divide(left: Values, right: Values) -> Values:
-    return kinds.finite(pc.divide(_float(left), _not_zero(_float(right))))
-
-
-def _remainder(left: Values, right: Values) -> Values:
-    """What is left of a division, with the sign of the left side, as in SQL."""
-    rows = max(len(each) for each in (left, right) if isinstance(each, pa.Array))
-    if left.type != right.type:
-        left, right = _float(left), _float(right)
-    above, below = (kinds.as_array(each, rows) for each in (left, _not_zero(right)))
-    null = pc.or_(above.is_null(), below.is_null())
-    filled = [each.fill_null(1).to_numpy(zero_copy_only=False) for each in (above, below)]
-    return kinds.finite(pc.if_else(null, empty(left.type), pa.array(np.fmod(*filled), left.type)))
+    return kinds.as_text(values) if target == pa.string() else values.cast(target, safe=False)
 
 
 def _between(value: Values, low: Values, high: Values) -> Values:
@@ -147,7 +112,7 @@ def _among(value: Values, *choices: Values) -> Values:
             found = pc.or_kleene(found, pc.equal(value, choice))
         return found
     if value.type == WHOLE and any(each.type != WHOLE for each in choices):
-        value = _float(value)
+        value = as_float(value)
     known = pa.array([each.as_py() for each in choices if each.is_valid], value.type)
     unknown = pc.is_null(value) if all(each.is_valid for each in choices) else pc.invert(pc.is_in(value, known))
     return pc.if_else(pc.or_(unknown, pc.is_null(value)), empty(pa.bool_()), pc.is_in(value, known))
@@ -161,28 +126,6 @@ def _coalesce(*values: Values) -> Values:
 def _if(condition: Values, one: Values, other: Values) -> Values:
     target = common_type([one.type, other.type]) or NOTHING
     return pc.if_else(pc.fill_null(condition, False), into(one, target), into(other, target))
-
-
-def _either(name: str) -> Callable[..., Values]:
-    def work(*values: Values) -> Values:
-        target = _number_type([each.type for each in values])
-        return getattr(pc, name)(*(each.cast(target, safe=False) for each in values), skip_nulls=True)
-
-    return work
-
-
-def _whole(numbers: Values) -> Values:
-    """Whole numbers, cut towards zero."""
-    if numbers.type == WHOLE:
-        return numbers
-    cut = pc.trunc(numbers)
-    return pc.if_else(pc.less(pc.abs(cut), 2.0**63), cut, empty(pa.float64())).cast(WHOLE)
-
-
-def _round(values: Values, digits: int = 0) -> Values:
-    if values.type == WHOLE and digits >= 0:
-        return values
-    return kinds.finite(pc.round(_float(values), digits, round_mode="half_towards_infinity"))
 
 
 def _substring(values: Values, start: int, length: int | None = None) -> Values:
@@ -228,12 +171,12 @@ TRUTH = _always(pa.bool_())
 FLOAT = _always(pa.float64())
 OPERATORS = {
     **{name: Function((VALUE,), TRUTH, work, 2, 2) for name, work in COMPARISONS.items()},
-    "+": Function((NUMBER,), _number_type, _checked("add"), 2, 2),
-    "-": Function((NUMBER,), _number_type, _checked("subtract"), 2, 2),
-    "*": Function((NUMBER,), _number_type, _checked("multiply"), 2, 2),
-    "/": Function((NUMBER,), FLOAT, _divide, 2, 2),
-    "%": Function((NUMBER,), _number_type, _remainder, 2, 2),
-    "minus": Function((NUMBER,), _number_type, lambda value: _checked("subtract")(pa.scalar(0), value)),
+    "+": Function((NUMBER,), number_type, checked("add"), 2, 2),
+    "-": Function((NUMBER,), number_type, checked("subtract"), 2, 2),
+    "*": Function((NUMBER,), number_type, checked("multiply"), 2, 2),
+    "/": Function((NUMBER,), FLOAT, divide, 2, 2),
+    "%": Function((NUMBER,), number_type, remainder, 2, 2),
+    "minus": Function((NUMBER,), number_type, lambda value: checked("subtract")(pa.scalar(0), value)),
     "||": Function((TEXT,), _always(pa.string()), _concat, 2, 2),
     "and": Function((BOOLEAN,), TRUTH, pc.and_kleene, 2, 2),
     "or": Function((BOOLEAN,), TRUTH, pc.or_kleene, 2, 2),
@@ -244,8 +187,8 @@ OPERATORS = {
     "like": Function((TEXT, WORDING), TRUTH, pc.match_like, 2, 2),
 }
 FUNCTIONS = {
-    "number": Function((NUMBER,), _number_type, lambda value: value),
-    "integer": Function((DIGITS,), _always(WHOLE), _whole),
+    "number": Function((NUMBER,), number_type, lambda value: value),
+    "integer": Function((DIGITS,), _always(WHOLE), whole),
     "text": _text_function(lambda value: value),
     "lower": _text_function(pc.utf8_lower),
     "upper": _text_function(pc.utf8_upper),
@@ -263,11 +206,11 @@ FUNCTIONS = {
     "concat": Function((TEXT,), _always(pa.string()), _concat, 1, 0),
     "coalesce": Function((VALUE,), lambda types: common_type(types) or NOTHING, _coalesce, 1, 0),
     "if": Function((BOOLEAN, VALUE), lambda types: common_type(types[1:]) or NOTHING, _if, 3, 3),
-    "abs": Function((NUMBER,), _number_type, pc.abs),
-    "floor": Function((NUMBER,), _number_type, lambda value: value if value.type == WHOLE else pc.floor(value)),
-    "round": Function((NUMBER, COUNT), lambda types: _number_type(types[:1]), _round, 1, 2),
-    "least": Function((NUMBER,), _number_type, _either("min_element_wise"), 1, 0),
-    "greatest": Function((NUMBER,), _number_type, _either("max_element_wise"), 1, 0),
+    "abs": Function((NUMBER,), number_type, pc.abs),
+    "floor": Function((NUMBER,), number_type, lambda value: value if value.type == WHOLE else pc.floor(value)),
+    "round": Function((NUMBER, COUNT), lambda types: number_type(types[:1]), rounded, 1, 2),
+    "least": Function((NUMBER,), number_type, chosen("min_element_wise"), 1, 0),
+    "greatest": Function((NUMBER,), number_type, chosen("max_element_wise"), 1, 0),
     "contains": Function((SEARCHED, CONSTANT), TRUTH, _contains, 2, 2),
     "list_size": Function((LIST,), _always(WHOLE), sizes),
     "first": Function((LIST,), lambda types: kinds.unified_type(types[0].value_type), lambda value: element(value, 0)),

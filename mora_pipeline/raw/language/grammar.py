@@ -8,6 +8,7 @@ from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.language import kinds
 from mora_pipeline.raw.language.calls import called, not_a_value
 from mora_pipeline.raw.language.functions import FUNCTIONS
+from mora_pipeline.raw.language.lists import entry_type
 from mora_pipeline.raw.language.nodes import Column, Constant, Node, Part
 from mora_pipeline.raw.language.syntax import DEEPEST, Token, refuse, tokens_of
 
@@ -184,6 +185,8 @@ class Parser:
                 return Column(kinds.unified_type(self.columns_there[name]), (token.at, self._next.at), name)
         near = did_you_mean(token.value, self.columns_there)
         there = ", ".join(self.columns_there) or "none"
+        odd = [name for name in self.columns_there if not name.isidentifier() and name in self.text]
+        near = f" In an expression say `{odd[0]}`." if odd else near
         refuse(self.text, token.at, f"there is no column '{token.value}'; there are {there}.{near}")
 
     def _written(self, token: Token) -> str:
@@ -218,8 +221,9 @@ class Parser:
         group, span = kinds.kind_of(kind), (node.span[0], self._next.at)
         if group == kinds.LIST and isinstance(key, int):
             return Part(kinds.unified_type(kind.value_type), span, node, key)
-        if group == kinds.MAP and isinstance(key, str) and kinds.kind_of(kind.key_type) == kinds.TEXT:
-            return Part(kinds.unified_type(kind.item_type), span, node, key)
+        of_key = entry_type(kind)
+        if of_key is not None and isinstance(key, str):
+            return Part(of_key, span, node, key)
         if group == kinds.STRUCT and isinstance(key, str):
             fields = [field.name for field in kind]
             if fields.count(key) == 1:

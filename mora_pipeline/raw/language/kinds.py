@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.time_zones import to_wall_clock
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.numbers import as_numbers
 from mora_pipeline.raw.times import as_moments
@@ -127,7 +128,7 @@ def as_text(values: Values) -> Values:
         return _each(_text_of_floats, values)
     if pa.types.is_timestamp(values.type):
         whole = values.cast(pa.timestamp("us", values.type.tz), safe=False)
-        return pc.replace_substring_regex(whole.cast(pa.string()), r"\.0+(Z?)$", r"\1")
+        return pc.replace_substring_regex(whole.cast(pa.string()), r"\.0+(Z|[+-]\d+)?$", r"\1")
     return values.cast(pa.string())
 
 
@@ -155,9 +156,17 @@ def as_moment(values: Values) -> Values:
 
 def as_wall_clock(values: Values) -> Values:
     """Values as timestamp[us] without a zone: of a column with a zone, the time of day there."""
-    if pa.types.is_timestamp(values.type) and values.type.tz not in (None, "UTC"):
+    zone = values.type.tz if pa.types.is_timestamp(values.type) else None
+    if zone in (None, "UTC"):
+        return as_moment(values)
+    if "/" not in zone:  # an offset
         return pc.local_timestamp(values).cast(MICROSECONDS, safe=False)
-    return as_moment(values)
+    return _each(lambda instants: _there(as_moment(instants), zone), values)
+
+
+def _there(instants: pa.Array, zone: str) -> pa.Array:
+    local = to_wall_clock(instants.cast(WHOLE).fill_null(0).to_numpy(), zone)
+    return pa.array(local, WHOLE, mask=instants.is_null().to_numpy(zero_copy_only=False)).cast(MICROSECONDS)
 
 
 def _each(function: Callable[[pa.Array], pa.Array], values: Values) -> Values:

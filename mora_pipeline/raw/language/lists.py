@@ -14,10 +14,18 @@ Places = npt.NDArray[np.int64]
 
 def parts(values: pa.Array) -> tuple[Places, Places, pa.Array]:
     """Where each list starts and ends among the elements, int64 [n] (0, 0 of a null), and the elements."""
-    if not (pa.types.is_list(values.type) or pa.types.is_large_list(values.type)):
-        values = values.cast(pa.large_list(values.type.value_type))
+    kind, there = values.type, values.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        starts, sizes = (
+            each.to_numpy(zero_copy_only=False).astype(np.int64) for each in (values.offsets, values.sizes)
+        )
+        starts, sizes = np.where(there, starts, 0).astype(np.int64), np.where(there, sizes, 0)
+        return starts, starts + sizes, values.values
+    if pa.types.is_map(kind):
+        values = values.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+    elif pa.types.is_fixed_size_list(kind):
+        values = values.cast(pa.large_list(kind.value_type))
     offsets = values.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
-    there = values.is_valid().to_numpy(zero_copy_only=False)
     return np.where(there, offsets[:-1], 0), np.where(there, offsets[1:], 0), values.values
 
 
@@ -29,11 +37,29 @@ def element(values: pa.Array, index: int) -> pa.Array:
     return kinds.unified(elements.take(pa.array(np.where(beyond, 0, place), mask=beyond)))
 
 
+def entry_type(kind: pa.DataType) -> pa.DataType | None:
+    """The type of the values of a map by text, or of a list of structs of a key and a value, as some write maps."""
+    if pa.types.is_map(kind):
+        key, value = kind.key_type, kind.item_type
+    elif kinds.kind_of(kind) == kinds.LIST and pa.types.is_struct(kind.value_type) and kind.value_type.num_fields == 2:
+        first, second = kind.value_type
+        if (first.name, second.name) not in (("key", "value"), ("k", "v")):
+            return None
+        key, value = first.type, second.type
+    else:
+        return None
+    return kinds.unified_type(value) if kinds.kind_of(key) == kinds.TEXT else None
+
+
 def entry(values: pa.Array, key: str) -> pa.Array:
-    """The value of a key in each map; null where it has none."""
-    if not len(values) or values.null_count == len(values):
-        return pa.nulls(len(values), kinds.unified_type(values.type.item_type))
-    return kinds.unified(pc.map_lookup(values, pa.scalar(key, values.type.key_type), "first"))
+    """The first value of a key in each map; null where it has none."""
+    starts, ends, entries = parts(values)
+    keys, items = entries.flatten()
+    matching = pc.fill_null(pc.equal(kinds.unified(keys), key), False).to_numpy(zero_copy_only=False)
+    places = np.append(np.flatnonzero(matching), len(matching))
+    place = places[np.searchsorted(places, starts)]
+    absent = place >= ends
+    return kinds.unified(items.take(pa.array(np.where(absent, 0, place), mask=absent)))
 
 
 def sizes(values: pa.Array) -> pa.Array:

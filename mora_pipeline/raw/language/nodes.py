@@ -98,7 +98,7 @@ class Part(Node):
     def _of(self, values: pa.Array) -> pa.Array:
         if isinstance(self.key, int):
             return element(values, self.key)
-        if pa.types.is_map(values.type):
+        if not pa.types.is_struct(values.type):
             return entry(values, self.key)
         return kinds.unified(pc.struct_field(values, [values.type.get_field_index(self.key)]))
 

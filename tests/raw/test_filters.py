@@ -1,0 +1,45 @@
+"""Filters of raw rows: what means no value is null in them, and a malformed record is never filtered away."""
+
+from pathlib import Path
+
+import pytest
+
+from mora_pipeline.raw.dialect import detect
+from mora_pipeline.raw.reader import SourceReader
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.region.messages import parse_yaml
+
+
+def read(file: Path, where: str, null: tuple[str, ...] = ()) -> list[dict[str, object]]:
+    source = Source((str(file),), "csv", {"name": "name", "flow": "flow"}, where=where, null=null)
+    reader = SourceReader.of(source, {"name": TEXT, "flow": NUMBER})
+    return [row for typed, _ in reader.read_all() for row in typed.select(["name", "flow", "malformed"]).to_pylist()]
+
+
+@pytest.mark.parametrize(("text", "null"), [("", ()), (r"\N", ()), ("-999", ("-999",))])
+def test_a_text_that_means_no_value_is_null_in_a_filter(tmp_path: Path, text: str, null: tuple[str, ...]) -> None:
+    file = tmp_path / "flows.csv"
+    file.write_text(f"name,flow\na,{text}\nb,4\n")
+    assert read(file, "flow is not null", null) == [{"name": "b", "flow": 4.0, "malformed": False}]
+    assert [row["name"] for row in read(file, "flow is null", null)] == ["a"]
+
+
+def test_null_is_a_key_of_region_yaml() -> None:
+    """YAML reads a bare null as nothing, in keys too."""
+    said = parse_yaml("region.yaml", r"places: {null: ['\N', -666666666], csv: {null: [NA]}}")
+    assert said == {"places": {"null": [r"\N", -666666666], "csv": {"null": ["NA"]}}}
+
+
+def test_a_malformed_record_is_bad_whatever_the_filter_says(tmp_path: Path) -> None:
+    file = tmp_path / "flows.csv"
+    file.write_text("name,flow\na,1\nb,2,3\nc,7\n" + "d,9\n" * 40)
+    rows = read(file, "flow < 5")
+    assert [row["name"] for row in rows if not row["malformed"]] == ["a"]
+    assert sum(bool(row["malformed"]) for row in rows) == 1
+
+
+def test_a_null_of_a_database_is_no_escaped_letter(tmp_path: Path) -> None:
+    """A backslash that stands before N alone says nothing about quotes inside values."""
+    file = tmp_path / "export.csv"
+    file.write_text('name,flow\n"a, b",\\N\n"c",3\n\\N,4\n')
+    assert detect(str(file), {}, {"flow"}).dialect.escape == ""
