@@ -83,18 +83,24 @@ def _parse(points: tuple[str, ...]) -> "pa.Table":
 
 
 def _read(path: Path) -> "pa.Table":
-    import pyarrow as pa
-    from pyarrow import csv
-    from pyarrow import parquet as pq
+    """A table of points, read as every raw table is; a CSV's columns of numbers are numbers, ids stay text.
 
-    try:
-        if path.name.endswith(".parquet"):
-            return pq.read_table(path, partitioning=None)
-        if path.name.endswith(_SUFFIXES):
-            return csv.read_csv(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    raise UserError(f"--input {path}: the name must end in .csv, .csv.gz or .parquet")
+    Raises:
+        UserError: if the file cannot be read, or is no CSV and no Parquet file.
+    """
+    import pyarrow as pa
+
+    from mora_pipeline.raw.formats import file_format
+    from mora_pipeline.raw.reader import read_table
+
+    form = file_format(path)
+    if form not in ("csv", "parquet"):
+        raise UserError(f"--input {path}: the name must end in .csv, .csv.gz or .parquet")
+    if not path.is_file():
+        raise UserError(f"{path} cannot be read: there is no such file.")
+    table, numbers = read_table(path, form)
+    columns = [numbers.get(name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
+    return pa.table(columns, names=table.column_names)
 
 
 def _coordinates(table: "pa.Table", origin: str) -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]":

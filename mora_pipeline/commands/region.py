@@ -54,6 +54,32 @@ def add(path: Path, replace: bool, check: bool) -> None:
     click.echo(f"Next: mora materialize {config.region}")
 
 
+@region.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the region; by default made from the folder's name.")
+@click.option("--resolution", type=click.IntRange(0, 15), help="H3 resolution; by default as the data suggests.")
+@click.option("--output", type=click.Path(path_type=Path), help="The file to write; by default FOLDER/region.yaml.")
+def new(folder: Path, name: str | None, resolution: int | None, output: Path | None) -> None:
+    """Write a first region.yaml for the raw data in FOLDER, guessed from names and content, with comments.
+
+    No file is overwritten, and the data is only read. What is uncertain is said beside what else it may be.
+
+    \b
+    Examples:
+      mora region new my_city
+      mora region new /data/my_city --name my_city --output regions/my_city.yaml
+    """
+    from mora_pipeline.region.drafting import write_draft
+
+    draft, file, problem = write_draft(folder, name, resolution, output)
+    for sentence in draft.found:
+        click.echo(f"Found {sentence}")
+    click.echo(f"Wrote {file}. Read it, and correct what is guessed wrongly.")
+    if problem is not None:
+        click.echo(f"Still to do:\n{problem}")
+    click.echo(f"Then: mora region add {file}")
+
+
 @region.command(name="list")
 def list_regions() -> None:
     """List the regions: the name, when its embeddings were made, and the path of region.yaml.

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 LONGEST_RECORD = 64 << 20  # bytes
+_LAST_VALUES = 1000
 _FIRST_BYTES = 1 << 16
 _MARK = codecs.BOM_UTF8
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -226,13 +228,17 @@ def _cut(data: bytes, dialect: Dialect) -> int:
     escape = dialect.escape.encode() if dialect.multiline else b""
     if not (dialect.multiline and dialect.quote and dialect.quote.encode() in data):
         return _last_line_end(data, 0, len(data), escape)
-    cut = end = 0
-    for quoted in _quoted(dialect.quote, dialect.separator, dialect.escape).finditer(data):
-        cut = _last_line_end(data, end, quoted.start(), escape) or cut
-        end = quoted.end()
-    if end == len(data):  # the value may go on
-        return cut
-    return _last_line_end(data, end, len(data), escape) or cut
+    quoted = _quoted(dialect.quote, dialect.separator, dialect.escape)
+    for kept in (_LAST_VALUES, None):  # the last record mostly has fewer quoted values than that
+        values = deque(quoted.finditer(data), kept)
+        may_go_on = values and values[-1].end() == len(data)
+        end = values.pop().start() if may_go_on else len(data)
+        while values:
+            value = values.pop()
+            if cut := _last_line_end(data, value.end(), end, escape):
+                return cut
+            end = value.start()
+    return _last_line_end(data, 0, end, escape)
 
 
 def _last_line_end(data: bytes, start: int, end: int, escape: bytes) -> int:

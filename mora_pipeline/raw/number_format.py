@@ -1,6 +1,7 @@
 """Which decimal mark and thousands separator a sample of numbers proves, and which of its texts mean no value."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,8 +15,8 @@ EXPONENT = "(?:[eE][+-]?[0-9]+)?"
 PLAIN = re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){EXPONENT}")
 _WITH_MARKS = re.compile(rf"[+-]?[0-9.,][0-9.,{SPACES}{APOSTROPHES}]*{EXPONENT}")
 _FORMS = [(decimal, thousands) for thousands in ("", ",", ".", " ", "'") for decimal in ".," if decimal != thousands]
+_DIGITS = str.maketrans("123456789", "000000000")
 _CLEAR_SHARE = 0.05  # of the values that two readings read differently, how many must speak against one of them
-_MOST_VALUES = 5000
 
 CENSUS = {
     -666666666: "too few samples to compute an estimate",
@@ -42,6 +43,9 @@ class _Form:
         for mark in kin(self.thousands):
             text = text.replace(mark, "")
         return float(text.replace(self.decimal, "."))
+
+    def reads(self, text: str) -> bool:
+        return self.read(text) is not None
 
     @property
     def keys(self) -> str:
@@ -86,24 +90,23 @@ def number_format(values: Sequence[str], declared: Mapping[str, Any]) -> tuple[s
     forms = [_Form(*form) for form in _possible_forms(declared)]
     if len(forms) == 1:
         return forms[0].decimal, forms[0].thousands, ()
-    marked = _marked(values)
-    counts = {form: sum(form.read(text) is not None for text in marked) for form in forms}
+    texts = _shapes(values)
+    counts = {form: sum(count for text, count in texts.items() if form.reads(text)) for form in forms}
     best = [form for form in forms if counts[form] == max(counts.values())]
-    rivals = {form: _differing(form, best[0], marked) for form in best[1:]}
-    different = [form for form, texts in rivals.items() if texts]
+    different = [form for form in best if _differing(form, best[0], texts)]
     if different:
         # Between commas that are no separators, a comma is not what marks decimals.
         points = [form for form in best if form.decimal == "."]
-        if declared.get("separator") != "," or not points or any(_differing(f, points[0], marked) for f in points):
-            raise _ambiguous(best[0], different[0], rivals[different[0]][0])
+        if declared.get("separator") != "," or not points or any(_differing(f, points[0], texts) for f in points):
+            raise _ambiguous(best[0], different[0], texts)
         best = points
     chosen = best[0]
     for form in forms:
-        texts = _differing(form, chosen, marked)
-        against = sum(chosen.read(text) is not None and form.read(text) is None for text in marked)
-        if texts and counts[form] < counts[chosen] and against < _CLEAR_SHARE * len(texts):
-            raise _ambiguous(chosen, form, texts[0])
-    return chosen.decimal, chosen.thousands, _remarks(chosen, declared, marked)
+        read_differently = sum(_differing(form, chosen, texts).values())
+        against = sum(count for text, count in texts.items() if chosen.reads(text) and not form.reads(text))
+        if read_differently and counts[form] < counts[chosen] and against < _CLEAR_SHARE * read_differently:
+            raise _ambiguous(chosen, form, texts)
+    return chosen.decimal, chosen.thousands, _remarks(chosen, declared, texts)
 
 
 def _possible_forms(declared: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -118,36 +121,40 @@ def _possible_forms(declared: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(decimal or ("," if thousands == "." else "."), thousands or "")]
 
 
-def _marked(values: Iterable[str]) -> list[str]:
-    """The different texts that may be numbers and hold more than digits and a sign, at most `_MOST_VALUES`."""
-    marked = dict.fromkeys(
-        text
-        for text in map(str.strip, values)
-        if not text.lstrip("+-").isdigit() and _WITH_MARKS.fullmatch(text) and any(mark.isdigit() for mark in text)
-    )
-    rare = [text for text in marked if not PLAIN.fullmatch(text)]
-    return (rare + [text for text in marked if PLAIN.fullmatch(text)])[:_MOST_VALUES]
+def _shapes(values: Iterable[str]) -> dict[str, int]:
+    """One text of each shape that may be a number with marks, and how many have that shape.
+
+    Forms tell texts apart by their marks, the numbers of digits between them and whether they begin with a zero.
+    """
+    firsts: dict[tuple[str, bool], str] = {}
+    counts: Counter[str] = Counter()
+    for text, count in Counter(map(str.strip, values)).items():
+        if not text.isdigit():
+            shape = text.translate(_DIGITS), text.lstrip("+-").startswith("0")
+            counts[firsts.setdefault(shape, text)] += count
+    return {text: count for text, count in counts.items() if _WITH_MARKS.fullmatch(text)}
 
 
-def _differing(one: _Form, other: _Form, texts: list[str]) -> list[str]:
+def _differing(one: _Form, other: _Form, texts: Mapping[str, int]) -> dict[str, int]:
     """The texts that both forms read, but as different numbers."""
-    pairs = ((text, one.read(text), other.read(text)) for text in texts)
-    return [text for text, first, second in pairs if first is not None and second is not None and first != second]
+    pairs = {text: (one.read(text), other.read(text)) for text in texts}
+    return {text: texts[text] for text, pair in pairs.items() if None not in pair and pair[0] != pair[1]}
 
 
-def _ambiguous(one: _Form, other: _Form, text: str) -> UserError:
+def _ambiguous(one: _Form, other: _Form, texts: Mapping[str, int]) -> UserError:
+    text = next(iter(_differing(one, other, texts)))
     return UserError(
         f"'{text}' may be {one.read(text):.15g} ({one.keys}) or {other.read(text):.15g} ({other.keys}). "
         "Declare which it is."
     )
 
 
-def _remarks(form: _Form, declared: Mapping[str, Any], marked: list[str]) -> tuple[str, ...]:
+def _remarks(form: _Form, declared: Mapping[str, Any], texts: Iterable[str]) -> tuple[str, ...]:
     remarks = []
-    example = next((text for text in marked if form.decimal in text and form.read(text) is not None), "")
+    example = next((text for text in texts if form.decimal in text and form.reads(text)), "")
     if form.decimal != "." and "decimal" not in declared and example:
         remarks.append(f"numbers have a decimal comma ('{example}')")
-    example = next((text for text in marked if any(mark in text for mark in kin(form.thousands))), "")
+    example = next((text for text in texts if any(mark in text for mark in kin(form.thousands))), "")
     if form.thousands and "thousands" not in declared:
         remarks.append(f"'{form.thousands}' separates thousands ('{example}' is {form.read(example):.15g})")
     return tuple(remarks)

@@ -76,6 +76,9 @@ def _from_text(values: pa.Array, dialect: Dialect | None, nulls: Sequence[str]) 
             return values.cast(pa.float64())
         with suppress(pa.ArrowInvalid):  # texts without a value are all that is in the way
             return pc.if_else(pc.is_in(values, pa.array(["", *nulls])), None, values).cast(pa.float64())
+    elif not thousands and not pc.any(pc.match_substring(values, "."), min_count=0).as_py():
+        with suppress(pa.ArrowInvalid):
+            return pc.replace_substring(values, decimal, ".").cast(pa.float64())
     trimmed = pc.utf8_trim_whitespace(values)
     plain = pc.match_substring_regex(trimmed, number_pattern(decimal, thousands))
     trimmed = pc.if_else(plain, trimmed, None)

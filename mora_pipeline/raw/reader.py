@@ -5,11 +5,13 @@ The only reader of raw tables: Spark's tasks, labels, the check of a region and 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
@@ -156,6 +158,37 @@ def column_values(source: Source, role: str) -> pa.ChunkedArray:
         form = form_of(source, kinds, file)
         chunks += [form.values(role, raw) for raw in form.batches(file, (0, None))]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
+
+
+def read_table(path: Path, form: str) -> tuple[pa.Table, dict[str, pa.Array]]:
+    """A whole file as it stands, and of its texts the columns that hold nothing but plain numbers, as numbers.
+
+    Texts with leading zeros are ids, not numbers.
+
+    Args:
+        form: ``csv`` or ``parquet``.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    source = Source((str(path),), form, {})
+    columns = {f"column_{number}": name for number, name in enumerate(form_of(source, {}, str(path)).columns)}
+    own = form_of(replace(source, columns=columns), dict.fromkeys(columns, NUMBER), str(path))
+    batches = [batch.select(list(columns.values())) for batch in own.batches(str(path), (0, None))]
+    schema = pa.schema([(name, own.columns[name]) for name in columns.values()])
+    table = pa.Table.from_batches(batches, schema)
+    numbers: dict[str, pa.Array] = {}
+    for name in columns.values():
+        texts = table[name].combine_chunks()
+        if own.dialect is not None and not _is_id(texts):
+            read = own.numbers(texts)
+            if as_texts(texts).null_count == read.null_count < len(read):
+                numbers[name] = read
+    return table, numbers
+
+
+def _is_id(texts: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0\d")).as_py())
 
 
 def as_json(raw: pa.RecordBatch) -> pa.Array:

@@ -9,17 +9,19 @@ import numpy as np
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
+from mora_pipeline.region.checks import check_files
+from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.draft.evidence import Names, evidence_of
 from mora_pipeline.region.draft.images import raster_entries, tile_entries, tile_folders
+from mora_pipeline.region.draft.locations import Location, location_of, takes
 from mora_pipeline.region.draft.mobility import (
     missing_mobility,
     missing_places,
     mobility_entry,
     places_entry,
-    takes_cells,
 )
 from mora_pipeline.region.draft.places import PlacesGuess, chosen_places, places_of, sampled_points
-from mora_pipeline.region.draft.points import find_points, projected
+from mora_pipeline.region.draft.points import projected
 from mora_pipeline.region.draft.resolution import by_cells, by_places, by_records
 from mora_pipeline.region.draft.roles import slug
 from mora_pipeline.region.draft.samples import ROWS, Floats
@@ -38,13 +40,11 @@ class Draft:
 
     Attributes:
         found: what was found, in sentences.
-        todo: whether something is missing that only the user can say.
     """
 
     region: str
     text: str
     found: tuple[str, ...]
-    todo: bool
 
 
 def draft_region(
@@ -91,8 +91,46 @@ def draft_region(
         region,
         _text(top, sections, _remarks(guesses, [*found.remarks, *remarks])),
         tuple(_sentences(guesses, modalities, tasks)),
-        any("TODO" in line for line in written(sections[0])),
     )
+
+
+def write_draft(
+    folder: Path, name: str | None = None, resolution: int | None = None, output: Path | None = None
+) -> tuple[Draft, Path, str | None]:
+    """Write a first region.yaml; a file that exists is never touched.
+
+    Returns:
+        The draft, the file, and what is still wrong with it; None if it can be added as it is.
+
+    Raises:
+        UserError: as `draft_region`; if the file exists, or cannot be written.
+    """
+    file = (output or folder / "region.yaml").expanduser()
+    if file.is_dir():
+        file = file / "region.yaml"
+    _refuse_existing(file)
+    draft = draft_region(folder, name, resolution, file)
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(draft.text)
+    except FileExistsError:  # or a link to nowhere
+        _refuse_existing(file, there=True)
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be written: {error.strerror}. Name another file: mora region new {folder} --output FILE"
+        ) from None
+    try:
+        check_files(RegionConfig.load(file))
+    except UserError as error:
+        return draft, file, str(error)
+    return draft, file, None
+
+
+def _refuse_existing(file: Path, there: bool = False) -> None:
+    if there or file.exists():
+        raise UserError(
+            f"{file} exists already, and stays as it is. Move it away, or write another file: --output FILE"
+        )
 
 
 class _Guesses:
@@ -136,7 +174,7 @@ class _Guesses:
         if self.mobility is None:
             return [*([places_entry(self.places)] if self.places else []), *missing_mobility()]
         entries = [places_entry(self.places)] if self.places else []
-        by_cells_alone = self.mobility.cells is not None and takes_cells()
+        by_cells_alone = self.mobility.cells is not None and takes("cell")
         if self.mobility.kind == "od" and not self.places and not by_cells_alone:
             entries = [missing_places(self.mobility)]
         self.unused += [f"{other.table.path} ({other.kind})" for other in self.mobilities[1:]]
@@ -148,16 +186,18 @@ class _Guesses:
             return self.places.latitude, self.places.longitude
         tables = [self.mobility.table] if self.mobility else list(self.tables)
         for table in tables:
-            if points := self._columns(table):
-                return sampled_points(table, points, POINTS)
+            if locations := self._locations(table):
+                return sampled_points(table, locations, POINTS)
         return np.empty(0), np.empty(0)
 
-    def _columns(self, table: RawFiles) -> Sequence[tuple[str, str]]:
+    def _locations(self, table: RawFiles) -> list[Location]:
         if self.mobility and table is self.mobility.table and self.mobility.kind != "od":
             roles = self.mobility.roles
             starts = ("origin_", "destination_") if self.mobility.kind == "trips" else ("",)
-            return [(roles[f"{start}latitude"], roles[f"{start}longitude"]) for start in starts]
-        return [point.names for point in find_points(table.columns)]
+            axes = ("latitude", "longitude")
+            return [Location({axis: roles[f"{start}{axis}"] for axis in axes}) for start in starts]
+        location = located(table)
+        return [location] if location else []
 
     def centre(self) -> tuple[float, float] | None:
         latitude, longitude = self.points()
@@ -178,12 +218,17 @@ def _resolution(guesses: _Guesses, asked: int | None) -> Entry:
         value, why = by_places(guesses.places.latitude, guesses.places.longitude)
     else:
         latitude, longitude = guesses.points()
-        table = mobility.table if mobility else next((each for each in guesses.tables if find_points(each.columns)), None)
+        table = mobility.table if mobility else next(filter(located, guesses.tables), None)
         ends = 2 if mobility and mobility.kind == "trips" else 1
         rows = (_rows(table) if table else 0) * ends
         what = {"trips": "ends of trips", "events": "events"}.get(mobility.kind if mobility else "", "points")
         value, why = by_records(latitude, longitude, max(rows, len(latitude)), what)
     return Entry("resolution", value, (why,))
+
+
+def located(table: RawFiles) -> Location | None:
+    """Where the rows of a table are."""
+    return location_of(table.columns, table.files[0], table.form)
 
 
 def _rows(table: RawFiles) -> int:
@@ -230,8 +275,8 @@ def _remarks(guesses: _Guesses, remarks: Sequence[str]) -> list[str]:
     for table in guesses.tables:
         if names := projected(table.columns):
             said.append(
-                f"{table.path}: {', '.join(names)} are named as coordinates, but hold no degrees: they are of a projected "
-                "coordinate system, or hold errors."
+                f"{table.path}: {', '.join(names)} are named as coordinates, but hold no degrees: they are of a "
+                "projected coordinate system, or hold errors."
             )
     return [*said, *remarks]
 

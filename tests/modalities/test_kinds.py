@@ -93,7 +93,7 @@ def test_a_kind_of_another_package_is_found_by_its_entry_point(tmp_path: Path, m
         ),
         (
             {"numbr": "n"},
-            "Unknown key modalities.visits.numbr; modalities.visits takes kind, temperature, path, csv, null, where, file_names, cell, ",
+            "Unknown key modalities.visits.numbr; modalities.visits takes kind, temperature, path, ",
         ),
         ({"number": "numbers"}, "modalities.visits.number is 'numbers', but visits.csv has cell, number. Did you mean"),
         ({"number": "cell"}, "modalities.visits.number is 'cell', which holds text such as '"),

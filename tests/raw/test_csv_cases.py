@@ -251,7 +251,9 @@ def test_nul_bytes_are_told_with_their_line(file: Path, late: bool) -> None:
 def test_rows_of_another_width_are_malformed(file: Path) -> None:
     content = text() + "P4\n\nP5,1,2\nP6,\n"
     file.write_text(content)
-X    assert read(file, Dialect(), [], 9) == ([[]] * 4, ["P4", "P5,1,2"])
+    rows = [["5", "P1"], ["7", "P2"], ["9", "P3"], ["", "P6"]]
+    assert read(file, Dialect(), ["flow", "origin"], 9) == (rows, ["P4", "P5,1,2"])
+    assert read(file, Dialect(), [], 9) == ([[]] * 4, ["P4", "P5,1,2"])
 
 
 def test_rows_of_another_width_in_the_sample_are_said(file: Path) -> None:

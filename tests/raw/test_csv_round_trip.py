@@ -18,7 +18,7 @@ ENCODINGS = ["utf-8", "utf-16", "utf-16-le", "latin-1", "cp1252"]
 texts = st.text(st.sampled_from("aB7,;|\t\"'\\\n\r .-é#"), max_size=6)
 plain_texts = st.text(st.sampled_from("abcXYZ019_-é ,;|.\"'\\"), max_size=8)
 NAMES = ["id", "lat", "lon", "a b", "flow", "x;y", "n,m", "é"]
-slow = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

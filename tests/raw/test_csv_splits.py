@@ -10,7 +10,7 @@ from mora_pipeline.raw.csv_files import csv_batches, csv_splits
 from mora_pipeline.raw.dialect import Dialect
 from tests.raw.writing import read
 
-slow = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 lines = st.lists(
     st.tuples(st.text(st.sampled_from('ab1,é "'), max_size=8), st.sampled_from(["\n", "\r\n", "\r", "\n\n"])),
     max_size=20,

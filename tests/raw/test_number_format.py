@@ -64,7 +64,7 @@ def test_what_is_declared_holds() -> None:
     assert number_format(["1,5"], {"decimal": ".", "thousands": ""}) == (".", "", ())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.decimals(-(10**7), 10**7, places=2), min_size=1, max_size=30),
     st.sampled_from(

@@ -73,7 +73,7 @@ def test_a_plain_decimal_number_is_read(text: str, number: float) -> None:
     assert numbers(["x", text]) == [None, number]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(st.sampled_from("0123456789+-.eE _,xdfinaNIty\u00a0\u0661"), max_size=9)))
 def test_texts_are_numbers_where_a_plain_expression_says_so(texts: list[str]) -> None:
     """Arrow's cast takes inf and nan; the two ways through the function must agree on all else too."""
@@ -83,7 +83,7 @@ def test_texts_are_numbers_where_a_plain_expression_says_so(texts: list[str]) ->
     assert [numbers([text], pa.string())[0] for text in texts] == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.decimals(-(10**9), 10**9, places=3), min_size=1),
     st.sampled_from([(".", ","), (",", "."), (",", " "), (".", "'"), (",", ""), (".", "\u202f")]),

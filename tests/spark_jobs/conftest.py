@@ -14,7 +14,7 @@ from spark_jobs.output import part_files
 from spark_jobs.session import QUICK_JAVA, spark_session
 
 SETTINGS = {
-    "spark.master": "local[2]",
+    "spark.master": "local[2,2]",  # a task that fails is repeated once
     "spark.sql.shuffle.partitions": 2,
     "spark.driver.memory": "1g",
 }

@@ -14,12 +14,18 @@ Places = npt.NDArray[np.int64]
 
 def parts(values: pa.Array) -> tuple[Places, Places, pa.Array]:
     """Where each list starts and ends among the elements, int64 [n] (0, 0 of a null), and the elements."""
-    if pa.types.is_map(values.type):
-        values = values.cast(pa.list_(pa.struct([values.type.key_field, values.type.item_field])))
-    if not (pa.types.is_list(values.type) or pa.types.is_large_list(values.type)):
-        values = values.cast(pa.large_list(values.type.value_type))
+    kind, there = values.type, values.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        starts, sizes = (
+            each.to_numpy(zero_copy_only=False).astype(np.int64) for each in (values.offsets, values.sizes)
+        )
+        starts, sizes = np.where(there, starts, 0).astype(np.int64), np.where(there, sizes, 0)
+        return starts, starts + sizes, values.values
+    if pa.types.is_map(kind):
+        values = values.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+    elif pa.types.is_fixed_size_list(kind):
+        values = values.cast(pa.large_list(kind.value_type))
     offsets = values.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
-    there = values.is_valid().to_numpy(zero_copy_only=False)
     return np.where(there, offsets[:-1], 0), np.where(there, offsets[1:], 0), values.values
 
 
@@ -48,18 +54,12 @@ def entry_type(kind: pa.DataType) -> pa.DataType | None:
 def entry(values: pa.Array, key: str) -> pa.Array:
     """The first value of a key in each map; null where it has none."""
     starts, ends, entries = parts(values)
-    keys, items = (entries.field(number) for number in (0, 1)) if not entries.null_count else _flat(entries)
+    keys, items = entries.flatten()
     matching = pc.fill_null(pc.equal(kinds.unified(keys), key), False).to_numpy(zero_copy_only=False)
     places = np.append(np.flatnonzero(matching), len(matching))
     place = places[np.searchsorted(places, starts)]
     absent = place >= ends
     return kinds.unified(items.take(pa.array(np.where(absent, 0, place), mask=absent)))
-
-
-def _flat(entries: pa.StructArray) -> tuple[pa.Array, pa.Array]:
-    """The keys and the values of entries of which some are null."""
-    keys, items = entries.flatten()
-    return keys, items
 
 
 def sizes(values: pa.Array) -> pa.Array:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mora_pipeline.region.draft.groups import histograms, population_column
+from mora_pipeline.region.draft.locations import Location, location_of
 from mora_pipeline.region.draft.mobility import condition, table_entries
 from mora_pipeline.region.draft.places import PlacesGuess, place_column
-from mora_pipeline.region.draft.points import find_points
 from mora_pipeline.region.draft.roles import CATEGORY, ID, LABELS, NAME, YEAR, has_any, said, slug
 from mora_pipeline.region.draft.samples import ColumnSample
 from mora_pipeline.region.draft.survey import RawFiles
@@ -48,37 +48,35 @@ def evidence_of(table: RawFiles, places: PlacesGuess | None, names: Names) -> Ev
     """Texts, histograms and labels of a table."""
     columns = table.columns
     is_places = places is not None and places.table is table
-    points = find_points(columns)
+    location = location_of(columns, table.files[0], table.form)
     place = places.id if is_places and places else place_column(columns, places)
-    if not is_places and (text := _text(table, points[0].names if points else (), place, names)):
+    if not is_places and (text := _text(table, location, place, names)):
         return Evidence((text,))
-    spot: dict[str, Any] = {"place": place} if place else {}
-    if not spot and points:
-        spot = {"latitude": points[0].latitude, "longitude": points[0].longitude}
-    taken = {*spot.values(), *(name for point in points for name in point.names)}
+    spot: dict[str, str] = {"place": place} if place else dict(location.roles) if location else {}
+    taken = {*spot.values(), *(location.names if location else ())}
     if not spot:
         return Evidence((), tuple(_group_tasks(table, places, names)))
     where = _one_of_several(columns, place) if place and not is_places else None
     weight = population_column(columns, taken)
-    groups = histograms(columns, {*taken, weight})
+    groups = histograms(columns, {*taken, *([weight] if weight else [])})
     modalities = [_table(table, spot, weight, groups, where, names)] if groups else []
     if is_places or groups:
         return Evidence(tuple(modalities))
     return Evidence((), tuple(_tasks(table, spot, taken, places, where, names)))
 
 
-def _text(table: RawFiles, point: Collection[str], place: str | None, names: Names) -> Entry | None:
-    columns = table.columns
+def _text(table: RawFiles, location: Location | None, place: str | None, names: Names) -> Entry | None:
+    columns, point = table.columns, location.names if location else ()
     texts = {name: column for name, column in columns.items() if column.known and not column.is_number}
     ids = set(id_columns(columns, point)[:1]) - {name for name in texts if said(name, NAME) >= 0.5}
-    used = {*point, place, *ids}
+    used = {*point, *ids, *([place] if place else [])}
     free = {name: column for name, column in texts.items() if name not in used and not column.is_geometry}
     named = sorted((name for name in free if said(name, NAME) >= 0.5), key=lambda name: -said(name, NAME))
     kinds = sorted((name for name in free if said(name, CATEGORY) >= 0.4 and name not in named[:1]),
                    key=lambda name: -said(name, CATEGORY))  # fmt: skip
     if not (point or place) or not (kinds or (named and point and not place)):
         return None
-    roles = dict(zip(("latitude", "longitude"), point, strict=False)) if point else {"place": str(place)}
+    roles = dict(location.roles) if location else {"place": str(place)}
     roles |= {"name": named[0]} if named else {}
     roles |= {"category": kinds[0]} if kinds else {}
     if count := count_column(columns, {*roles.values(), *point}):

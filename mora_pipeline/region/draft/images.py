@@ -1,11 +1,10 @@
 """Imagery and rasters of a folder: folders of map tiles, GeoTIFFs in colour, and GeoTIFFs of numbers."""
 
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,8 +13,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.globs import entries, is_hidden
 from mora_pipeline.region.draft.evidence import Names
+from mora_pipeline.region.draft.paths import path_of
 from mora_pipeline.region.draft.resolution import spacing_km
-from mora_pipeline.region.draft.survey import path_of
 from mora_pipeline.region.draft.yaml_text import Entry
 from mora_pipeline.region.kinds import KINDS, modality_config
 
@@ -53,7 +52,7 @@ def tile_folders(base: Path) -> list[TileFolder]:
         if zooms and (tiles := _tiles(base, folder, zooms)):
             found.append(tiles)
         elif depth < DEEPEST:
-            waiting += [(os.path.join(folder, name), depth + 1) for name in names if name.isprintable()]
+            waiting += [(str(PurePath(folder, name)), depth + 1) for name in names if name.isprintable()]
     return found
 
 
@@ -63,9 +62,11 @@ def _tiles(base: Path, folder: str, zooms: Sequence[str]) -> TileFolder | None:
         above = base / folder / zoom
         columns = [entry for entry in entries(str(above)) if entry.is_dir() and entry.name.isdecimal()]
         names = [entry.name for entry in entries(columns[0].path)] if columns else []
-        tiles = [name for name in names if re.fullmatch(r"\d+\.\w+", name, re.ASCII) and name.lower().endswith(PICTURES)]
+        tiles = [
+            name for name in names if re.fullmatch(r"\d+\.\w+", name, re.ASCII) and name.lower().endswith(PICTURES)
+        ]
         if tiles and (not ending or tiles[0].endswith(ending)):
-            ending = os.path.splitext(tiles[0])[1]
+            ending = PurePath(tiles[0]).suffix
             rows[int(zoom)] = tuple(int(name.partition(".")[0]) for name in tiles)
     start = f"{folder}/" if folder else ""
     return TileFolder(f"{start}{{z}}/{{x}}/{{y}}{ending}", rows) if rows else None
@@ -122,11 +123,11 @@ def raster_entries(base: Path, images: Sequence[str], names: Names) -> tuple[lis
         except UserError as error:
             remarks.append(str(error))
             continue
-        groups.setdefault((os.path.dirname(path), kind, form), []).append(path)
+        groups.setdefault((str(PurePath(path).parent), kind, form), []).append(path)
     made = []
     for (_, kind, form), group in groups.items():
         pattern, kept = path_of(base, group, set(images), None, images=True)
-        stem = "imagery" if kind == "image" else os.path.basename(group[0]).split(".")[0]
+        stem = "imagery" if kind == "image" else PurePath(group[0]).name.split(".")[0]
         note = f"{len(group):,} GeoTIFF{'s' if len(group) > 1 else ''} of {form}."
         if len(kept) < len(group):
             note += " No pattern names all: move them into a folder of their own."
@@ -134,7 +135,9 @@ def raster_entries(base: Path, images: Sequence[str], names: Names) -> tuple[lis
             made.append(_modality(names.new(stem, "imagery"), [note], "image", source="geotiff", path=pattern))
         else:
             statistic = "sum" if COUNTED.search(stem) else "mean"
-            note += " Or statistic: " + ("mean, of what is no count" if statistic == "sum" else "sum, of what is counted")
+            note += " Or statistic: " + (
+                "mean, of what is no count" if statistic == "sum" else "sum, of what is counted"
+            )
             made.append(_modality(names.new(stem, "raster"), [note], "raster", path=pattern, statistic=statistic))
     return made, remarks
 

@@ -47,7 +47,9 @@ def mobility_entry(guess: Guess, centre: tuple[float, float] | None) -> Entry:
     if guess.others.get("origin, destination"):
         notes.append(f"Or origin and destination: {'; '.join(guess.others['origin, destination'])}")
     if guess.kind == "od" and guess.others.get("time"):
-        notes.append(f"Or only the last weeks: time: {scalar(guess.others['time'][0])} in columns, and window: {{weeks: 4}}")
+        notes.append(
+            f"Or only the last weeks: time: {scalar(guess.others['time'][0])} in columns, and window: {{weeks: 4}}"
+        )
     if guess.kind == "trips" and guess.others.get("user"):
         notes.append(f"Or, to count users: user: {scalar(guess.others['user'][0])}")
     notes += _mixed(guess)
@@ -57,19 +59,9 @@ def mobility_entry(guess: Guess, centre: tuple[float, float] | None) -> Entry:
         entries += time_entries(time, centre, needed)
         if time.times and time.times.certain is None and not needed:
             del roles["time"]
-    columns = Entry("columns", cell_roles(roles) if guess.cells is not None else roles, tuple(notes))
+    columns = Entry("columns", roles, tuple(notes))
     table = table_entries(guess.table, roles.values())
     return Entry("mobility", [Entry("kind", guess.kind), *table, columns, *entries], (WHAT[guess.kind],))
-
-
-def cell_roles(roles: dict[str, str]) -> dict[str, str]:
-    """The roles of ends that are H3 cells, where region.yaml has such."""
-    cells = {"origin": "origin_cell", "destination": "destination_cell"}
-    return {cells[role] if cells.get(role) in OdColumns.model_fields else role: name for role, name in roles.items()}
-
-
-def takes_cells() -> bool:
-    return "origin_cell" in OdColumns.model_fields
 
 
 def table_entries(table: RawFiles, used: Any = ()) -> list[Entry]:
@@ -93,24 +85,35 @@ def time_entries(column: ColumnSample, centre: tuple[float, float] | None, neede
         entries.append(Entry("time_format", times.certain, (f"Times: {times.describe()}.",)))
     elif times and times.certain is None:
         todo = "TODO: say how times are written" + ("" if needed else f", and name {scalar(column.name)} as time")
-        entries += [Entry("time_format", form, (f"{todo}: {times.describe()}.",), off=True) for form in list(times.readings)[:1]]
-    if not column.is_zoned:
+        entries += [
+            Entry("time_format", form, (f"{todo}: {times.describe()}.",), off=True) for form in list(times.readings)[:1]
+        ]
+    if not column.is_zoned and (needed or column.has_clock):
         zone = nearest_zone(*centre) if centre else "Europe/Berlin"
         asks = f"TODO: the times carry no zone. Say which they are of; {zone} is the nearest on the map:"
-        offers = f"The times carry no zone and are read as they are written. If they are of {zone}, the nearest on the map:"
+        offers = (
+            f"The times carry no zone and are read as they are written. If they are of {zone}, the nearest on the map:"
+        )
         entries.append(Entry("time_zone", zone, (asks if needed else offers,), off=True))
     return entries
 
 
 def places_entry(places: PlacesGuess) -> Entry:
     """The section `places`."""
-    notes = [f"{len(places.ids):,} places, with an id and a point each."]
+    where = (
+        "an H3 cell"
+        if "cell" in places.location.roles
+        else "a geometry"
+        if "geometry" in places.location.roles
+        else "a point"
+    )
+    notes = [f"{len(places.ids):,} places, with an id and {where} each."]
     if places.matching < 0.98:
         notes.append(f"Of the flows' ends in a sample, {places.matching:.0%} are among them.")
     if places.repeated:
         notes.append("Some ids are there several times: the first row of each counts.")
     notes += [f"Or id: {_named(places.others)}"] if places.others else []
-    roles = {"id": places.id, "latitude": places.point.latitude, "longitude": places.point.longitude}
+    roles = {"id": places.id, **places.location.roles}
     table = table_entries(places.table, roles.values())
     if len(table) == 1 and not table[0].notes:
         return Entry("places", {"path": places.table.path, **roles}, tuple(notes))
@@ -132,8 +135,8 @@ def missing_mobility() -> list[Entry]:
     """What to say where nothing looks like mobility."""
     notes = ("TODO: nothing here looks like flows, trips or events. Add one of them:", *EXAMPLES.values())
     encoder = (
-        "Or, where nobody knows how people move, another region's encoder embeds this one: name that region, which needs "
-        "modalities of the same names.",
+        "Or, where nobody knows how people move, another region's encoder embeds this one: name that region, which "
+        "needs modalities of the same names.",
     )
     return [
         Entry("mobility", {"kind": "od", "path": "flows.csv"}, notes, off=True),
@@ -148,7 +151,12 @@ def _mixed(guess: Guess) -> list[str]:
     notes = []
     taken = {*guess.roles.values(), *guess.others.get("time", [])}
     for name, column in guess.table.columns.items():
-        if name in taken or column.is_fraction or not 1 < len(column.distinct) <= FEW or name in guess.others.get("flow", []):
+        if (
+            name in taken
+            or column.is_fraction
+            or not 1 < len(column.distinct) <= FEW
+            or name in guess.others.get("flow", [])
+        ):
             continue
         values = sorted(column.distinct)
         notes.append(

@@ -70,7 +70,7 @@ def projected(columns: Mapping[str, ColumnSample]) -> list[str]:
 
 def two_ends(points: Collection[Point]) -> tuple[Point, Point, bool] | None:
     """Where trips start and end, of the points of a table, and whether the names say so; None if it has one point."""
-    ends = {}
+    ends: dict[str, Point] = {}
     for point in points:
         if end := end_of(point.words):
             ends.setdefault(end, point)
@@ -91,7 +91,9 @@ def unnamed_ends(columns: Mapping[str, ColumnSample]) -> tuple[Point, Point] | N
     if len(four) != 4 or len(columns) > MOST_COLUMNS:
         return None
     given = [columns[name].given[columns[name].given != 0] for name in four]
-    if not all(map(len, given)) or not all(in_degrees(columns[name], 180 if odd % 2 else 90) for odd, name in enumerate(four)):
+    if not all(map(len, given)) or not all(
+        in_degrees(columns[name], 180 if odd % 2 else 90) for odd, name in enumerate(four)
+    ):
         return None
     middles = [float(np.median(each)) for each in given]
     wide = max(float(np.ptp(np.quantile(each, [0.05, 0.95]))) for each in given)

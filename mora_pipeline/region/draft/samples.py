@@ -17,11 +17,14 @@ from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
 from mora_pipeline.raw.numbers import amounts
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from mora_pipeline.raw.time_readings import TimeReadings, readings_of
+from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import as_texts, is_text
 
 ROWS = 2000  # that are looked at
+MOST_TIMES = 500  # values of a column whose forms as times are tried
 MOST_PARTS = 60  # parts of nested columns that are looked at
 ENOUGH = 0.9  # of the values must be numbers, for a column to hold numbers
+DAY = 86_400_000_000  # microseconds
 LIKE_A_NUMBER = re.compile(r"[+-]?(\d[\d.,'’ \u00a0\u202f]*|\.\d+)([eE][+-]?\d+)?")
 _NAME = re.compile(r"[^\W\d]\w*")
 Floats = npt.NDArray[np.float64]
@@ -115,25 +118,30 @@ class ColumnSample:
     def times(self) -> TimeReadings | None:
         """What it is as times, if it may be one."""
         if pa.types.is_temporal(self.type):
-            return readings_of(self.values)
+            return readings_of(self.values[:MOST_TIMES])
         if not self.known or not (is_text(self.type) or self.is_whole):
             return None
-        if is_text(self.type) and not all(re.search(r"\d{2}", text) for text in self.texts.drop_null()[:20].to_pylist()):
+        if is_text(self.type) and not all(
+            re.search(r"\d{2}", text) for text in self.texts.drop_null()[:20].to_pylist()
+        ):
             return None
-        readings = readings_of(self.texts if is_text(self.type) else self.values)
+        readings = readings_of((self.texts if is_text(self.type) else self.values)[:MOST_TIMES])
         return readings if readings.certain is not None or readings.readings else None
 
     @cached_property
     def is_zoned(self) -> bool:
         """Whether its times carry a zone, or need none."""
-        if pa.types.is_temporal(self.type):
-            return pa.types.is_timestamp(self.type) and self.type.tz is not None
-        if not is_text(self.type):
-            return not self.times or not self.times.certain or self.times.certain.startswith("epoch")
-        from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
+        form = (self.times.certain or next(iter(self.times.readings), None)) if self.times else None
+        values = self.texts if is_text(self.type) else self.values
+        return not as_moments(values[:MOST_TIMES], form, None)[1].any()
 
-        first = next(iter(self.texts.drop_null()[:1].to_pylist()), "")
-        return any(re.search(form, first, re.ASCII) for form in (WRITTEN_ZONE, WRITTEN_EPOCH))
+    @cached_property
+    def has_clock(self) -> bool:
+        """Whether its times are more than days."""
+        form = (self.times.certain or next(iter(self.times.readings), None)) if self.times else None
+        values = self.texts if is_text(self.type) else self.values
+        moments = as_moments(values[:MOST_TIMES], form, "UTC")[0].drop_null()
+        return bool((moments.to_numpy(zero_copy_only=False) % DAY != 0).any())
 
 
 def sample_columns(source: Source, file: str) -> tuple[FileForm, dict[str, ColumnSample]]:
@@ -161,7 +169,7 @@ def sample_columns(source: Source, file: str) -> tuple[FileForm, dict[str, Colum
     return form, samples
 
 
-def read_columns(source: Source, form: FileForm, names: Mapping[str, str], rows: int) -> Iterator[dict[str, pa.Array]]:
+def read_columns(source: Source, names: Mapping[str, str], rows: int) -> Iterator[dict[str, pa.Array]]:
     """Values of columns or expressions by role, from as many files as hold so many rows.
 
     Args:

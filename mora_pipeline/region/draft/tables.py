@@ -116,7 +116,9 @@ def _flows(table: RawFiles, points: list[Point], ids: Collection[Ids]) -> Guess 
         return None
     score, origin, destination = pairs[0]
     roles, notes, others = {"origin": origin, "destination": destination}, list[str](), dict[str, list[str]]()
-    others["origin, destination"] = [f"{start}, {end}" for _, start, end in pairs[1:4] if {start, end} != {*roles.values()}]
+    others["origin, destination"] = [
+        f"{start}, {end}" for _, start, end in pairs[1:4] if {start, end} != {*roles.values()}
+    ]
     if max(said(origin, ORIGIN), said(destination, DESTINATION)) < 0.3:
         notes.append("The names do not say which end is the origin: the first is taken.")
     flows = flow_columns(columns, {origin, destination, *taken})
@@ -257,6 +259,8 @@ def repeated_by(columns: Mapping[str, ColumnSample], place: str) -> Sequence[str
         if name == place or not 1 < len(column.distinct) <= 60:
             continue
         both = set(zip(own.tolist(), column.texts.to_pylist(), strict=True))
-        if len(both) == len(own) and (said(name, TIME) > 0 or _is_years(column) or has_any(name, ("year", "jahr", "ano"))):
+        if len(both) == len(own) and (
+            said(name, TIME) > 0 or _is_years(column) or has_any(name, ("year", "jahr", "ano"))
+        ):
             found.append(name)
     return found
