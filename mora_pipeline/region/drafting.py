@@ -146,14 +146,17 @@ class _Guesses:
             key=lambda guess: (guess.score, guess.table.form.format == "parquet"),
             reverse=True,
         )
+        self._moving = [guess.table for guess in self.mobilities]
         self.mobility: Guess | None = self.mobilities[0] if self.mobilities else None
+        if self.mobility and self.mobility.kind == "od" and not self.mobility.others.get("time"):
+            self.mobility = replace(self.mobility, table=found.of_last_year(self.mobility.table))
         candidates = [guess for guess in candidates if not self._moves(guess.table)]
         self.places: PlacesGuess | None = chosen_places(candidates, self.mobility, self.tables)
         if self.places and self.mobility and self.mobility.kind == "od" and self.places.matching < KNOWN:
             self.places = None
 
     def _moves(self, table: RawFiles) -> bool:
-        return any(guess.table is table for guess in self.mobilities)
+        return any(table is each for each in self._moving)
 
     def is_places(self, table: RawFiles) -> bool:
         return self.places is not None and self.places.table is table

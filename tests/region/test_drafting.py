@@ -22,6 +22,10 @@ from mora_pipeline.region.checks import check_files
 from mora_pipeline.region.draft.locations import takes
 from mora_pipeline.region.draft.yaml_text import Entry, comment, scalar, written
 from mora_pipeline.region.drafting import draft_region, write_draft
+from tests.examples.commuting import insee, lodes8, odwp01ew
+from tests.examples.loading import load_example
+from tests.examples.pois import foursquare, overture
+from tests.examples.trips import citi_bike, divvy, meta_movement
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WHERE = {"latitude": 47.5, "longitude": 19.05}
@@ -492,6 +496,33 @@ def test_a_folder_without_data_is_one_message(tmp_path: Path, make: str, message
 
 
 # --- Real data
+
+
+SOURCES = {
+    "lodes8": [lodes8], "odwp01ew": [odwp01ew], "insee": [insee], "divvy": [divvy], "citi_bike": [citi_bike],
+    "meta_movement": [meta_movement], "overture": [lodes8, overture], "foursquare": [divvy, foursquare],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_downloads_are_described_as_the_example_of_their_source_does(tmp_path: Path, name: str) -> None:
+    """The same files play the same roles, wherever the example names a column and no expression."""
+    example = load_example(name, tmp_path, *SOURCES[name])
+    assert example.mobility is not None
+    _, file, problem = write_draft(tmp_path / "data")
+    draft = RegionConfig.load(file)
+    assert problem is None
+    assert draft.mobility is not None
+    assert draft.mobility.kind == example.mobility.kind
+    assert draft.files(draft.mobility.path) == example.files(example.mobility.path)
+    ours = draft.mobility.columns.roles()
+    for role, column in example.mobility.columns.roles().items():
+        assert ours[role] == column or "(" in column
+    if example.places is not None:
+        assert draft.places is not None
+        assert draft.places.roles("id", "latitude", "longitude") == example.places.roles("id", "latitude", "longitude")
+    kinds = sorted(modality.kind for modality in example.modalities.values())
+    assert sorted(modality.kind for modality in draft.modalities.values()) == kinds
 
 
 @pytest.mark.parametrize("name", ["nyc_regions", "santiago_taxi", "us_counties", "us_east"])

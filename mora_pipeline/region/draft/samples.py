@@ -142,7 +142,8 @@ class ColumnSample:
         form = (self.times.certain or next(iter(self.times.readings), None)) if self.times else None
         values = self.texts if is_text(self.type) else self.values
         moments = as_moments(values[:MOST_TIMES], form, "UTC")[0].drop_null()
-        return bool((moments.to_numpy(zero_copy_only=False) % DAY != 0).any())
+        colons = pc.any(pc.match_substring(self.texts, ":"), min_count=0).as_py() and is_text(self.type)
+        return bool(colons or (moments.to_numpy(zero_copy_only=False) % DAY != 0).any())
 
 
 def sample_columns(source: Source, file: str) -> tuple[FileForm, dict[str, ColumnSample]]:

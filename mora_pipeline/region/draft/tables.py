@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pyarrow as pa
 
-from mora_pipeline.region.draft.points import Point, find_points, two_ends, unnamed_ends
+from mora_pipeline.region.draft.points import Point, find_points, main_point, two_ends, unnamed_ends
 from mora_pipeline.region.draft.roles import (
     CATEGORY,
     COUNT,
@@ -96,14 +96,15 @@ def _trips(table: RawFiles, points: list[Point]) -> Guess | None:
 
 
 def _events(table: RawFiles, points: list[Point]) -> Guess | None:
-    if len(points) != 1:
+    point = main_point(points)
+    if point is None:
         return None
-    columns, taken = table.columns, set(points[0].names)
+    columns, taken = table.columns, {name for each in points for name in each.names}
     times = time_columns(columns, taken)
     users = user_columns(columns, taken | set(times))
     if not times or not users:
         return None
-    roles = {"user": users[0], "time": times[0], "latitude": points[0].latitude, "longitude": points[0].longitude}
+    roles = {"user": users[0], "time": times[0], "latitude": point.latitude, "longitude": point.longitude}
     notes = () if said(users[0], USER) >= 0.5 else ("The user is taken by what the column holds: ids that repeat.",)
     return Guess(table, "events", roles, notes, {"time": times[1:], "user": users[1:]}, 1.5)
 
