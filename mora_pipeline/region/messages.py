@@ -87,7 +87,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key written twice (plain YAML silently keeps the last), and reads the key `null` as a word."""
+    """YAML in which a key written twice is refused (plain YAML keeps the last), and the key `null` is a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()

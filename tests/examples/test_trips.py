@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mora_pipeline.raw.rules import NULL_ISLAND
+from mora_pipeline.raw.rules import NULL_ISLAND, UNKNOWN_PLACE
 from mora_pipeline.raw.tallies import GOOD
 from mora_pipeline.region.understanding import understand
 from tests.examples.loading import counts, load_example, sample_of
-from tests.examples.trips import LOOP, PARK, citi_bike, divvy, meta_movement
+from tests.examples.trips import LOOP, PARK, STATIONS, citi_bike, divvy, divvy_stations, meta_movement
 
 
 def test_divvy_is_read_from_its_zip(tmp_path: Path) -> None:
@@ -25,6 +25,15 @@ def test_citi_bike_is_read_by_the_coordinates_of_its_stations(tmp_path: Path) ->
     mobility = sample_of(understood, "mobility")
     assert counts(mobility) == {GOOD: 3, NULL_ISLAND: 1}
     assert set(mobility.points[1]) == {-73.97448060, -73.96024116}
+
+
+def test_trips_between_stations_count_one_each(tmp_path: Path) -> None:
+    """There is no column of a flow; a station that the table does not list is an unknown place."""
+    understood = understand(load_example("divvy_stations", tmp_path, divvy_stations))
+    assert counts(sample_of(understood, "places")) == {GOOD: len(STATIONS)}
+    mobility = sample_of(understood, "mobility")
+    assert counts(mobility) == {GOOD: 3, UNKNOWN_PLACE: 1}
+    assert mobility.counts[GOOD].amount == 3
 
 
 def test_movement_that_meta_holds_back_is_no_movement(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+STATIONS = {85: (41.900960, -87.623777), 289: (41.912616, -87.681391)}
 LOOP, PARK = (41.8789, -87.6359), (41.9117, -87.6316)
 
 
@@ -45,6 +46,28 @@ def citi_bike(folder: Path) -> None:
     zipped(
         folder / "201907-citibike-tripdata.csv.zip", {"201907-citibike-tripdata.csv": "\n".join([head, *rows, ""])}, {}
     )
+
+
+def divvy_stations(folder: Path) -> None:
+    """Two quarters of trips by station, one of a station that opened later; durations with thousands, quoted."""
+    head = (
+        "trip_id,start_time,end_time,bikeid,tripduration,from_station_id,from_station_name,to_station_id,"
+        "to_station_name,usertype,gender,birthyear"
+    )
+    quarters = {
+        "2018_Q4": [(85, 289, "231.0"), (85, 289, '"1,783.0"')],
+        "2019_Q1": [(289, 85, "441.0"), (85, 673, "90.0")],
+    }
+    for quarter, trips in quarters.items():
+        lines = [
+            f"{number},{quarter[:4]}-02-01 00:0{number}:37,{quarter[:4]}-02-01 00:11:07,2167,{seconds},"
+            f'{start},Name of {start},{end},"Lake Shore Dr & {end}",Subscriber,Male,'
+            for number, (start, end, seconds) in enumerate(trips)
+        ]
+        (folder / f"Divvy_Trips_{quarter}.csv").write_text("\n".join([head, *lines, ""]), encoding="utf-8")
+    stations = [f"{i},Name of {i},Chicago,{lat},{lon},19,6/28/2013 10:12:12," for i, (lat, lon) in STATIONS.items()]
+    text = "\n".join(["id,name,city,latitude,longitude,dpcapacity,online_date,", *stations, ""])
+    (folder / "Divvy_Stations_2017_Q3Q4.csv").write_text(text, encoding="utf-8")
 
 
 def meta_movement(folder: Path) -> None:
