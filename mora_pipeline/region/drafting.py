@@ -11,8 +11,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.region.checks import check_files
 from mora_pipeline.region.config import RegionConfig
+from mora_pipeline.region.draft.column_sample import Floats
 from mora_pipeline.region.draft.evidence import Names, evidence_of
-from mora_pipeline.region.draft.images import raster_entries, tile_entries, tile_folders
 from mora_pipeline.region.draft.locations import Location, location_of, takes
 from mora_pipeline.region.draft.mobility import (
     missing_mobility,
@@ -22,11 +22,13 @@ from mora_pipeline.region.draft.mobility import (
 )
 from mora_pipeline.region.draft.places import PlacesGuess, chosen_places, places_of, sampled_points
 from mora_pipeline.region.draft.points import projected
+from mora_pipeline.region.draft.rasters import raster_entries
 from mora_pipeline.region.draft.resolution import by_cells, by_places, by_records
 from mora_pipeline.region.draft.roles import slug
-from mora_pipeline.region.draft.samples import ROWS, Floats
+from mora_pipeline.region.draft.samples import ROWS
 from mora_pipeline.region.draft.survey import RawFiles, Survey, survey
 from mora_pipeline.region.draft.tables import Guess, mobility_of
+from mora_pipeline.region.draft.tiles import archive_entries, tile_entries, tile_folders
 from mora_pipeline.region.draft.yaml_text import Entry, comment, one_line, written
 
 KNOWN = 0.05  # of the flows' ends, that must be places of a table
@@ -83,7 +85,9 @@ def draft_region(
         tasks += evidence.tasks
         if not evidence.modalities and not evidence.tasks and not guesses.is_places(table):
             guesses.unused.append(f"{table.path} ({', '.join(list(table.columns)[:8])})")
-    modalities += tile_entries(tiles, chosen, guesses.latitudes(), names)
+    latitudes = guesses.latitudes()
+    modalities += tile_entries(tiles, chosen, latitudes, names)
+    modalities += archive_entries(found.base, chosen, latitudes[0] if latitudes else 0.0, names)
     rasters, remarks = raster_entries(found.base, found.images, names)
     modalities += rasters
     sections = [guesses.sections(), _section("modalities", modalities), _section("tasks", tasks)]

@@ -1,8 +1,10 @@
 """A folder of raw data as people have it, and the region.yaml that `mora region new` writes of it."""
 
 import gzip
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -463,6 +465,49 @@ def test_tiles_and_colour_images_become_imagery(tmp_path: Path) -> None:
         "xyz": "tiles/{z}/{x}/{y}.png", "geotiff": "aerial.tif",
     }  # fmt: skip
     assert "kind: raster, path: pop_2020.tif, statistic: sum" in draft.text
+
+
+def test_bands_of_sentinel_and_an_archive_of_tiles_become_imagery(tmp_path: Path) -> None:
+    import rasterio
+    from rasterio.transform import from_origin
+
+    a, b = near(50), near(50)
+    csv(tmp_path / "t.csv", {"from_lat": a[0], "from_lon": a[1], "to_lat": b[0], "to_lon": b[1]})
+    (tmp_path / "s2").mkdir()
+    form = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint16", "crs": "EPSG:32634"}
+    for band in ("B02", "B03", "B04", "B08"):
+        place = from_origin(300000, 5300000, 10, 10)
+        with rasterio.open(tmp_path / "s2" / f"T34TCT_20240101_{band}_10m.tif", "w", transform=place, **form) as raster:
+            raster.write(np.ones((1, 4, 4), dtype=np.uint16))
+    with closing(sqlite3.connect(tmp_path / "base.mbtiles")) as tiles, tiles:
+        tiles.execute("create table tiles (zoom_level integer, tile_column integer, tile_row integer, tile_data blob)")
+        tiles.executemany("insert into tiles values (?, 0, 0, x'00')", [(zoom,) for zoom in range(5, 15)])
+    said = list(yaml.safe_load(draft_region(tmp_path).text)["modalities"].values())
+    assert {each["path"]: each.get("bands") for each in said} == {
+        "base.mbtiles": None, "s2": ["*B04_10m.tif", "*B03_10m.tif", "*B02_10m.tif"],
+    }  # fmt: skip
+
+
+def test_tiles_that_lie_over_the_region_from_the_south_are_read_so(shared_data: Path) -> None:
+    case = shared_data / "cases" / "i2-tms"
+    if not case.is_dir():
+        pytest.skip("the cases are not here")
+    (imagery,) = yaml.safe_load(draft_region(case).text)["modalities"].values()
+    assert imagery["path"] == "tiles/{z}/{x}/{-y}.png"
+
+
+def test_numbers_that_may_be_read_in_two_ways_are_asked_for(tmp_path: Path) -> None:
+    """Nobody but their owner knows whether 1,234 is a thousand: the draft names the column, and declares nothing."""
+    zones = places()
+    csv(tmp_path / "zones.csv", zones, ";")
+    ends = flows(zones["place_id"])
+    csv(tmp_path / "od.csv", {**ends, "flow": [f"1,{100 + n}" for n in range(300)]}, ";")
+    draft, file, problem = write_draft(tmp_path)
+    assert problem is None or "flow" in problem
+    assert "csv" not in yaml.safe_load(draft.text)["mobility"]
+    assert "TODO: say how numbers are written" in draft.text
+    file.write_text(draft.text.replace("# csv:", "csv:"))
+    check_files(RegionConfig.load(file))
 
 
 # --- The command

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mora_pipeline.region.draft.candidates import count_column, id_columns, in_common, names_things, repeated_by
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.groups import histograms, population_column
 from mora_pipeline.region.draft.locations import Location, location_of
 from mora_pipeline.region.draft.mobility import condition, table_entries
 from mora_pipeline.region.draft.places import PlacesGuess, place_column
 from mora_pipeline.region.draft.roles import CATEGORY, ID, NAME, YEAR, has_any, said, slug
-from mora_pipeline.region.draft.samples import ColumnSample
 from mora_pipeline.region.draft.survey import RawFiles
-from mora_pipeline.region.draft.tables import count_column, id_columns, in_common, names_things, repeated_by
 from mora_pipeline.region.draft.yaml_text import Entry, scalar
 from mora_pipeline.region.tasks import MEAN
 

@@ -10,8 +10,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.cells import as_cells
 from mora_pipeline.raw.forms import FileForm
 from mora_pipeline.raw.numbers import as_numbers
+from mora_pipeline.region.draft.column_sample import ColumnSample, Floats
 from mora_pipeline.region.draft.points import find_points, main_point
-from mora_pipeline.region.draft.samples import ColumnSample, Floats
 from mora_pipeline.region.sections import PlacesConfig
 
 

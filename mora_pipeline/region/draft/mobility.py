@@ -11,9 +11,9 @@ import numpy as np
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.raw.language.syntax import KEYWORDS
 from mora_pipeline.raw.values import is_text
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.places import PlacesGuess
 from mora_pipeline.region.draft.roles import LABELS, has_any
-from mora_pipeline.region.draft.samples import ColumnSample
 from mora_pipeline.region.draft.survey import RawFiles
 from mora_pipeline.region.draft.tables import Guess
 from mora_pipeline.region.draft.yaml_text import Entry, scalar

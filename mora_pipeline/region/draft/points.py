@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.roles import axis, end_of
-from mora_pipeline.region.draft.samples import ColumnSample
 
 IN_RANGE = 0.98  # of the coordinates, that must be degrees
 NEAR = 5.0  # degrees between the medians of two ends of a region's trips, at most

@@ -13,9 +13,10 @@ from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
 from mora_pipeline.raw.globs import entries, is_hidden
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.walk import Walk
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.paths import below, form_of_name, path_of, table_root, without_digits
 from mora_pipeline.region.draft.roles import NAME, TIME, said
-from mora_pipeline.region.draft.samples import ColumnSample, sample_columns
+from mora_pipeline.region.draft.samples import sample_columns
 
 MOST_GROUPS = 200  # of files, by their names, that are opened
 MOST_HEADS = 100  # files of one group whose columns are looked at, once two of them differ
