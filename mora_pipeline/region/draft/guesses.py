@@ -1,4 +1,4 @@
-"""What the tables of a folder are, taken together: which is mobility, which names its places, and how fine cells are."""
+"""What the tables of a folder are together: which is mobility, which names its places, and how fine the cells are."""
 
 from dataclasses import replace
 
