@@ -79,26 +79,26 @@ class ValidatedRows:
     def bad(self) -> DataFrame:
         """The bad rows: source, reason, and the raw values as JSON; only splits that have some are read again."""
         bad = set(self.validator.bad_reasons())
-        with_bad = [
-            number
-            for number, tally in sorted(self._tallies.value.items())
-            if any(reason in bad for _, reason in tally.counts)
-        ]
-        numbers = with_bad or range(len(self.reader.splits))
+        counts = self._counted()
+        with_bad = [number for number in sorted(counts) if any(reason in bad for _, reason in counts[number].counts)]
         task = partial(_bad_rows, reader=self.reader, validator=self.validator)
-        return self._splits(numbers).mapInArrow(task, "source string, reason string, row string")
+        return self._splits(with_bad).mapInArrow(task, "source string, reason string, row string")
 
     @property
     def tally(self) -> Tally:
-        """What was counted; waits for nothing: an action on the rows must have ended."""
+        """What was counted of all rows; those that no action has read are read now."""
+        tallies = self._counted()
+        return merged(tallies[number] for number in sorted(tallies))
+
+    def _counted(self) -> dict[int, Tally]:
+        """The tally of each split."""
         tallies = self._tallies.value
         if len(tallies) < len(self.reader.splits):  # Spark leaves out tasks whose rows it does not need
             self._splits(range(len(self.reader.splits))).mapInArrow(
                 partial(_task, reader=self.reader, validator=self.validator, tallies=self._tallies, kernel=_none),
                 "id long",
             ).count()
-            tallies = self._tallies.value
-        return merged(tallies[number] for number in sorted(tallies))
+        return self._tallies.value
 
     @property
     def num_read(self) -> int:

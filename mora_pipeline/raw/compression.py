@@ -32,10 +32,7 @@ _OTHERS = (
     (b"\xfd7zXZ", "compressed by xz", "Unpack it, or compress it by gzip"),
     (b"\x04\x22\x4d\x18", "compressed by lz4", "Unpack it, or compress it by gzip"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "Run `git lfs pull`"),
-    (b"<!DOCTYPE", "a web page", "Was the download refused? Fetch it again"),
-    (b"<!doctype", "a web page", "Was the download refused? Fetch it again"),
-    (b"<html", "a web page", "Was the download refused? Fetch it again"),
-    (b"<?xml", "an XML document", "Was the download refused? Fetch it again"),
+    (b"<", "a web page or an XML document", "Was the download refused? Fetch it again"),
 )
 
 

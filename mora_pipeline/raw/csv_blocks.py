@@ -4,36 +4,25 @@ import codecs
 import csv
 import io
 import re
-from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.compression import CHUNK, chunks, label
+from mora_pipeline.raw.csv_records import LONGEST_RECORD, BadLineError, line_count, whole_records
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.sample import undecodable
 
 if TYPE_CHECKING:
     from _csv import Reader
 
-LONGEST_RECORD = 64 << 20  # bytes
-_LAST_VALUES = 1000
 _FIRST_BYTES = 1 << 16
 _MARK = codecs.BOM_UTF8
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LIKE_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 _STATEFUL = ("utf-7", "hz")
-
-
-class BadLineError(Exception):
-    """What is wrong with a line; ``line``: its number from 1, counted from the begin of the span."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
 
 
 @dataclass(frozen=True)
@@ -123,7 +112,7 @@ def blocks(
     if last is not None and last <= first:
         return
     line, lines_to_drop = 1, 0 if first else head.lines
-    for data in _whole_records(decoded(file, part, dialect, first, last, size), dialect):
+    for data in whole_records(decoded(file, part, dialect, first, last, size), dialect):
         _check(data, line)
         lines = line_count(data)
         dropped = min(lines_to_drop, lines + (data[-1:] not in b"\r\n"))
@@ -165,14 +154,6 @@ def _position_behind(file: str, lines: int) -> int:
     return position
 
 
-def line_count(data: bytes) -> int:
-    """Line ends, of any kind, in some bytes."""
-    ends = data.count(b"\n")
-    if b"\r" in data:
-        ends += data.count(b"\r") - data.count(b"\r\n")
-    return ends
-
-
 def without_lines(data: bytes, lines: int) -> bytes:
     """What follows the first lines."""
     position = 0
@@ -205,62 +186,6 @@ def decoded(file: str, part: str, dialect: Dialect, start: int, end: int | None,
             line + line_count(rest.encode()),
             f"not in {encoding}. Declare the encoding in which the file was written.",
         ) from None
-
-
-def _whole_records(stream: Iterator[bytes], dialect: Dialect) -> Iterator[bytes]:
-    """The stream cut at ends of records."""
-    pending, line = b"", 1
-    for chunk in stream:
-        pending += chunk
-        cut = _cut(pending, dialect)
-        if cut:
-            yield pending[:cut]
-            line += line_count(pending[:cut])
-            pending = pending[cut:]
-        elif len(pending) > LONGEST_RECORD:
-            raise BadLineError(line, f"this record does not end within {LONGEST_RECORD >> 20} MB. Is a quote missing?")
-    if pending:
-        yield pending
-
-
-def _cut(data: bytes, dialect: Dialect) -> int:
-    """The end of the last whole record, or 0."""
-    escape = dialect.escape.encode() if dialect.multiline else b""
-    if not (dialect.multiline and dialect.quote and dialect.quote.encode() in data):
-        return _last_line_end(data, 0, len(data), escape)
-    quoted = _quoted(dialect.quote, dialect.separator, dialect.escape)
-    for kept in (_LAST_VALUES, None):  # the last record mostly has fewer quoted values than that
-        values = deque(quoted.finditer(data), kept)
-        may_go_on = values and values[-1].end() == len(data)
-        end = values.pop().start() if may_go_on else len(data)
-        while values:
-            value = values.pop()
-            if cut := _last_line_end(data, value.end(), end, escape):
-                return cut
-            end = value.start()
-    return _last_line_end(data, 0, end, escape)
-
-
-def _last_line_end(data: bytes, start: int, end: int, escape: bytes) -> int:
-    """The position behind the last line end in a range, or 0; none that a sign before it makes part of a value."""
-    while True:
-        found = data.rfind(b"\n", start, end)
-        if found < 0:
-            found = data.rfind(b"\r", start, min(end, len(data) - 1))  # a last \r may be half of \r\n
-        if found < 0 or not escape or not data[:found].endswith(escape):
-            return found + 1
-        end = found
-
-
-@lru_cache
-def _quoted(quote: str, separator: str, escape: str) -> re.Pattern[bytes]:
-    """From a quote at the begin of a value to the quote that closes it, or the end."""
-    mark, between = re.escape(quote.encode()), re.escape(separator.encode())
-    inside = rb"[^%s]++|%s%s" % (mark, mark, mark)
-    if escape:
-        sign = re.escape(escape.encode())
-        inside = rb"[^%s%s]++|%s.|%s%s" % (mark, sign, sign, mark, mark)
-    return re.compile(rb"%s(?<![^%s\r\n]%s)(?:%s)*+%s?" % (mark, between, mark, inside, mark), re.DOTALL)
 
 
 def _check(data: bytes, line: int) -> None:

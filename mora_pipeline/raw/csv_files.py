@@ -11,17 +11,8 @@ import pyarrow.csv as arrow_csv
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.compression import chunks, compression_of, label, parts
-from mora_pipeline.raw.csv_blocks import (
-    BadLineError,
-    Block,
-    Head,
-    blocks,
-    is_ascii_compatible,
-    line_count,
-    read_head,
-    rows_of,
-    span_bounds,
-)
+from mora_pipeline.raw.csv_blocks import Block, Head, blocks, is_ascii_compatible, read_head, rows_of, span_bounds
+from mora_pipeline.raw.csv_records import BadLineError, line_count
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.storage import size_of
 
@@ -157,10 +148,15 @@ def _check_quotes(block: Block, dialect: Dialect, records: int) -> None:
             _read_strictly(data, block.line, dialect)
         return
     lines = data.splitlines()
-    if records != sum(map(bool, lines)) or _has_loose_quotes(data, dialect) or _is_odd(lines[-1], quote):
+    joined = records != sum(map(bool, lines))
+    if joined or _has_loose_quotes(data, dialect) or _is_odd(lines[-1], quote):
         for number, line in enumerate(lines):
             if (quote and quote in line) or (escape and escape in line):
                 _read_strictly(line, block.line + number, dialect)
+        if joined:
+            raise BadLineError(
+                block.line, "from here on, values run over ends of lines. Declare csv: {multiline: true}."
+            )
 
 
 def _has_loose_quotes(data: bytes, dialect: Dialect) -> bool:

@@ -4,6 +4,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,7 +12,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.compression import compression_remark, label, parts
 from mora_pipeline.raw.layout import NAMES, Layout, find_layout
-from mora_pipeline.raw.number_format import PLAIN, null_texts, number_format, number_pattern
+from mora_pipeline.raw.number_format import AmbiguousNumberError, null_texts, number_format, number_pattern
 from mora_pipeline.raw.sample import Sample, read_sample
 
 __all__ = ["KEYS", "Detected", "Dialect", "checked_settings", "detect", "number_format"]
@@ -80,16 +81,12 @@ def detect(file: str, declared: Mapping[str, Any], numbers: Collection[str] = ()
     if not any(columns):
         raise UserError(f"{file} holds tables without a common column. Unpack it and name the files that are meant.")
     values = _values(layout, numbers)
-    remarks = [compression_remark(file), *_layout_remarks(layout, sample, declared)]
-    try:
-        nulls = null_texts(_no_numbers(values)) if numbers and "null" not in declared else {}
-        settings.setdefault("null", ("", *nulls))
-        present = [text for text in values if text.strip() not in settings["null"]]
-        settings["decimal"], settings["thousands"], more = number_format(present, {**settings, **_marks(declared)})
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-    counts = Counter(map(str.strip, values))
-    remarks += [*more, *(f"'{text}' is {meaning} ({counts[text]:,} in the sample)" for text, meaning in nulls.items())]
+    nulls = null_texts(values) if numbers and "null" not in declared else {}
+    settings.setdefault("null", ("", *nulls))
+    settings["decimal"], settings["thousands"], more = _number_format(where, layout, numbers, settings)
+    counts = Counter(map(str.strip, values)) if nulls else {}
+    remarks = [compression_remark(file), *_layout_remarks(layout, sample, declared), *more]
+    remarks += [f"'{text}' is {meaning} ({counts[text]:,} in the sample)" for text, meaning in nulls.items()]
     return Detected(Dialect(**settings), columns, tuple(filter(None, remarks)))
 
 
@@ -165,7 +162,7 @@ def _layout(where: str, sample: Sample, settings: Mapping[str, Any], numbers: Co
     if twins:
         raise UserError(f"{where} has several columns named '{twins[0]}'. Give each its own name.")
     for position, name in enumerate(layout.header):
-        column = [row[position] for row in layout.rows if row[position]]
+        column = [row[position] for row in layout.rows[:100] if row[position]]
         if layout.quote and sum(_begins_with_space(text, layout.quote) for text in column) > len(column) / 2:
             raise UserError(
                 f"{where}, column '{name}': a space stands before the quotes ('{column[0]}'), so that they are part of "
@@ -209,10 +206,19 @@ def _values(layout: Layout, numbers: Collection[str]) -> list[str]:
     ]
 
 
-def _no_numbers(values: list[str]) -> list[str]:
-    """What may mean no value: no number, or a negative one."""
-    return [text for text in set(values) if text.strip() and (text[0] == "-" or not PLAIN.fullmatch(text.strip()))]
+def _number_format(
+    where: str, layout: Layout, numbers: Collection[str], settings: Mapping[str, Any]
+) -> tuple[str, str, tuple[str, ...]]:
+    """What the columns of numbers prove, or else all columns: a file is written in one form."""
+    nothing = set(settings["null"])
 
+    def texts(columns: Collection[str]) -> list[str]:
+        return [text for text in _values(layout, columns) if text.strip() not in nothing]
 
-def _marks(declared: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: checked_settings({key: declared[key]})[key] for key in ("decimal", "thousands") if key in declared}
+    try:
+        return number_format(texts(numbers), settings)
+    except AmbiguousNumberError as error:
+        with suppress(AmbiguousNumberError):
+            return number_format([*texts(numbers), *texts(())], settings)
+        at = next((at for row in layout.rows for at, text in enumerate(row) if text.strip() == error.text), 0)
+        raise UserError(f"{where}, column '{layout.header[at]}': {error}") from None

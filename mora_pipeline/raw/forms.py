@@ -231,7 +231,10 @@ def _number_texts(
             for each in texts:
                 values += [str(value) for value in each.evaluate(batch).to_pylist() if value is not None]
             break
-    decimal, thousands, remarks = number_format(values, known)
+    try:
+        decimal, thousands, remarks = number_format(values, known)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
     return Dialect(decimal=decimal, thousands=thousands, null=null), tuple(remarks)
 
 

@@ -3,21 +3,23 @@
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.header import (
+    LINE_END,
+    SEPARATORS,
+    header_position,
+    is_few,
+    looks_like_data,
+    position_after,
+    remark_lines,
+)
 
-SEPARATORS = (",", ";", "\t", "|")
 NAMES = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
-_FITTING_SHARE = 0.9  # of the records, that must have as many values as the header
-_MOST_REMARKS = 100  # records before the header
 _MOST_OPEN_LINES = 100  # of a record that the end of the sample cuts
-_NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*")
-_NULL = re.compile(r"""(?<![^,;|\s"'])\\N(?![^,;|\s"'])""")  # a whole value: how databases write that there is none
-_LINE_END = re.compile(r"\r\n|\n|\r")
 csv.field_size_limit(1 << 26)
 
 
@@ -43,7 +45,7 @@ class Layout:
 
     @property
     def fits(self) -> bool:
-        return self.fault is None and bool(self.header) and _is_few(self.misfits, len(self.rows))
+        return self.fault is None and bool(self.header) and is_few(self.misfits, len(self.rows))
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -112,7 +114,7 @@ def _possible(text: str, declared: Mapping[str, Any]) -> Iterator[Layout]:
     separators = [declared["separator"]] if "separator" in declared else [mark for mark in SEPARATORS if mark in text]
     starts = "".join(map(re.escape, separators))
     quotes = ['"', "'"] if re.search(rf"(?:^|[\n\r{starts}])'", text) else ['"']
-    escapes = ["", "\\"] if "\\" in _NULL.sub("", text) else [""]
+    escapes = ["", "\\"] if "\\" in text else [""]
     for separator in separators or [","]:
         for quote in [declared["quote"]] if "quote" in declared else quotes:
             for escape in [declared["escape"]] if "escape" in declared else escapes:
@@ -122,12 +124,12 @@ def _possible(text: str, declared: Mapping[str, Any]) -> Iterator[Layout]:
 def _read(text: str, whole: bool, layout: Layout, declared: Mapping[str, Any], numbers: Collection[str]) -> Layout:
     skipped = declared.get("skip_lines")
     if skipped is None:
-        skipped = _remark_lines(text)
-    body = text[_position_after(text, skipped) :]
+        skipped = remark_lines(text)
+    body = text[position_after(text, skipped) :]
     records, fault = _records(body, whole, layout)
     if fault:
         return replace(layout, skip_lines=skipped, fault=(skipped + fault[0], fault[1]))
-    start = 0 if "skip_lines" in declared else _header_at([values for _, _, values in records], numbers)
+    start = 0 if "skip_lines" in declared else header_position([values for _, _, values in records], numbers)
     if start >= len(records):
         return replace(layout, skip_lines=skipped)
     line, _, header = records[start]
@@ -147,6 +149,10 @@ def _read(text: str, whole: bool, layout: Layout, declared: Mapping[str, Any], n
 
 def _records(text: str, whole: bool, layout: Layout) -> tuple[list[Record], tuple[int, str] | None]:
     """Records that are not empty, each with its first and last line from 1; and the first that is not well quoted."""
+    if layout.escape == "\\":  # a bare \N is MySQL's null, and stays what it is
+        text = re.sub(
+            rf"(?<![^{re.escape(layout.separator)}\r\n])\\N(?![^{re.escape(layout.separator)}\r\n])", r"\\\\N", text
+        )
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=layout.separator,
@@ -168,82 +174,14 @@ def _records(text: str, whole: bool, layout: Layout) -> tuple[list[Record], tupl
     return records, None
 
 
-def _remark_lines(text: str) -> int:
-    """Leading lines that begin with #, except one that is the header of what follows."""
-    lines = _LINE_END.split(text[: 1 << 16])
-    remarks = 0
-    while remarks < len(lines) and lines[remarks].lstrip().startswith("#"):
-        remarks += 1
-    if not remarks or remarks >= len(lines):
-        return 0
-    last, following = lines[remarks - 1], lines[remarks : remarks + 5]
-    for separator in SEPARATORS:
-        widths = {line.count(separator) for line in [last, *filter(None, following)]}
-        names = last.split(separator)
-        if len(names) > 1 and len(widths) == 1 and _looks_like_data(following[0].split(separator), []):
-            return remarks - 1
-    return remarks
-
-
-def _position_after(text: str, lines: int) -> int:
-    position = 0
-    for _ in range(lines):
-        found = _LINE_END.search(text, position)
-        if not found:
-            return len(text)
-        position = found.end()
-    return position
-
-
-def _header_at(records: list[tuple[str, ...]], numbers: Collection[str]) -> int:
-    """Where the header is: the first record of the usual width that is more than a title in a padded row."""
-    usual = _usual_width([len(record) for record in records])
-    candidates = [at for at, record in enumerate(records[:_MOST_REMARKS]) if len(record) == usual]
-    for at in candidates:
-        if numbers and set(numbers) <= {name.strip() for name in records[at]}:
-            return at
-    for at in candidates:
-        if 2 * sum(bool(name.strip()) for name in records[at]) > usual:
-            return at
-    return candidates[0] if candidates else len(records)
-
-
-def _usual_width(widths: list[int]) -> int:
-    """The width, more than 1 if there is one, that most records have from one of the first records on."""
-    left = Counter(widths)
-    for at, width in enumerate(widths[:_MOST_REMARKS]):
-        rows, misfits = left[width] - 1, len(widths) - at - left[width]
-        if width > 1 and _is_few(misfits, rows) and 2 * rows >= at:
-            return width
-        left[width] -= 1
-    return widths[0] if widths else 0
-
-
-def _is_few(misfits: int, rows: int) -> bool:
-    return not misfits or (misfits < rows and misfits <= max(1, (1 - _FITTING_SHARE) * (rows + misfits)))
-
-
-def _looks_like_data(record: Collection[str], rows: Collection[tuple[str, ...]]) -> bool:
-    """Whether a record holds numbers, other than years, in every column in which `rows` do."""
-    cells = list(record)
-    numeric = [
-        column
-        for column in range(len(cells))
-        if not rows or sum(bool(_NUMBER.fullmatch(row[column])) for row in rows) > 0.8 * len(rows)
-    ]
-    found = [cells[column] for column in numeric if _NUMBER.fullmatch(cells[column])]
-    years = all(cell.strip().isdigit() and 1800 <= int(cell) <= 2200 for cell in found)
-    return bool(found) and not (years and len(set(found)) == len(found)) and (not rows or len(found) == len(numeric))
-
-
 def _check_header(layout: Layout, text: str, declared: Mapping[str, Any]) -> None:
     """Refuse a header that is the first row below a header of another width."""
     if "skip_lines" in declared or not layout.skip_lines:
         return
     last_empty = bool(layout.rows) and all(not row[-1] for row in layout.rows) and not layout.header[-1]
-    before = text[: _position_after(text, layout.skip_lines)].rstrip("\r\n")
-    line = _LINE_END.split(before)[-1]
-    if _looks_like_data(layout.header, layout.rows[:100]) or (
+    before = text[: position_after(text, layout.skip_lines)].rstrip("\r\n")
+    line = LINE_END.split(before)[-1]
+    if looks_like_data(layout.header, layout.rows[:100]) or (
         last_empty and line.count(layout.separator) + 2 == len(layout.header)
     ):
         raise UserError(

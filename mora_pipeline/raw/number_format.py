@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from mora_pipeline.contract.errors import UserError
@@ -16,6 +17,8 @@ PLAIN = re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){EXPONENT}")
 _WITH_MARKS = re.compile(rf"[+-]?[0-9.,][0-9.,{SPACES}{APOSTROPHES}]*{EXPONENT}")
 _FORMS = [(decimal, thousands) for thousands in ("", ",", ".", " ", "'") for decimal in ".," if decimal != thousands]
 _DIGITS = str.maketrans("123456789", "000000000")
+_MOST_USUAL = 1000  # different texts of digits, signs and points that are looked at
+_UNUSUAL = re.compile(r"^.*[^0-9.+\n-].*$", re.MULTILINE)
 _CLEAR_SHARE = 0.05  # of the values that two readings read differently, how many must speak against one of them
 
 CENSUS = {
@@ -28,6 +31,14 @@ CENSUS = {
 }
 _CENSUS_TEXTS = {"-", "**", "***", "*****", "(X)", "N"}
 _NULL_TEXTS = {"na", "n/a", "#n/a", "<na>", "(na)", "null", "none", "nan", "\\n", "-", "--", ".", "..", ":"}
+
+
+class AmbiguousNumberError(UserError):
+    """Several forms fit; ``text``: a value that they read differently."""
+
+    def __init__(self, text: str, message: str) -> None:
+        super().__init__(message)
+        self.text = text
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,7 @@ def number_format(values: Sequence[str], declared: Mapping[str, Any]) -> tuple[s
         declared: ``decimal`` and ``thousands`` hold if they are there; ``separator`` of the file, where it has one.
 
     Raises:
-        UserError: if the sample leaves several forms that read a value differently.
+        AmbiguousNumberError: if the sample leaves several forms that read a value differently.
     """
     forms = [_Form(*form) for form in _possible_forms(declared)]
     if len(forms) == 1:
@@ -126,12 +137,14 @@ def _shapes(values: Iterable[str]) -> dict[str, int]:
 
     Forms tell texts apart by their marks, the numbers of digits between them and whether they begin with a zero.
     """
+    totals = Counter(map(str.strip, values))
+    usual = [text for text in islice(totals, _MOST_USUAL) if not text.isdigit()]
+    unusual = [text for text in _UNUSUAL.findall("\n".join(totals)) if text in totals]
     firsts: dict[tuple[str, bool], str] = {}
     counts: Counter[str] = Counter()
-    for text, count in Counter(map(str.strip, values)).items():
-        if not text.isdigit():
-            shape = text.translate(_DIGITS), text.lstrip("+-").startswith("0")
-            counts[firsts.setdefault(shape, text)] += count
+    for text in dict.fromkeys([*unusual, *usual]):
+        shape = text.translate(_DIGITS), text.lstrip("+-").startswith("0")
+        counts[firsts.setdefault(shape, text)] += totals[text]
     return {text: count for text, count in counts.items() if _WITH_MARKS.fullmatch(text)}
 
 
@@ -141,11 +154,12 @@ def _differing(one: _Form, other: _Form, texts: Mapping[str, int]) -> dict[str, 
     return {text: texts[text] for text, pair in pairs.items() if None not in pair and pair[0] != pair[1]}
 
 
-def _ambiguous(one: _Form, other: _Form, texts: Mapping[str, int]) -> UserError:
+def _ambiguous(one: _Form, other: _Form, texts: Mapping[str, int]) -> AmbiguousNumberError:
     text = next(iter(_differing(one, other, texts)))
-    return UserError(
+    return AmbiguousNumberError(
+        text,
         f"'{text}' may be {one.read(text):.15g} ({one.keys}) or {other.read(text):.15g} ({other.keys}). "
-        "Declare which it is."
+        "Declare which it is.",
     )
 
 
@@ -164,6 +178,8 @@ def null_texts(values: Iterable[str]) -> dict[str, str]:
     """The texts of a sample of numbers that are known to mean no value, and what each is called."""
     known: dict[str, str] = {}
     for text in dict.fromkeys(map(str.strip, values)):
+        if text[:1].isdigit():
+            continue
         if text.lower() in _NULL_TEXTS:
             known[text] = "no value"
         elif text in _CENSUS_TEXTS:

@@ -68,15 +68,13 @@ def coordinate_rules(latitude: str, longitude: str) -> list[Rule]:
 
 def positive_rules(name: str) -> list[Rule]:
     """A quantity must be a number above zero; a zero, as dense tables have them, says that there is nothing."""
-    missing, infinite = _number_rules(name, name)
     zero = Rule(f"{name} zero", (name,), _all_zero, apart=True)
-    return [missing, zero, Rule(f"{name} not positive", (name,), _negative), infinite]
+    return [_number_rule(name, name), zero, Rule(f"{name} not positive", (name,), _negative)]
 
 
 def share_rules(name: str, label: str) -> list[Rule]:
     """A weight or a bin must be a number, zero or above."""
-    missing, infinite = _number_rules(name, label)
-    return [missing, Rule(f"{label} negative", (name,), _negative), infinite]
+    return [_number_rule(name, label), Rule(f"{label} negative", (name,), _negative)]
 
 
 def flow_rules(name: str) -> list[Rule]:
@@ -89,8 +87,9 @@ def flow_rules(name: str) -> list[Rule]:
 
 
 def users_rules(name: str) -> list[Rule]:
-    """A number of users must be a whole flow."""
-    return [*flow_rules(name), Rule(f"{name} not a whole number", (name,), _not_whole)]
+    """A number of users must be a whole flow above zero: a flow that nobody makes contradicts itself."""
+    nobody = Rule(f"{name} not positive", (name,), _all_zero)
+    return [nobody, *flow_rules(name), Rule(f"{name} not a whole number", (name,), _not_whole)]
 
 
 def late_rule(latest: Mapping[str, int]) -> Rule:
@@ -116,9 +115,8 @@ def is_among(values: pa.Array, listed: pa.Array) -> Mask:
     return np.asarray(pc.is_in(values, listed).to_numpy(zero_copy_only=False))
 
 
-def _number_rules(name: str, label: str) -> tuple[Rule, Rule]:
-    infinite = Rule(f"{label} not finite", (name,), partial(_above, limit=np.finfo(np.float64).max))
-    return Rule(f"{label} missing or not a number", (name,), _not_numbers), infinite
+def _number_rule(name: str, label: str) -> Rule:
+    return Rule(f"{label} missing or not a number", (name,), _not_numbers)
 
 
 def _numbers(values: pa.Array) -> npt.NDArray[np.float64]:

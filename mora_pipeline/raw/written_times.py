@@ -183,10 +183,13 @@ def _moments(parts: _Parts) -> tuple[Numbers, Mask, bool]:
 def _in_place(moments: Numbers, valid: Mask, parts: _Parts) -> tuple[Numbers, Mask, bool]:
     """Local times of a zone named by a place, which may have digits (Etc/GMT+5)."""
     start, end = parts.found.span("zn")
-    names, which = np.unique(np.ascontiguousarray(parts.characters[:, start:end]), axis=0, return_inverse=True)
+    letters = np.ascontiguousarray(parts.characters[:, start:end])
+    if not any(map(str.isdigit, parts.text("zn"))):
+        letters = letters[:1]
+    names, which = np.unique(letters, axis=0, return_inverse=True)
     valid, moments = valid.copy(), moments.copy()
-    for number, letters in enumerate(names):
-        name, here = letters.tobytes().decode(), which.ravel() == number
+    for number, name in enumerate(each.tobytes().decode() for each in names):
+        here = which.ravel() == number if len(letters) > 1 else slice(None)
         if _is_zone(name):
             moments[here] = to_instants(moments[here], name)
         else:

@@ -1,17 +1,16 @@
 """Opens the head of every file a region.yaml names, and verifies each column: that it is there, and of its type."""
 
-import re
-
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
-from mora_pipeline.contract.times import WRITTEN_EPOCH, WRITTEN_ZONE
 from mora_pipeline.raw.expressions import parse
+from mora_pipeline.raw.forms import sample
+from mora_pipeline.raw.source import TIME
 from mora_pipeline.raw.time_readings import readings_of
 from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import is_text
-from mora_pipeline.region.columns import Checker, InputFile, listed, sample_texts
+from mora_pipeline.region.columns import SAMPLE_ROWS, Checker, InputFile, listed, sample_texts
 from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.kinds import KINDS
 from mora_pipeline.region.mobility import EventsMobility, Mobility
@@ -114,20 +113,17 @@ def _check_zone(checker: Checker, file: InputFile, mobility: EventsMobility) -> 
     column = mobility.columns.time
     kind = parse(column, file.columns).type
     where = f"{checker.name}: mobility.columns.time is '{column}', which holds"
-    if mobility.time_format is not None:
-        example = f"times as {mobility.time_format}"
-        zoned = "%z" in mobility.time_format.lower() or mobility.time_format.startswith("epoch")
-    elif kind is None or is_text(kind):
-        values = sample_texts(file, column)
-        example = f"'{values[0] if values else ''}'"
-        zoned = not values or any(re.search(form, values[0], re.ASCII) for form in (WRITTEN_ZONE, WRITTEN_EPOCH))
-    elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        zoned, example = pa.types.is_timestamp(kind) and kind.tz is not None, str(kind)
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        zoned, example = True, str(kind)  # since 1970, UTC
-    else:
+    stamped = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    counted = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if not (is_text(kind) or stamped or counted):
         raise UserError(f"{where} {kind} in {file.path.name}, but it must hold time stamps. Store it as such.")
-    if not zoned and mobility.time_zone is None:
+    if mobility.time_zone is not None or file.source is None:
+        return
+    values, _ = sample(file.source, column, TIME, str(file.path), SAMPLE_ROWS)
+    _, zoneless = as_moments(values, mobility.time_format)
+    if zoneless.any() or (stamped and getattr(kind, "tz", None) is None):
+        example = str(kind) if stamped else f"'{values[int(zoneless.argmax())].as_py()}'"
+        example = f"times as {mobility.time_format}" if mobility.time_format else example
         raise UserError(
             f"{where} {example} in {file.path.name}: time stamps without a zone. "
             "Add mobility.time_zone, such as UTC or America/Santiago."

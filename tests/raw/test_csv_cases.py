@@ -159,6 +159,11 @@ def test_the_null_of_mysql_is_no_letter(file: Path) -> None:
     assert [row[0] for row in detected(file, content, escape="\\")[1:]] == ['a "b"', "\\N", "C"]
 
 
+def test_the_null_of_mysql_alone_needs_no_declaration(file: Path) -> None:
+    assert detected(file, "name,flow\nA,1\n\\N,\\N\nC,\\N\n")[1:] == [["A", "1"], ["\\N", "\\N"], ["C", "\\N"]]
+    assert detect(str(file), {}, ["flow"]).dialect.null == ("", "\\N")
+
+
 def test_single_quotes_around_all_names_are_quotes(file: Path) -> None:
     assert detected(file, "'name','flow'\n'A, B','1'\n'C','2'\n'it''s','3'\n")[1:] == [
         ["A, B", "1"],
@@ -304,7 +309,7 @@ def test_thousands_are_proven_by_the_separator(file: Path) -> None:
     found = detect(str(file), {}, ["flow"])
     assert (found.dialect.decimal, found.dialect.thousands) == (".", ",")
     file.write_text("origin;flow\nP1;20\nP2;1,234\n")
-    with pytest.raises(UserError, match=r"flows.csv: '1,234' may be 1.234 .* or 1234 .*Declare which"):
+    with pytest.raises(UserError, match=r"flows.csv, column 'flow': '1,234' may be 1.234 .* or 1234 .*Declare which"):
         detect(str(file), {}, ["flow"])
     assert detect(str(file), {"decimal": ","}, ["flow"]).dialect.thousands == ""
     assert detect(str(file), {"thousands": ","}, ["flow"]).dialect.decimal == "."
@@ -313,6 +318,14 @@ def test_thousands_are_proven_by_the_separator(file: Path) -> None:
 def test_only_named_columns_prove_the_form_of_numbers(file: Path) -> None:
     file.write_text('origin,flow,kinds\nP1,20.5,"1,2"\nP2,30.5,"3,4"\n')
     assert detect(str(file), {}, ["flow"]).dialect.decimal == "."
+
+
+def test_other_columns_prove_what_the_named_ones_leave_open(file: Path) -> None:
+    file.write_text("origin|trips|km\nP1|4.418|33.622\nP2|1.000|1204.331\n")
+    assert detect(str(file), {}, ["trips"]).dialect.decimal == "."
+    file.write_text("origin;trips\nP1;1.234\nP2;12\nP3;*\n")
+    with pytest.raises(UserError, match=r"column 'trips': '1\.234' may be"):
+        detect(str(file), {}, ["trips"])
 
 
 def test_null_texts_are_found_in_columns_of_numbers_alone_and_said(file: Path) -> None:

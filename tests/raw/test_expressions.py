@@ -542,7 +542,7 @@ CONDITIONS = draw.recursive(
     ),
     max_leaves=4,
 )
-WHOLE = draw.one_of(draw.none(), draw.integers(-20, 20), draw.integers(-(2**62), 2**62))
+WHOLE = draw.one_of(draw.none(), draw.integers(-20, 20), draw.integers(-(2**63), 2**63 - 1))
 ROWS = draw.lists(
     draw.fixed_dictionaries({"i": WHOLE, "j": WHOLE, "s": draw.none() | WORDS, "t": draw.none() | WORDS}), max_size=5
 )

@@ -108,8 +108,15 @@ def test_numbers_of_every_type(read: Read, tmp_path: Path, values: pa.Array, num
 @pytest.mark.parametrize("text", ["12d", "1f", "0x10", "inf", "NaN", "1_000", "1 2", "--1", "1e", ".", "٣", "1,000"])
 def test_only_plain_decimal_numbers_are_numbers(read: Read, tmp_path: Path, text: str) -> None:
     """Java reads 12d, 1f and 0x10 as numbers, and so did Spark; a flow with a letter in it is no number now."""
-    rows = read(parquet(tmp_path, flow=pa.array(["1", text])), kinds={"flow": NUMBER})
+    written = {"decimal": ".", "thousands": ""}
+    rows = read(parquet(tmp_path, flow=pa.array(["1", text])), kinds={"flow": NUMBER}, csv=written)
     assert [row["flow"] for row in rows] == [1.0, None]
+
+
+def test_texts_of_numbers_that_can_be_read_in_two_ways_are_told_with_their_file(reader: Reader, tmp_path: Path) -> None:
+    file = parquet(tmp_path, flow=pa.array(["1,000", "2,500"]))
+    with pytest.raises(UserError, match=r"t\.parquet: '1,000' may be 1 .*or 1000 .*Declare which it is"):
+        reader(file, kinds={"flow": NUMBER})
 
 
 @pytest.mark.parametrize(

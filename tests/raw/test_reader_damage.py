@@ -42,8 +42,8 @@ def broken(tmp_path: Path) -> Path:
         ("text.parquet", "cannot be read as Parquet"),
         ("nothing.parquet", "cannot be read as Parquet"),
         ("absent.parquet", "does not exist on"),
-        ("nothing.csv", "holds no header"),
-        ("blank.csv", "holds no header"),
+        ("nothing.csv", "is empty"),
+        ("blank.csv", "holds nothing but blanks"),
         ("absent.csv", "does not exist on"),
         ("folder.csv", "cannot be opened"),
         ("parquet.csv", "is a Parquet file. Name it .parquet"),
@@ -103,7 +103,7 @@ def test_text_of_another_encoding_is_told(reader: Reader, tmp_path: Path, kind: 
 def test_a_byte_of_another_encoding_in_a_csv_is_told_with_its_line(reader: Reader, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"place,flow\n" + b"a,1\n" * 100_000 + b"Bogot\xe1,2\n")
     csv = {"encoding": "utf-8", "separator": ","}
-    with pytest.raises(UserError, match=r"a\.csv, line 100002: .*UTF-8"):
+    with pytest.raises(UserError, match=r"a\.csv, line 100002: not in utf-8"):
         list(reader(tmp_path / "a.csv", kinds=FLOW, csv=csv).read_all())
 
 
@@ -125,10 +125,10 @@ def test_a_column_that_is_there_twice_is_told(reader: Reader, tmp_path: Path) ->
 
 
 def test_records_of_too_many_or_too_few_fields_are_kept_apart_as_they_stand(read: Read, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('place,flow\na,1\nb\n"c,d",2,3\ne,4\n')
+    (tmp_path / "a.csv").write_text('place,flow\na,1\nb\n"c,d",2,3\n' + "e,4\n" * 30)
     rows = read(tmp_path / "a.csv", kinds=FLOW)
     whole = [(row["place"], row["flow"]) for row in rows if not row["malformed"]]
-    assert whole == [("a", 1.0), ("e", 4.0)]
+    assert whole == [("a", 1.0)] + [("e", 4.0)] * 30
     malformed = [row["raw"] for row in rows if row["malformed"]]
     assert malformed == ['{"record": "b"}', '{"record": "\\"c,d\\",2,3"}']
     assert all((row["place"], row["flow"]) == (None, None) for row in rows if row["malformed"])

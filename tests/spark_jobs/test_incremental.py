@@ -213,9 +213,7 @@ days_of = draw.tuples(draw.integers(0, 40), draw.integers(0, 40)).map(lambda pai
 @given(draw.dictionaries(draw.sampled_from("abcdef"), days_of, min_size=1), draw.integers(1, 4), draw.integers(1, 4))
 def test_a_change_leads_from_any_days_to_those_wanted(spans: dict[str, Days], before: int, weeks: int) -> None:
     """Day by day: what was held, and what comes, less what is taken away, is what the window asks for."""
-    files = [
-        CachedFile(key, key, 9, 9, 9, {}, days, "batch", number) for number, (key, days) in enumerate(spans.items())
-    ]
+    files = [CachedFile(key, key, 9, {}, days, "batch", number) for number, (key, days) in enumerate(spans.items())]
     known, newest = {file.key: file for file in files}, max(last for _, last in spans.values())
     wanted = window_of(files, weeks)
     every = [(key, day) for key, (first, last) in spans.items() for day in range(first, last + 1)]

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +239,7 @@ def test_times_of_one_instant_are_equal_in_every_form(spark: SparkSession, sourc
         "written_epoch.csv": pd.Series(["1719835200"]),
     }
     for name, time in forms.items():
-        frame = pd.DataFrame({"user": ["ann"], "time": time, "latitude": [0.0], "longitude": [0.0]})
+        frame = pd.DataFrame({"user": ["ann"], "time": time, "latitude": [1.0], "longitude": [1.0]})
         params = {"source": source(frame, name), "resolution": 7, "time_zone": "America/Santiago"}
         (row,) = read_events(spark, params).sources[0].good("time").collect()
         assert (name, row["time"]) == (name, 1719835200_000_000)
@@ -246,14 +247,13 @@ def test_times_of_one_instant_are_equal_in_every_form(spark: SparkSession, sourc
 
 BAD_OD = [
     ({"origin": None}, "id missing"),
-    ({"destination": "elsewhere"}, "unknown place"),
-    ({"flow": 0}, "flow not positive"),
     ({"flow": -1.5}, "flow not positive"),
     ({"flow": None}, "flow missing or not a number"),
     ({"flow": "many"}, "flow missing or not a number"),
     ({"flow": "NaN"}, "flow missing or not a number"),
-    ({"flow": "Infinity"}, "flow not finite"),
+    ({"flow": "Infinity"}, "flow missing or not a number"),
     ({"users": 0}, "users not positive"),
+    ({"users": -1}, "users not positive"),
     ({"users": 1.5}, "users not a whole number"),
     ({"flow": 1e-13}, "flow below 2^-40"),
     ({"flow": 1e13}, "flow above 2^40"),
@@ -265,11 +265,20 @@ BAD_TRIPS = [
     ({"destination_longitude": "NaN"}, "coordinate missing or NaN"),
     ({"origin_latitude": "north"}, "coordinate missing or NaN"),
     ({"origin_latitude": None}, "coordinate missing or NaN"),
-    ({"count": 0}, "count not positive"),
+    ({"count": -2}, "count not positive"),
     ({"user": " "}, "user missing"),
     ({"time": "yesterday"}, "time unparsable"),
     ({"time": "12:30"}, "time unparsable"),
     ({"time": "2024-02-30 12:00:00"}, "time unparsable"),
+]
+APART_OD = [
+    ({"destination": "elsewhere"}, "unknown place"),
+    ({"flow": 0}, "flow zero"),
+]
+APART_TRIPS = [
+    ({"count": 0}, "count zero"),
+    ({"origin_latitude": 0, "origin_longitude": 0}, "point at 0, 0"),
+    ({"destination_latitude": 0, "destination_longitude": "-0.0"}, "point at 0, 0"),
 ]
 BAD_EVENTS = [
     ({"user": None}, "user missing"),
@@ -280,8 +289,14 @@ BAD_EVENTS = [
 ]
 
 
-def assert_reasons(moves: Any, bad: list[tuple[dict[str, Any], str]], read: Any, folder: str) -> None:
-    """The reasons of the rows, in order, after one good row; and the quarantine that is written."""
+def assert_reasons(
+    moves: Any,
+    bad: list[tuple[dict[str, Any], str]],
+    read: Any,
+    folder: str,
+    apart: Sequence[tuple[dict[str, Any], str]] = (),
+) -> None:
+    """The reasons of the bad rows, in order, and the quarantine that is written; one row is good."""
     from spark_jobs.validation import quarantine_and_check
 
     validated = moves.sources[0]
@@ -289,6 +304,7 @@ def assert_reasons(moves: Any, bad: list[tuple[dict[str, Any], str]], read: Any,
     assert [row["reason"] for row in validated.bad().collect()] == [reason for _, reason in bad]
     bad_rows = quarantine_and_check(moves.sources, 1.0, "mobility.maximum_bad_share", folder)
     assert bad_rows.quarantined == Counter(reason for _, reason in bad)
+    assert bad_rows.apart == Counter(reason for _, reason in apart)
     kept = read(folder)
     assert Counter(kept["reason"]) == bad_rows.quarantined
     assert all(json.loads(row) for row in kept["row"])
@@ -300,15 +316,16 @@ def rows(good: dict[str, Any], bad: list[tuple[dict[str, Any], str]]) -> pd.Data
 
 
 def test_bad_od_rows_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
-    raw = rows({"origin": "00000", "destination": "00001", "flow": 1, "users": 1}, BAD_OD)
+    """Flows of zero and unknown places were bad; they are of no use here, and no fault: apart."""
+    raw = rows({"origin": "00000", "destination": "00001", "flow": 1, "users": 1}, APART_OD + BAD_OD)
     params = {"source": source(raw, "raw ünit+%20.csv"), "places": source(random_places(), "p.csv"), "resolution": 7}
-    assert_reasons(read_od(spark, params), BAD_OD, read, str(tmp_path / "quarantine"))
+    assert_reasons(read_od(spark, params), BAD_OD, read, str(tmp_path / "quarantine"), APART_OD)
 
 
 def test_bad_trips_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
     good = {**dict.fromkeys(ENDS, 1.0), "count": 1, "user": "ann", "time": "2024-03-01 10:00:00"}
-    params = {"source": source(rows(good, BAD_TRIPS), "raw ünit+%20.csv"), "resolution": 7}
-    assert_reasons(read_trips(spark, params), BAD_TRIPS, read, str(tmp_path / "quarantine"))
+    params = {"source": source(rows(good, BAD_TRIPS + APART_TRIPS), "raw ünit+%20.csv"), "resolution": 7}
+    assert_reasons(read_trips(spark, params), BAD_TRIPS, read, str(tmp_path / "quarantine"), APART_TRIPS)
 
 
 def test_bad_events_are_kept_with_their_reasons(spark: SparkSession, source: Any, read: Any, tmp_path: Path) -> None:
@@ -318,6 +335,7 @@ def test_bad_events_are_kept_with_their_reasons(spark: SparkSession, source: Any
 
 
 def test_bad_places_are_kept_and_unknown(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    """A flow from or to them is apart, as that of any place that is not listed; it was bad."""
     places = random_places(100)
     places.loc[3, "latitude"] = 99.0
     twin = places.iloc[[5]].assign(latitude=10.0)
@@ -327,8 +345,9 @@ def test_bad_places_are_kept_and_unknown(spark: SparkSession, source: Any, outpu
     )
     params = od_params(source, target, flows, pd.concat([places, twin]), maximum_bad_share=0.05)
     outcome = grid_mobility.run(spark, params)
-    expected = {"latitude beyond ±90": 1, "place listed at several points": 2, "unknown place": 1}
+    expected = {"latitude beyond ±90": 1, "place listed at several points": 2}
     assert outcome.quarantined == expected
+    assert outcome.metadata["rows_apart"] == {"unknown place": 1}
     assert Counter(read(target["quarantine"])["reason"]) == expected
 
 
@@ -459,15 +478,21 @@ def test_files_are_read_once_and_once_more_where_rows_are_bad(
     spark: SparkSession, source: Any, output: Any, monkeypatch: pytest.MonkeyPatch, bad_rows: int
 ) -> None:
     """A billion rows are not read a third time to say what was wrong with seven."""
-    counts: list[ValidatedRows] = []
-    monkeypatch.setattr(ValidatedRows, "_count", counts.append)
+    reads: list[Sequence[int]] = []
+    splits = ValidatedRows._splits
+
+    def counted(rows: ValidatedRows, numbers: Sequence[int]) -> Any:
+        reads.append(numbers)
+        return splits(rows, numbers)
+
+    monkeypatch.setattr(ValidatedRows, "_splits", counted)
     trips = random_trips(2000)
     trips.loc[range(bad_rows), "origin_latitude"] = 91.0
     for name in ("trips.csv", "trips.parquet"):
         params = {"kind": "trips", "source": source(trips, name), "resolution": 7, "output": output(*OUTPUTS)}
         outcome = grid_mobility.run(spark, params)
         assert outcome.quarantined == ({"latitude beyond ±90": bad_rows} if bad_rows else {})
-    assert counts == []
+    assert len(reads) == (4 if bad_rows else 2)
 
 
 def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, source: Any, output: Any) -> None:
@@ -483,7 +508,7 @@ def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, sour
         ({"resolution": 16}, "resolution is 16"),
         ({"output": {}}, "lack 'output.edges'"),
         ({"source": {"files": [], "format": "csv"}}, "must name at least one file"),
-        ({"source": {"files": ["x.csv"], "format": "excel"}}, "say csv or parquet"),
+        ({"source": {"files": ["x.csv"], "format": "excel"}}, "say csv, parquet, vector"),
         ({"source": {"files": ["x.csv"], "format": "csv", "columns": {}}}, "lacks destination_latitude"),
     ],
 )

@@ -19,7 +19,7 @@ from spark_jobs import grid_mobility
 from spark_jobs.output import part_files
 
 OUTPUTS = ("edges", "self_flow", "rhythm")
-APART = ("unknown place", "point at 0, 0", "flow zero", "count zero", "users zero")
+APART = ("unknown place", "point at 0, 0", "flow zero", "count zero")
 degrees = draw.one_of(
     draw.floats(40.0, 40.3),
     draw.sampled_from([None, math.nan, 0.0, 90.0, -90.0, 90.5, -91.0, math.inf, 180.0, 181.0, -200.0]),
@@ -57,7 +57,7 @@ def of_number(value: float | None, name: str) -> str | None:
     if value is None or not math.isfinite(value):
         return f"{name} missing or not a number"
     if value <= 0:
-        return f"{name} zero" if value == 0 else f"{name} not positive"
+        return f"{name} zero" if value == 0 and name != "users" else f"{name} not positive"
     if value < 2.0**-40:
         return f"{name} below 2^-40"
     return f"{name} above 2^40" if value > 2.0**40 else None

@@ -84,11 +84,13 @@ def test_the_order_of_rows_changes_no_byte(spark: SparkSession, source: Any, out
 
 
 def test_bad_points_are_kept_with_their_reasons(spark: SparkSession, source: Any, output: Any, read: Any) -> None:
+    """A count of zero says that there is nothing: such a row is apart, and not kept."""
     frame, target = points(100).astype({"count": object}), output(*OUTPUTS)
     frame.loc[0, ["name", "category"]] = [" ", None]
     frame.loc[1, "count"] = 0
     frame.loc[2, "count"] = "some"
     frame.loc[3, "latitude"] = -90.5
+    frame.loc[4, "count"] = -1
     params = {"source": source(frame, "poi.csv"), "resolution": 8, "output": target, "maximum_bad_share": 0.1}
     outcome = grid_text.run(spark, params)
     expected = {

@@ -9,14 +9,16 @@ import pyarrow.compute as pc
 from mora_pipeline.raw.language import kinds
 from mora_pipeline.raw.language.kinds import WHOLE, Values, empty
 
+LIMIT = 1 << 63  # from which on there are no whole numbers
+
 
 def number_type(types: Sequence[pa.DataType]) -> pa.DataType:
     """Whole numbers stay whole."""
     return WHOLE if all(each in (WHOLE, pa.bool_()) for each in types) else pa.float64()
 
 
-def checked(name: str) -> Callable[[Values, Values], Values]:
-    """Whole numbers that run over are null, as are fractions that do."""
+def checked(name: str, plain: Callable[[int, int], int]) -> Callable[[Values, Values], Values]:
+    """Addition and its like by Arrow's name: whole numbers that run over are null, as are fractions that do."""
     exact, loose = getattr(pc, f"{name}_checked"), getattr(pc, name)
 
     def work(left: Values, right: Values) -> Values:
@@ -24,11 +26,25 @@ def checked(name: str) -> Callable[[Values, Values], Values]:
             return kinds.finite(loose(as_float(left), as_float(right)))
         try:
             return exact(left, right)
-        except pa.ArrowInvalid:
-            size = pc.abs(loose(as_float(left), as_float(right)))
-            return pc.if_else(pc.less(size, 2.0**63), loose(left, right), empty(WHOLE))
+        except pa.ArrowInvalid:  # rare enough for Python, whose numbers do not run over
+            rows = zip(*(each.to_pylist() for each in _arrays(left, right)), strict=True)
+            found = [None if one is None or other is None else plain(one, other) for one, other in rows]
+            return pa.array([each if each is not None and -LIMIT <= each < LIMIT else None for each in found], WHOLE)
 
     return work
+
+
+def magnitude(values: Values) -> Values:
+    """Numbers without their sign; that of the smallest whole number is too large."""
+    if values.type != WHOLE:
+        return pc.abs(values)
+    return pc.abs(pc.if_else(pc.equal(values, -LIMIT), empty(WHOLE), values))
+
+
+def _arrays(left: Values, right: Values) -> list[pa.Array]:
+    """Both sides as arrays; one of them is."""
+    rows = max(len(each) for each in (left, right) if isinstance(each, pa.Array))
+    return [kinds.as_array(each, rows) for each in (left, right)]
 
 
 def as_float(values: Values) -> Values:
@@ -45,10 +61,9 @@ def divide(left: Values, right: Values) -> Values:
 
 def remainder(left: Values, right: Values) -> Values:
     """What is left of a division, with the sign of the left side, as in SQL."""
-    rows = max(len(each) for each in (left, right) if isinstance(each, pa.Array))
     if left.type != right.type:
         left, right = as_float(left), as_float(right)
-    above, below = (kinds.as_array(each, rows) for each in (left, _not_zero(right)))
+    above, below = _arrays(left, _not_zero(right))
     null = pc.or_(above.is_null(), below.is_null())
     filled = [each.fill_null(1).to_numpy(zero_copy_only=False) for each in (above, below)]
     return kinds.finite(pc.if_else(null, empty(left.type), pa.array(np.fmod(*filled), left.type)))

@@ -94,9 +94,9 @@ class _Check:
             refuse(self.text, node.span[0], f"{problem}.")
         if kind == kinds.LIST and self.name in ("join", "contains"):
             element = kinds.unified_type(node.type).value_type
-            problem = not_a_value(element, f"{self._named(node)}[0]")
-            if problem:
-                refuse(self.text, node.span[0], f"{problem}, which {self.name} does not take.")
+            nested = not_a_value(element, f"{self._named(node)}[0]")
+            if nested:
+                refuse(self.text, node.span[0], f"{nested}, which {self.name} does not take.")
         if takes in FORMS:
             self._readable(FORMS[takes], node)
 

@@ -1,5 +1,6 @@
 """The operators and functions of expressions: what each takes, gives and does, all over Arrow arrays."""
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from mora_pipeline.raw.language.arithmetic import (
     checked,
     chosen,
     divide,
+    magnitude,
     number_type,
     remainder,
     rounded,
@@ -167,16 +169,17 @@ def _concat(*values: Values) -> Values:
 COMPARISONS = {
     "=": pc.equal, "<>": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
 }  # fmt: skip
+TAKEN_FROM = checked("subtract", operator.sub)
 TRUTH = _always(pa.bool_())
 FLOAT = _always(pa.float64())
 OPERATORS = {
     **{name: Function((VALUE,), TRUTH, work, 2, 2) for name, work in COMPARISONS.items()},
-    "+": Function((NUMBER,), number_type, checked("add"), 2, 2),
-    "-": Function((NUMBER,), number_type, checked("subtract"), 2, 2),
-    "*": Function((NUMBER,), number_type, checked("multiply"), 2, 2),
+    "+": Function((NUMBER,), number_type, checked("add", operator.add), 2, 2),
+    "-": Function((NUMBER,), number_type, TAKEN_FROM, 2, 2),
+    "*": Function((NUMBER,), number_type, checked("multiply", operator.mul), 2, 2),
     "/": Function((NUMBER,), FLOAT, divide, 2, 2),
     "%": Function((NUMBER,), number_type, remainder, 2, 2),
-    "minus": Function((NUMBER,), number_type, lambda value: checked("subtract")(pa.scalar(0), value)),
+    "minus": Function((NUMBER,), number_type, lambda value: TAKEN_FROM(pa.scalar(0), value)),
     "||": Function((TEXT,), _always(pa.string()), _concat, 2, 2),
     "and": Function((BOOLEAN,), TRUTH, pc.and_kleene, 2, 2),
     "or": Function((BOOLEAN,), TRUTH, pc.or_kleene, 2, 2),
@@ -206,7 +209,7 @@ FUNCTIONS = {
     "concat": Function((TEXT,), _always(pa.string()), _concat, 1, 0),
     "coalesce": Function((VALUE,), lambda types: common_type(types) or NOTHING, _coalesce, 1, 0),
     "if": Function((BOOLEAN, VALUE), lambda types: common_type(types[1:]) or NOTHING, _if, 3, 3),
-    "abs": Function((NUMBER,), number_type, pc.abs),
+    "abs": Function((NUMBER,), number_type, magnitude),
     "floor": Function((NUMBER,), number_type, lambda value: value if value.type == WHOLE else pc.floor(value)),
     "round": Function((NUMBER, COUNT), lambda types: number_type(types[:1]), rounded, 1, 2),
     "least": Function((NUMBER,), number_type, chosen("min_element_wise"), 1, 0),

@@ -22,7 +22,7 @@ ARTICLES = {
 MICROSECONDS = pa.timestamp("us")
 WHOLE = pa.int64()
 Values: TypeAlias = "pa.Array | pa.Scalar"
-TRUE_TEXTS, FALSE_TEXTS = pa.array(["true", "t", "yes", "y", "1"]), pa.array(["false", "f", "no", "n", "0"])
+TRUE_TEXTS, FALSE_TEXTS = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 WHOLE_TEXT = r"^-?\d{1,18}$"
 TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view())
 LIST_CHECKS = (
@@ -145,7 +145,7 @@ def as_boolean(values: Values) -> Values:
     if kind_of(values.type) != TEXT:
         return values.cast(pa.bool_())
     lower = pc.utf8_lower(pc.utf8_trim_whitespace(values))
-    true, false = pc.is_in(lower, TRUE_TEXTS), pc.is_in(lower, FALSE_TEXTS)
+    true, false = (pc.is_in(lower, pa.array(texts)) for texts in (TRUE_TEXTS, FALSE_TEXTS))
     return pc.if_else(pc.or_(true, false), true, empty(pa.bool_()))
 
 

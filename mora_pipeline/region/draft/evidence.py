@@ -8,7 +8,7 @@ from mora_pipeline.region.draft.groups import histograms, population_column
 from mora_pipeline.region.draft.locations import Location, location_of
 from mora_pipeline.region.draft.mobility import condition, table_entries
 from mora_pipeline.region.draft.places import PlacesGuess, place_column
-from mora_pipeline.region.draft.roles import CATEGORY, ID, LABELS, NAME, YEAR, has_any, said, slug
+from mora_pipeline.region.draft.roles import CATEGORY, ID, NAME, YEAR, has_any, said, slug
 from mora_pipeline.region.draft.samples import ColumnSample
 from mora_pipeline.region.draft.survey import RawFiles
 from mora_pipeline.region.draft.tables import count_column, id_columns, in_common, names_things, repeated_by
@@ -185,7 +185,6 @@ def label_columns(columns: Mapping[str, ColumnSample], taken: Collection[str]) -
         and not column.is_geometry
         and len(column.distinct) > 1
         and not (column.is_whole and (column.has_codes or said(name, ID) >= 0.7))
-        and not has_any(name, LABELS)
         and not all(YEAR.fullmatch(text) for text in list(column.distinct)[:20])
     ]
 

@@ -78,7 +78,7 @@ def _patterns(base: Path, group: Sequence[str], every: set[str]) -> Iterator[str
     end = "".join(_shared_start([name[::-1] for name in names]))[::-1]
     if len(start) + len(end) > min(map(len, names)):
         end = re.sub(r"^[^.]*", "", end)
-    start, end = re.sub(r"\d+$", "", start) or start, re.sub(r"^\d+", "", end)
+    start, end = re.sub(r"\d+$", "", start), re.sub(r"^\d+", "", end)
     middle = "" if len(set(parents)) == 1 else "**/"
     for before, after in dict.fromkeys([(start, end), ("", end), (start, "")]):
         yield f"{_without_magic(folder)}{middle}{_without_magic(before)}*{_without_magic(after)}"

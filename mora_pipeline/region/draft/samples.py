@@ -24,6 +24,7 @@ ROWS = 2000  # that are looked at
 MOST_TIMES = 500  # values of a column whose forms as times are tried
 MOST_PARTS = 60  # parts of nested columns that are looked at
 ENOUGH = 0.9  # of the values must be numbers, for a column to hold numbers
+LOWEST = -1e8  # below, numbers often stand for a missing value
 DAY = 86_400_000_000  # microseconds
 LIKE_A_NUMBER = re.compile(r"[+-]?(\d[\d.,'’ \u00a0\u202f]*|\.\d+)([eE][+-]?\d+)?")
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -236,7 +237,13 @@ def _numbers_form(
     source: Source, file: str, form: FileForm, texts: Mapping[str, pa.Array]
 ) -> tuple[FileForm, dict[str, str]]:
     """How the file is read once the columns that look like numbers are said to be, and which of them are unclear."""
-    names = [name for name, each in texts.items() if is_text(parse(name, form.columns).type) and _like_numbers(each)]
+    names = [
+        name
+        for name, each in texts.items()
+        if is_text(parse(name, form.columns).type) and _like_numbers(each) and not _is_plain(each)
+    ]
+    if not names:
+        return form, {}
     found, problem = _form_with(source, file, names)
     if found is not None:
         return found, {}
@@ -253,6 +260,22 @@ def _form_with(source: Source, file: str, names: list[str]) -> tuple[FileForm | 
         return form_of(replace(source, columns=roles), dict.fromkeys(roles, NUMBER), file), ""
     except UserError as error:
         return None, str(error)
+
+
+def _is_plain(texts: pa.Array) -> bool:
+    """Whether texts are plain decimal numbers and nothing else: then nothing is to be found of how they are written.
+
+    ``1.234`` may be a thousand, and a very negative number may mean that there is none: these are looked at closely.
+    """
+    values = texts.drop_null()
+    try:
+        numbers = values.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    dots = pc.match_substring(values, ".")
+    marks = pc.match_substring_regex(values, r"^[+-]?[0-9]{1,3}(\.[0-9]{3})+$")
+    clear = not pc.any(dots).as_py() or pc.any(pc.and_not(dots, marks)).as_py()
+    return bool(clear and (pc.min(numbers).as_py() or 0) > LOWEST)
 
 
 def _like_numbers(texts: pa.Array) -> bool:

@@ -13,6 +13,7 @@ from mora_pipeline.raw.globs import entries, is_hidden
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.walk import Walk
 from mora_pipeline.region.draft.paths import below, form_of_name, path_of, table_root, without_digits
+from mora_pipeline.region.draft.roles import NAME, TIME, said
 from mora_pipeline.region.draft.samples import ColumnSample, sample_columns
 
 MOST_GROUPS = 200  # of files, by their names, that are opened
@@ -184,6 +185,8 @@ def _same_ids(first: RawFiles, last: RawFiles) -> bool:
     """Whether a column names the rows of either file, and both name the same."""
     for name, column in first.columns.items():
         other = last.columns.get(name)
+        if max(said(name, TIME), said(name, NAME)) >= 0.3:
+            continue
         if other and column.may_be_id and column.is_unique and other.is_unique:
             shared = len(column.distinct & other.distinct)
             if shared >= SAME_IDS * min(len(column.distinct), len(other.distinct)):

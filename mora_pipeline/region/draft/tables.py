@@ -192,7 +192,9 @@ def flow_columns(columns: Mapping[str, ColumnSample], taken: Collection[str]) ->
             continue
         fits.append((said(name, FLOW), name))
     fits.sort(key=lambda each: -each[0])
-    return [name for score, name in fits if score >= 0.45] or ([fits[0][1]] if len(fits) == 1 else [])
+    return [name for score, name in fits if score >= 0.45] or (
+        [fits[0][1]] if len(fits) == 1 and len(columns) <= 4 else []
+    )
 
 
 def _is_years(column: ColumnSample) -> bool:
