@@ -190,11 +190,12 @@ def _refuse(sample: TableSample) -> None:
 
 
 def _axes(samples: Sequence[TableSample]) -> dict[str, tuple[str, str]]:
-    """The columns of latitude and longitude, by key."""
+    """The columns of latitude and longitude, by key, of the tables that have such."""
     return {
         sample.table.key: (sample.table.source.columns[latitude], sample.table.source.columns[longitude])
         for sample in samples
         for latitude, longitude in sample.table.points[:1]
+        if {latitude, longitude} <= sample.table.source.columns.keys()
     }
 
 
