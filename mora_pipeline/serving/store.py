@@ -58,8 +58,8 @@ class EmbeddingStore:
             float32 [n, d].
 
         Raises:
-            UserError: if a coordinate is not one (the row is named), no cell is there (`cell`), or a distilled encoder is
-                needed and the region has none of these embeddings.
+            UserError: if a coordinate is not one (the row is named), no cell is there (`cell`), or the distilled
+                encoder is needed and the region has none of these embeddings.
         """
         if source not in get_args(Source):
             raise UserError(f"source is '{source}'; it can be {', '.join(get_args(Source))}.")

@@ -105,7 +105,7 @@ def test_vectors_of_two_versions_are_never_mixed(lake: Lake, vectors: np.ndarray
     np.testing.assert_array_equal(embeddings.at(*INSIDE, "cell")[0], -vectors[5, :dimension])
     np.testing.assert_array_equal(embeddings.at(*INSIDE)[0], -vectors[5, :dimension])
     for ask in (embeddings.at, embeddings.nearest):
-        with pytest.raises(UserError, match="older than .*mora materialize tiny --select distilled_encoder"):
+        with pytest.raises(UserError, match=r"older than .*mora materialize tiny --select distilled_encoder"):
             ask(*OUTSIDE)
     with pytest.raises(UserError, match="distilled from version"):
         embeddings.at(*INSIDE, "distilled")
@@ -127,7 +127,7 @@ def test_embeddings_that_were_restored_need_their_own_encoder(
     write_embeddings(lake, -vectors)
     write_encoder(lake, encoder)
     lake.restore("embeddings", REGION, lake.versions("embeddings", REGION)[0].version)
-    with pytest.raises(UserError, match="newer than .*--select distilled_encoder"):
+    with pytest.raises(UserError, match=r"newer than .*--select distilled_encoder"):
         EmbeddingStore.open(REGION, lake).at(*OUTSIDE)
 
 
