@@ -5,7 +5,8 @@ over the mobility graph (`graph`), started from `line_vectors` and aligned to ea
 killed goes on where it was, from `checkpoints/<region>` in the home, if neither inputs nor settings have changed.
 Presets `mora` and `inductive`: a function of each cell's features, flows and surroundings, from `edges`; it can be
 another region's (`encoder`). `mora` adds 32 numbers of the region's own to 96; those of another region's encoder are
-the 96 alone. Without either in the run config, `embeddings` of region.yaml says which, else it is `mora`. One MLflow run with parameters, loss curves and weights.
+the 96 alone. Without either in the run config, `embeddings` of region.yaml says which, else it is `mora`. One MLflow
+run with parameters, loss curves and weights.
 """
 
 from typing import Any
