@@ -1,6 +1,6 @@
 """Points, geometries and cells as H3 cells of one resolution, and the places that ids refer to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,6 @@ import pyarrow.compute as pc
 
 from mora_pipeline.raw.cells import Cells, Spread, resolutions_of, to_resolution
 
-ROWS_AT_ONCE = 1 << 14  # spread at a time: each may have many cells
-
 
 def cells_at(latitude: pa.Array, longitude: pa.Array, resolution: int) -> pa.Array:
     """H3 cells (int64) of points in degrees; the points must be valid."""
@@ -19,6 +17,14 @@ def cells_at(latitude: pa.Array, longitude: pa.Array, resolution: int) -> pa.Arr
 
     # h3ronpy gives unsigned cells; every valid cell is below 2^63, so the same bits are the signed number.
     return pa.array(coordinates_to_cells(latitude, longitude, resolution)).cast(pa.int64())
+
+
+def centres_of(cells: Cells) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Latitude and longitude, degrees, float64 [n] each, of the centres of cells, int64 [n]."""
+    from h3ronpy.vector import cells_to_coordinates
+
+    centres = pa.record_batch(cells_to_coordinates(pa.array(cells.astype(np.uint64))))
+    return centres["lat"].to_numpy(), centres["lng"].to_numpy()
 
 
 def spread_of(rows: pa.RecordBatch, resolution: int) -> Spread:
@@ -68,6 +74,69 @@ def brought_up(cells: pa.Array, resolution: int) -> pa.Array:
     return pa.array(brought, mask=~usable)
 
 
+def ambiguous_ids(rows: pa.Table) -> pa.Array:
+    """The ids of places, string [n], that are listed at several points.
+
+    Args:
+        rows: as of `Places.of`; a place may well have several cells, or polygons.
+    """
+    if "latitude" not in rows.column_names:
+        return pa.array([], pa.string())
+    points = rows.filter(rows["geometry"].is_null()) if "geometry" in rows.column_names else rows
+    axes = ("latitude", "longitude")
+    bounds = points.group_by("id").aggregate([(name, end) for name in axes for end in ("min", "max")])
+    south, north, west, east = (bounds[f"{name}_{end}"].to_numpy() for name in axes for end in ("min", "max"))
+    return bounds["id"].filter(pa.array((south != north) | (west != east))).combine_chunks()
+
+
+def _lying(rows: pa.Table, place: npt.NDArray[np.int64], resolution: int) -> Spread:
+    """Places by number, the cells that they lie in and the shares, by place and cell, each pair once."""
+    if "cell" in rows.column_names:
+        pairs = np.unique(np.stack([place, rows["cell"].to_numpy()], axis=1), axis=0)
+        of, cells, shares = to_resolution(pairs[:, 1], resolution)
+        place = pairs[:, 0]
+    else:
+        kept, rows = _once(rows, place)
+        batches = rows.combine_chunks().to_batches()
+        of, cells, shares = spread_of(batches[0], resolution) if batches else spread_of(_NONE, resolution)
+        place = place[kept]
+    number = place[of]
+    order = np.lexsort((cells, number))
+    number, cells, shares = number[order], cells[order], shares[order]
+    first = np.flatnonzero((np.diff(number, prepend=-1) != 0) | (np.diff(cells, prepend=-1) != 0))
+    number, cells = number[first], cells[first]
+    shares = np.add.reduceat(shares, first) if len(first) else shares
+    return number, cells, shares / np.bincount(number, shares, minlength=1)[number]
+
+
+_NONE = pa.record_batch({"latitude": pa.array([], pa.float64()), "longitude": pa.array([], pa.float64())})
+
+
+def _once(rows: pa.Table, place: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], pa.Table]:
+    """The first row of each place, with all polygons of the place as its geometry; and the numbers of these rows."""
+    if "geometry" not in rows.column_names or rows["geometry"].null_count == len(rows):
+        kept = np.unique(place, return_index=True)[1]
+        return kept, rows.take(pa.array(kept))
+    there = np.asarray(rows["geometry"].is_valid()).astype(bool)
+    order = np.lexsort((~there, place))  # polygons before points
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    kept, several = order[starts], np.diff(starts, append=len(order)) > 1
+    geometries = rows["geometry"].combine_chunks().take(pa.array(kept)).to_pylist()
+    if several.any():
+        import shapely
+
+        every = rows["geometry"].combine_chunks().to_numpy(zero_copy_only=False)
+        for number in np.flatnonzero(several):
+            end = starts[number + 1] if number + 1 < len(starts) else len(order)
+            own = [wkb for wkb in every[order[starts[number] : end]] if wkb is not None]
+            if len(own) > 1:
+                joint = shapely.GeometryCollection([shapely.from_wkb(wkb) for wkb in dict.fromkeys(own)])
+                geometries[number] = shapely.to_wkb(joint)
+    column = rows.column_names.index("geometry")
+    rows = rows.take(pa.array(kept)).set_column(column, "geometry", pa.array(geometries, pa.large_binary()))
+    return kept, rows
+
+
 @dataclass(frozen=True)
 class Places:
     """Places by id, each in one or several cells.
@@ -84,27 +153,30 @@ class Places:
     shares: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, ids: Sequence[pa.Array], spreads: Sequence[Spread]) -> "Places":
-        """Places from the ids of batches of rows, and where these rows lie; rows of an id after its first are left out.
+    def of(cls, rows: pa.Table, resolution: int, spread: bool = True) -> "Places":
+        """Places from the good rows of their table.
 
-        Rows of one id must lie at one place.
+        An id with several cells lies evenly in them; one with several polygons lies in all of these, by area; of one
+        with several points the first counts (`ambiguous_ids`).
+
+        Args:
+            rows: ``id`` (text), and what `spread_of` looks at.
+            spread: whether to spread polygons; else each lies where its point does.
+
+        Raises:
+            UserError: as `spread_of`.
         """
-        every = pa.chunked_array([each.cast(pa.string()) for each in ids], pa.string()).combine_chunks()
-        before = np.cumsum([0, *(len(each) for each in ids)])
-        rows = np.concatenate([np.empty(0, np.int64), *(own + start for (own, _, _), start in zip(spreads, before, strict=False))])
-        coded = every.dictionary_encode()
+        rows = rows.combine_chunks()
+        coded = rows["id"].combine_chunks().cast(pa.string()).dictionary_encode()
         order = pc.sort_indices(coded.dictionary).to_numpy()
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        place = rank[coded.indices.to_numpy()] if len(every) else np.empty(0, np.int64)
-        _, first = np.unique(place, return_index=True)
-        once = np.isin(rows, first)
-        own = place[rows[once]]
-        ordered = np.argsort(own, kind="stable")
-        cells = np.concatenate([np.empty(0, np.int64), *(cells for _, cells, _ in spreads)])[once][ordered]
-        shares = np.concatenate([np.empty(0), *(shares for _, _, shares in spreads)])[once][ordered]
-        starts = np.searchsorted(own[ordered], np.arange(len(order) + 1))
-        return cls(coded.dictionary.take(pa.array(order)), starts.astype(np.int64), cells, shares)
+        place = rank[coded.indices.to_numpy()] if len(rows) else np.empty(0, np.int64)
+        if "geometry" in rows.column_names and not spread:
+            rows = rows.drop_columns(["geometry"])
+        numbers, cells, shares = _lying(rows, place, resolution)
+        starts = np.searchsorted(numbers, np.arange(len(order) + 1)).astype(np.int64)
+        return cls(coded.dictionary.take(pa.array(order)), starts, cells, shares)
 
     @property
     def single(self) -> bool:
