@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.times import checked_time_format
+from mora_pipeline.raw.wide import DESTINATION, FLOW
 from mora_pipeline.region.sections import BadShare, Name, PlacesConfig, RawTable, Section, problem
 from mora_pipeline.region.window import Window
 
@@ -75,10 +76,33 @@ class OdColumns(Section):
     """Columns of origin-destination flows."""
 
     origin: Name = Field(description="column of the origin's place id, or H3 cell where there is no table of places")
-    destination: Name = Field(description="column of the destination's place id, or H3 cell")
+    destination: Name | None = Field(default=None, description="column of the destination's place id, or H3 cell")
+    destinations: Name | None = Field(
+        default=None,
+        description="of a table in wide form: its columns of flows, such as to_*; * is the destination's id",
+    )
     flow: Name | None = Field(default=None, description="column of the amount that moved (default 1 a row)")
     users: Name | None = Field(default=None, description="column of the number of distinct users")
     time: Name | None = Field(default=None, description="column of the day or time, for a window")
+
+    @model_validator(mode="after")
+    def _says_where_to(self) -> Self:
+        if (self.destination is None) == (self.destinations is None):
+            given = "neither" if self.destination is None else "both"
+            raise problem(
+                f"must say where flows go: destination, or destinations of a table in wide form (it has {given})"
+            )
+        if self.destinations is not None and (self.flow or self.users):
+            raise problem("has destinations, whose columns hold the flow. Remove flow and users")
+        if self.destinations is not None and self.destinations.count("*") != 1:
+            raise problem(f"has destinations '{self.destinations}'; write one *, which stands for the id, such as to_*")
+        return self
+
+    def roles(self, *names: str) -> dict[str, str]:
+        roles = super().roles(*names)
+        if roles.pop("destinations", None):
+            roles |= {"destination": DESTINATION, "flow": FLOW}
+        return roles
 
 
 class WindowedMobility(BaseMobility):
@@ -102,6 +126,10 @@ class OdMobility(WindowedMobility):
     kind: Literal["od"]
     columns: OdColumns = Field(description="the flows' columns")
     places: PlacesConfig | None = Field(default=None, description="the table of places, if it is not at the top level")
+
+    def options(self) -> dict[str, Any]:
+        wide = self.columns.destinations
+        return {**super().options(), **({"wide": wide} if wide else {})}
 
 
 class TripColumns(Section):
