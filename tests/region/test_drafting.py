@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import h3
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -296,6 +297,36 @@ def test_taxi_zones_without_a_count_count_each_row(tmp_path: Path) -> None:
     assert (columns["origin"], columns["destination"]) == ("PULocationID", "DOLocationID")
     assert columns.get("flow", "1") == "1"
     assert said["places"]["id"] == "LocationID"
+
+
+@pytest.mark.skipif(not takes("cell"), reason="cells are no locations here")
+def test_cells_need_no_places(tmp_path: Path) -> None:
+    """Flows between H3 cells, and a population by H3 cell."""
+    cells = h3.grid_disk(h3.latlng_to_cell(47.5, 19.05, 8), 6)
+    csv(tmp_path / "people.csv", {"h3": cells, "population": random.integers(1, 99, len(cells)).tolist()})
+    csv(tmp_path / "flows.csv", flows(list(cells), 500, ("from_h3", "to_h3", "trips")))
+    said = drafted(tmp_path)
+    assert "places" not in said
+    assert said["resolution"] == 8
+    assert said["mobility"]["columns"] == {"origin": "from_h3", "destination": "to_h3", "flow": "trips"}
+    assert said["tasks"]["population"] == {
+        "level": "cell", "path": "people.csv", "cell": "h3", "column": "population", "aggregate": "sum",
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not takes("geometry"), reason="geometries are no locations here")
+def test_zones_as_polygons_are_places(tmp_path: Path) -> None:
+    zones = places()
+    squares = [
+        f"POLYGON(({x} {y}, {x + 0.01} {y}, {x + 0.01} {y + 0.01}, {x} {y}))"
+        for y, x in zip(zones["lat"], zones["lon"], strict=True)
+    ]
+    csv(tmp_path / "zones.csv", {"code": zones["place_id"], "name": ["Zone"] * 40, "shape": squares}, ";")
+    csv(tmp_path / "od.csv", flows(zones["place_id"]))
+    said = drafted(tmp_path)
+    assert said["places"]["id"] == "code"
+    assert said["places"]["geometry"] == "shape"
+    assert said["resolution"] == 7
 
 
 def test_flows_without_places_say_what_to_add(tmp_path: Path) -> None:

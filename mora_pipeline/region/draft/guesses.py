@@ -34,6 +34,8 @@ class Guesses:
         )
         self._moving = [guess.table for guess in self.mobilities]
         self.mobility: Guess | None = self.mobilities[0] if self.mobilities else None
+        if self.mobility and self.mobility.cells is not None and takes("cell"):  # cells need no table that says where
+            candidates = [guess for guess in candidates if "cell" not in guess.location.roles]
         if self.mobility and self.mobility.kind == "od" and not self.mobility.others.get("time"):
             self.mobility = replace(self.mobility, table=found.of_last_year(self.mobility.table))
         candidates = [guess for guess in candidates if not self._moves(guess.table)]

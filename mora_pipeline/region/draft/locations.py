@@ -61,12 +61,12 @@ def location_of(columns: Mapping[str, ColumnSample], file: str, form: FileForm) 
     points = find_points(columns)
     if point := main_point(points):
         return Location({"latitude": point.latitude, "longitude": point.longitude})
+    cells = [name for name, column in columns.items() if column.cell_resolution is not None]
+    if len(cells) == 1 and not points and takes("cell"):
+        return Location({"cell": cells[0]})
     geometry = next((name for name, column in columns.items() if column.is_geometry), None)
     if geometry and not points and takes("geometry"):
         return Location({"geometry": geometry}, _crs(file, geometry, form))
-    cell = [name for name, column in columns.items() if column.cell_resolution is not None]
-    if len(cell) == 1 and not points and takes("cell"):
-        return Location({"cell": cell[0]})
     return None
 
 

@@ -147,7 +147,7 @@ def missing_mobility() -> list[Entry]:
 
 def _mixed(guess: Guess) -> list[str]:
     """Columns by which the rows of flows may be of several kinds, which are added up if nobody picks one."""
-    if guess.kind != "od":
+    if "flow" not in guess.roles:
         return []
     notes = []
     taken = {*guess.roles.values(), *guess.others.get("time", [])}
