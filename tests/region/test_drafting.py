@@ -372,6 +372,16 @@ def test_years_of_one_table_are_not_added_up(tmp_path: Path) -> None:
     assert "ages_2019.csv" in draft.text
 
 
+def test_two_years_in_one_table_take_the_last(tmp_path: Path) -> None:
+    """A place with two rows would be a mixture of both."""
+    zones = places()
+    csv(tmp_path / "zones.csv", zones)
+    csv(tmp_path / "od.csv", flows(zones["place_id"]))
+    ages = {f"age_{n}": random.integers(0, 9, 80).tolist() for n in range(5)}
+    csv(tmp_path / "ages.csv", {"place_id": zones["place_id"] * 2, "year": [2018] * 40 + [2019] * 40, **ages})
+    assert drafted(tmp_path)["modalities"]["ages"]["where"] == "year = '2019'"
+
+
 def test_what_cannot_be_read_is_said_and_the_rest_is_drafted(tmp_path: Path) -> None:
     zones = places()
     csv(tmp_path / "zones.csv", zones)
