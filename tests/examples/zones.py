@@ -80,7 +80,7 @@ def mitma(folder: Path) -> None:
 
 def kontur_people() -> dict[str, float]:
     """People in cells of Madrid."""
-    cells = sorted(h3.grid_disk(h3.latlng_to_cell(*MITMA_ZONES["28079"], 8), 1))
+    cells = sorted(h3.grid_disk(h3.latlng_to_cell(*MITMA_ZONES["28079"], 8), 2))
     return {cell: 100.0 + 37.0 * number for number, cell in enumerate(cells)}
 
 
