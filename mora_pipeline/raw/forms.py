@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.crs import DEGREES, parquet_crs, stated_crs
 from mora_pipeline.raw.csv_files import MALFORMED, csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
 from mora_pipeline.raw.numbers import as_numbers
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
-from mora_pipeline.raw.source import NUMBER, Source
+from mora_pipeline.raw.source import GEOMETRY, NUMBER, Source
 from mora_pipeline.raw.storage import opened
 from mora_pipeline.raw.values import is_text
 
@@ -49,6 +50,7 @@ class FileForm:
     null_texts: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     layer: str | None = None
+    crs: str | None = None
 
     def is_whole(self, role: str) -> bool:
         """Whether a role is a column of whole numbers that int64 holds."""
@@ -139,7 +141,7 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     declared = {**source.csv}
     if source.null:
         declared["null"] = [*(declared.get("null") or [""]), *source.null]
-    dialect, remarks = None, tuple[str, ...]()
+    dialect, remarks, crs = None, tuple[str, ...](), source.crs
     if source.format == "csv":
         if not numbers:  # nothing is to be proven of how they are written
             declared = {"decimal": ".", "thousands": "", **declared}
@@ -149,7 +151,7 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     elif source.format == "vector":
         from mora_pipeline.raw.vector_files import vector_schema
 
-        columns, _ = vector_schema(file, source.layer)
+        columns, crs = vector_schema(file, source.layer)
     else:
         with parquet_file(file) as parquet:
             columns = _parquet_columns(file, parquet)
@@ -163,7 +165,25 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     nulls = tuple(dict.fromkeys([*ALWAYS_NULL, *(declared.get("null") or ())]))
     used = {name for each in [*expressions.values(), *([chosen] if chosen else [])] for name in each.columns}
     own = {name: value for name, value in stated.items() if name in used}
-    return FileForm(source.format, every, own, expressions, chosen, dialect, written, nulls, remarks, source.layer)
+    located = [expressions[role] for role, kind in kinds.items() if kind == GEOMETRY]
+    if located:
+        crs = _crs_of(source, file, located[0], crs)
+    return FileForm(
+        source.format, every, own, expressions, chosen, dialect, written, nulls, remarks, source.layer, crs
+    )
+
+
+def _crs_of(source: Source, file: str, geometry: Expression, stated: str | None) -> str | None:
+    """The coordinate system of a geometry; None where each value may state its own, and is in degrees if it does not.
+
+    Raises:
+        UserError: if the file says that it has none, and none is declared.
+    """
+    if source.crs is None and source.format == "csv":
+        return None
+    if source.format == "parquet":
+        stated = parquet_crs(file, geometry.columns[0]) if geometry.is_plain else DEGREES
+    return stated_crs(stated, source.crs, file)
 
 
 def _parquet_columns(file: str, parquet: pq.ParquetFile) -> dict[str, pa.DataType]:

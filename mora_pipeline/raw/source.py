@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.storage import size_of
 
-NUMBER, TEXT, TIME, CELL = "number", "text", "time", "cell"  # the kinds of roles
+NUMBER, TEXT, TIME, CELL, GEOMETRY = "number", "text", "time", "cell", "geometry"  # the kinds of roles
 FORMATS = ("csv", "parquet", "vector")
 
 

@@ -74,8 +74,8 @@ class TimedMobility(BaseMobility):
 class OdColumns(Section):
     """Columns of origin-destination flows."""
 
-    origin: Name = Field(description="column of the origin's place id")
-    destination: Name = Field(description="column of the destination's place id")
+    origin: Name = Field(description="column of the origin's place id, or H3 cell where there is no table of places")
+    destination: Name = Field(description="column of the destination's place id, or H3 cell")
     flow: Name | None = Field(default=None, description="column of the amount that moved (default 1 a row)")
     users: Name | None = Field(default=None, description="column of the number of distinct users")
     time: Name | None = Field(default=None, description="column of the day or time, for a window")
@@ -105,15 +105,28 @@ class OdMobility(WindowedMobility):
 
 
 class TripColumns(Section):
-    """Columns of trips between coordinates."""
+    """Columns of trips between coordinates, or H3 cells."""
 
-    origin_latitude: Name = Field(description="column of the latitude where the trip starts")
-    origin_longitude: Name = Field(description="column of the longitude where the trip starts")
-    destination_latitude: Name = Field(description="column of the latitude where the trip ends")
-    destination_longitude: Name = Field(description="column of the longitude where the trip ends")
+    origin_latitude: Name | None = Field(default=None, description="column of the latitude where the trip starts")
+    origin_longitude: Name | None = Field(default=None, description="column of the longitude where the trip starts")
+    origin_cell: Name | None = Field(default=None, description="column of the H3 cell where the trip starts")
+    destination_latitude: Name | None = Field(default=None, description="column of the latitude where the trip ends")
+    destination_longitude: Name | None = Field(default=None, description="column of the longitude where the trip ends")
+    destination_cell: Name | None = Field(default=None, description="column of the H3 cell where the trip ends")
     count: Name | None = Field(default=None, description="column of how many trips the row stands for (default 1)")
     time: Name | None = Field(default=None, description="column of the start time")
     user: Name | None = Field(default=None, description="column of the user's id")
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        for end in ("origin", "destination"):
+            names = [f"{end}_{part}" for part in ("latitude", "longitude", "cell")]
+            has = [name for name in names if getattr(self, name) is not None]
+            if has not in (names[:2], names[2:]):
+                given = ", ".join(has) or "none"
+                text = f"must say where trips {'start' if end == 'origin' else 'end'}: {names[0]} and {names[1]}, or "
+                raise problem(f"{text}{names[2]} (it has {given})")
+        return self
 
 
 class TripsMobility(WindowedMobility, TimedMobility):
