@@ -40,9 +40,9 @@ def as_user_error(error: BaseException) -> UserError | None:
     store = NO_STORE.search(text)
     if store:
         return UserError(
-            f"Spark cannot open addresses like {_file_named_in(text, 's3a://…')}: {store[0]}. Give it the store's "
-            "library, for S3 spark.jars.packages = org.apache.hadoop:hadoop-aws:<the version of Spark's Hadoop>, and "
-            "the keys (spark.hadoop.fs.s3a.*) in MORA_SPARK_CONF. Addresses of S3 begin with s3a://."
+            f"Spark itself cannot open addresses like {_file_named_in(text, 's3a://…')}: {store[0]}. Raw files at "
+            "addresses need no library of Spark's; datasets and what a setting in MORA_SPARK_CONF names (such as "
+            "spark.eventLog.dir) are in folders that the driver and the workers share. Name such a folder."
         )
     if any(sign in text for sign in UNREADABLE):
         return UserError(f"{_file_named_in(text)} cannot be read ({_first_line(text)}). Is it whole? Fetch it again.")

@@ -19,11 +19,14 @@ from mora_pipeline.region import (
     ReportedScores,
     TripsMobility,
 )
+from mora_pipeline.region.extent import ExtentCells, ExtentConfig, ExtentPolygons
+from mora_pipeline.region.sections import CsvDialect, PlacesConfig
 
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs/region.md").read_text()
 PARTS = [
     RegionConfig, OdMobility, TripsMobility, EventsMobility, CellTask, GroupTask, PointTask,
     EmbeddingDefaults, ReportedFolds, ReportedScores, *(kind.config for kind in kinds()),
+    PlacesConfig, CsvDialect, ExtentConfig, ExtentPolygons, ExtentCells,
 ]  # fmt: skip
 
 

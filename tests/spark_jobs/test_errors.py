@@ -15,6 +15,10 @@ from spark_jobs.errors import as_user_error
             RuntimeError("[FAILED_READ_FILE.X] Error while reading file file:///data/a.parquet."),
             "/data/a.parquet cannot",
         ),
+        (
+            RuntimeError('java.io.IOException: No FileSystem for scheme "s3a"\n\tat org.apache'),
+            "Spark itself cannot open addresses like s3a://…: No FileSystem for scheme",
+        ),
     ],
 )
 def test_the_users_mistake_is_found_in_an_exception_of_spark(error: Exception, told: str) -> None:
