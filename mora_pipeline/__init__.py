@@ -1,4 +1,4 @@
-"""MoRA Pipeline: one 128-d vector per H3 cell from mobility, text, imagery and tables."""
+"""MoRA Pipeline: one vector per H3 cell from mobility, text, imagery and tables."""
 
 import os
 

@@ -16,7 +16,7 @@ from mora_pipeline.commands.region import region
 @click.group(cls=MoraGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mora-pipeline")
 def main() -> None:
-    """Mobility, POIs, imagery and demographics in; one 128-d vector per H3 cell out.
+    """Mobility, POIs, imagery and demographics in; one vector per H3 cell out.
 
     All that a run makes is stored under $MORA_HOME (default: .mora in the current folder).
 

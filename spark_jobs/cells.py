@@ -48,7 +48,7 @@ def cells_of_places(spark: SparkSession, params: Mapping[str, Any], resolution: 
     places, rows = read_places(spark, params["places"], resolution)
     allowed = float(params.get("maximum_bad_share", MAXIMUM_BAD_SHARE))
     bad = quarantine_and_check([rows], allowed, "places.maximum_bad_share", parameter(params, "output.quarantine"))
-    return np.unique(places["cell"].to_numpy()), bad.quarantined
+    return np.unique(places.cells), bad.quarantined
 
 
 def spread(

@@ -1,5 +1,6 @@
 """Files of edges that hold whole origins: a Spark task for each, and the proof that they do."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -43,12 +44,13 @@ def num_tasks(spark: SparkSession) -> int:
 def edges_checks(spark: SparkSession, files: list[str]) -> dict[str, Check]:
     """edges_positive and edges_clustered, from the files as written."""
     described = on_each_file(spark, files, describe_file)
-    origins = np.concatenate([origins for _, origins, _ in described])
+    origins = np.concatenate([origins for _, origins, _, _ in described])
     split = len(origins) - len(np.unique(origins))
-    unsorted = sum(not in_order for _, _, in_order in described)
-    smallest = min(smallest for smallest, _, _ in described)
+    unsorted = sum(not in_order for _, _, in_order, _ in described)
+    smallest = min(smallest for smallest, _, _, _ in described)
+    total = math.fsum(flow for _, _, _, flow in described)
     return {
-        "edges_positive": Check(bool(smallest > 0), {"smallest_flow": smallest}),
+        "edges_positive": Check(bool(smallest > 0), {"smallest_flow": smallest, "flow": total}),
         "edges_clustered": Check(
             split == 0 and unsorted == 0,
             {"origins": len(origins), "origins_in_several_files": split, "files_out_of_order": unsorted},
@@ -56,16 +58,17 @@ def edges_checks(spark: SparkSession, files: list[str]) -> dict[str, Check]:
     }
 
 
-def describe_file(number: int, file: str) -> tuple[float, Cells, bool]:
-    """The smallest flow, the distinct origins, int64 [origins], ascending, and whether rows are in order.
+def describe_file(number: int, file: str) -> tuple[float, Cells, bool, float]:
+    """The smallest flow, the distinct origins, int64 [origins], ascending, whether rows are in order, and all flow.
 
-    That is: sorted by origin and destination, without twins.
+    In order is: sorted by origin and destination, without twins.
     """
-    smallest, origins, last, in_order = np.inf, [], None, True
+    smallest, origins, last, in_order, total = np.inf, [], None, True, 0.0
     for batch in open_parquet(file).iter_batches(batch_size=1 << 20, columns=COLUMNS):
         origin, destination, flow = (batch[name].to_numpy() for name in COLUMNS)
         if not len(origin):
             continue
+        total += float(flow.sum())
         # Not min(): a NaN must not pass for positive.
         smallest = min(smallest, float(flow.min()) if not np.isnan(flow).any() else -np.inf)
         later = (origin[1:] > origin[:-1]) | ((origin[1:] == origin[:-1]) & (destination[1:] > destination[:-1]))
@@ -73,4 +76,4 @@ def describe_file(number: int, file: str) -> tuple[float, Cells, bool]:
         last = (origin[-1], destination[-1])
         origins.append(origin[np.concatenate([[True], origin[1:] != origin[:-1]])])
     distinct = np.unique(np.concatenate(origins)) if origins else np.empty(0, dtype=np.int64)
-    return smallest, distinct, in_order
+    return smallest, distinct, in_order, total

@@ -18,9 +18,10 @@ from pyspark.sql import SparkSession
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.source import Source
 from spark_jobs.clustering import edges_checks
-from spark_jobs.gridding import checked_resolution
+from spark_jobs.gridding import checked_resolution, shares_check
+from spark_jobs.mobility.conservation import conservation_check
 from spark_jobs.mobility.edges import Written, write_edges
-from spark_jobs.mobility.readers import READERS
+from spark_jobs.mobility.readers import READERS, RawMoves
 from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
 from spark_jobs.mobility.window import grid_window
 from spark_jobs.output import checked_empty, part_files
@@ -53,9 +54,15 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     for name in ("edges", "self_flow", "rhythm", "quarantine"):
         checked_empty(parameter(params, f"output.{name}"))
     gridded = grid_window if params.get("kept") else grid_whole
-    written, bad, figures = gridded(spark, params)
+    written, bad, figures, moves = gridded(spark, params)
     if written.edges == 0:
         raise UserError(no_edge(Source.parse(params["source"], set()).describe(), written, params))
+    checks = edges_checks(spark, part_files(params["output"]["edges"]))
+    checks |= {
+        "flow_conserved": conservation_check(moves, params, checks["edges_positive"].metadata["flow"]),
+        "places_shares_sum_to_one": shares_check(moves.places),
+        "bad_rows_within_limit": bad.check(),
+    }
     return Outcome(
         rows={
             "edges": written.edges,
@@ -65,7 +72,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
         },
         read=bad.read,
         quarantined=bad.quarantined,
-        checks={**edges_checks(spark, part_files(params["output"]["edges"])), "bad_rows_within_limit": bad.check()},
+        checks=checks,
         metadata={
             **figures,
             "rows_apart": bad.apart,
@@ -78,7 +85,7 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     )
 
 
-def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, BadRows, dict[str, Any]]:
+def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, BadRows, dict[str, Any], RawMoves]:
     """Read all files."""
     moves = READERS[params["kind"]](spark, params)
     least = thresholds_of(params, moves)
@@ -86,7 +93,7 @@ def grid_whole(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written,
     output = params["output"]
     written = write_edges(moves.packed(partitions), partitions, least, output)
     bad = quarantine_and_check(moves.sources, allowed_share(params), BAD_SHARE, output["quarantine"])
-    return written, bad, {"partitions": partitions}
+    return written, bad, {"partitions": partitions}, moves
 
 
 def settings(params: Mapping[str, Any]) -> Mapping[str, str]:

@@ -29,7 +29,7 @@ from mora_pipeline.raw.labels import repeated
 from mora_pipeline.raw.rule_sets import table_rules
 from mora_pipeline.raw.source import NUMBER, Source
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.located import Located, read_located
+from spark_jobs.located import FIRST, SHARE, Located, read_located
 from spark_jobs.output import checked_empty, part_files, write_parts
 from spark_jobs.report import Check, Outcome, parameter, run_as_program
 from spark_jobs.validation import quarantine_and_check
@@ -44,7 +44,8 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     """Grid a table modality.
 
     Args:
-        params: ``source`` (roles latitude and longitude, or place; weight?), ``groups`` {group: [columns]},
+        params: ``source`` (roles latitude and longitude, geometry, cell, or place; weight?), ``groups`` {group:
+            [columns]},
             ``places``, ``aggregate`` (of several rows of a place: mean, sum, or null: they are refused), ``key`` (of
             region.yaml, for messages), ``resolution``, ``maximum_bad_share``, ``bad_share_setting``,
             ``output.table_cells``, ``.weights``, ``.sums``, ``.quarantine``.
@@ -63,7 +64,8 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     bins = [sql.col(_bin(group, position)).alias(name) for (group, position), name in names.items()]
     rows = write_parts(averaged.select("cell", *bins), output["table_cells"], table_cells(list(names.values())))
     write_parts(averaged.select("cell", "weight"), output["weights"], WEIGHTS)
-    counted = groups_of_counts(located.rows, groups)
+    every = located.rows.where(FIRST) if located.spread else located.rows
+    counted = groups_of_counts(every, groups)
     sums = sum_names(groups, counted)
     named = [sql.col(column).alias(name) for column, name in sums.items()]
     write_parts(averaged.select("cell", *named), output["sums"], table_sums(list(sums.values())))
@@ -168,17 +170,19 @@ def one_row_a_place(located: Located, params: Mapping[str, Any]) -> Located:
     """
     if "place" not in located.rows.columns:
         return located
-    own = [name for name in located.rows.columns if name not in ("place", "cell")]
+    lying = [name for name in ("place", "cell", SHARE, FIRST) if name in located.rows.columns]
+    own = [name for name in located.rows.columns if name not in lying]
     aggregate = params.get("aggregate")
     if aggregate is None:
-        several = located.rows.groupBy("place").count().where("count > 1").orderBy("place").limit(1).collect()
+        once = located.rows.where(FIRST) if located.spread else located.rows
+        several = once.groupBy("place").count().where("count > 1").orderBy("place").limit(1).collect()
         if several:
             key = params.get("key", "the table")
             raise UserError(repeated(key, several[0]["place"], several[0]["count"]))
         return replace(located, rows=located.rows.drop("place"))
     joined = sql.mean if aggregate == "mean" else sql.sum
     ordered = located.rows.repartition("place").sortWithinPartitions("place", *own)
-    rows = ordered.groupBy("place", "cell").agg(*(joined(name).alias(name) for name in own))
+    rows = ordered.groupBy(*lying).agg(*(joined(name).alias(name) for name in own))
     return replace(located, rows=rows.drop("place"))
 
 
@@ -192,30 +196,35 @@ def averages(rows: DataFrame, groups: Groups) -> DataFrame:
     A place where a group is zero throughout says nothing about that group. Where all places that say something weigh
     nothing, they count equally; where no place says anything, the group is spread evenly over its bins.
 
+    Of a place that lies in several cells each gets its share: of the weight in means, and of the sums.
+
     Args:
-        rows: cell, weight, every bin as ``bin_<group>_<position>``.
+        rows: cell, weight, every bin as ``bin_<group>_<position>``, and ``share`` where places may have several cells.
 
     Returns:
         cell, weight (sum), every bin, ``group_<n>_absent``, and the plain sums over the places: of each bin,
         ``bin_<group>_<position>_sum``, and of all bins of a group, ``group_<n>_sum``; sorted by cell in one file.
     """
     names = [name for number in range(len(groups)) for name in _bins(groups, number)]
-    ordered = rows.repartition(sql.col("cell")).sortWithinPartitions("cell", "weight", *names)
-    sums: list[Column] = [sql.sum("weight").alias("weight")]
+    lying = [SHARE] if SHARE in rows.columns else []
+    ordered = rows.repartition(sql.col("cell")).sortWithinPartitions("cell", "weight", *names, *lying)
+    here = sql.col(SHARE) if lying else sql.lit(1.0)
+    weight = sql.col("weight") * here
+    sums: list[Column] = [sql.sum(weight).alias("weight")]
     for number in range(len(groups)):
         bins = _bins(groups, number)
         total = reduce(add, (sql.col(name) for name in bins))
         sums += [
-            sql.sum(sql.when(total > 0, sql.col("weight"))).alias(f"{_group(number)}_weight"),
+            sql.sum(sql.when(total > 0, weight)).alias(f"{_group(number)}_weight"),
             sql.count_if(total > 0).alias(f"{_group(number)}_places"),
-            sql.sum(total).alias(f"{_group(number)}_sum"),
+            sql.sum(total * here).alias(f"{_group(number)}_sum"),
         ]
         for name in bins:
             share = sql.when(total > 0, sql.col(name) / total)
             sums += [
-                sql.sum(share * sql.col("weight")).alias(f"{name}_weighted"),
-                sql.sum(share).alias(f"{name}_plain"),
-                sql.sum(name).alias(f"{name}_sum"),
+                sql.sum(share * weight).alias(f"{name}_weighted"),
+                sql.sum(share * here).alias(f"{name}_plain"),
+                sql.sum(sql.col(name) * here).alias(f"{name}_sum"),
             ]
     summed = ordered.groupBy("cell").agg(*sums)
     shares = [column for number in range(len(groups)) for column in _shares(groups, number)]
@@ -230,7 +239,7 @@ def groups_of_counts(rows: DataFrame, groups: Groups) -> set[int]:
     out too. Looked at are logarithms to three decimals: few values, however many places there are.
 
     Args:
-        rows: as of `averages`.
+        rows: as of `averages`, each place once: what it has in all, not in a cell, tells counts from shares.
     """
     totals = {number: reduce(add, (sql.col(name) for name in _bins(groups, number))) for number in range(len(groups))}
     logarithms = {number: sql.when(total > 0, sql.round(sql.ln(total), 3)) for number, total in totals.items()}

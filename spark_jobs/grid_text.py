@@ -29,7 +29,7 @@ from mora_pipeline.raw.rule_sets import TEXT_ROLES, text_rules
 from mora_pipeline.raw.source import Source
 from spark_jobs.clustering import on_each_file
 from spark_jobs.gridding import checked_resolution
-from spark_jobs.located import read_located
+from spark_jobs.located import SHARE, read_located
 from spark_jobs.output import (
     WORKING,
     checked_empty,
@@ -53,8 +53,8 @@ def run(spark: SparkSession, params: Mapping[str, Any]) -> Outcome:
     """Grid a text modality.
 
     Args:
-        params: ``source`` (roles latitude and longitude, or place; name or category; count?), ``places``,
-            ``resolution``, ``maximum_bad_share``, ``bad_share_setting``, ``output.texts``, ``.text_cells``,
+        params: ``source`` (roles latitude and longitude, geometry, cell, or place; name or category; count?),
+            ``places``, ``resolution``, ``maximum_bad_share``, ``bad_share_setting``, ``output.texts``, ``.text_cells``,
             ``.quarantine``.
 
     Raises:
@@ -105,7 +105,10 @@ def counts_by_cell(
     located = read_located(spark, params, source, TEXT_ROLES, derive, derived, rules, columns, "count")
     partitions = int(spark.conf.get("spark.sql.shuffle.partitions"))
     key = ("cell", "text", "category")
-    ordered = located.rows.repartition(partitions, "cell").sortWithinPartitions(*key, "count")
+    rows = located.rows
+    if located.spread:  # a thing that lies in several cells is counted in each by its share
+        rows = rows.select(*key, (sql.col("count") * sql.col(SHARE)).alias("count"))
+    ordered = rows.repartition(partitions, "cell").sortWithinPartitions(*key, "count")
     return ordered.groupBy(*key).agg(sql.sum("count").alias("count")), located.sources
 
 

@@ -2,19 +2,20 @@
 
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
-from h3ronpy.vector import cells_to_coordinates
 from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.places import cells_at
-from mora_pipeline.raw.rule_sets import PLACE_ROLES, place_rules
+from mora_pipeline.raw.cells import resolutions_of
+from mora_pipeline.raw.places import Places, ambiguous_ids, cells_at, centres_of
+from mora_pipeline.raw.rule_sets import place_roles, place_rules
 from mora_pipeline.raw.rules import AMBIGUOUS_PLACE, Rule, is_among
 from mora_pipeline.raw.source import Source
+from spark_jobs.report import Check
 from spark_jobs.validation import ValidatedRows
+
+__all__ = ["cells_at", "centres_of", "checked_resolution", "read_places", "resolutions_of", "shares_check"]
+TOLERANCE = 1e-9
 
 
 def checked_resolution(value: object) -> int:
@@ -28,37 +29,32 @@ def checked_resolution(value: object) -> int:
     return value
 
 
-def centres_of(cells: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Latitude and longitude, degrees, float64 [n] each, of the centres of cells, int64 [n]."""
-    centres = pa.record_batch(cells_to_coordinates(pa.array(cells.astype(np.uint64))))
-    return centres["lat"].to_numpy(), centres["lng"].to_numpy()
+def read_places(spark: SparkSession, params: object, resolution: int) -> tuple[Places, ValidatedRows]:
+    """The table of places (small enough to send to every worker), and the rows it was made of.
 
-
-def resolutions_of(cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The resolution of each cell, int64 [n]: four bits of its id."""
-    return (cells >> 52) & 15
-
-
-def read_places(spark: SparkSession, params: object, resolution: int) -> tuple[pa.Table, ValidatedRows]:
-    """The table of places (id, cell; small enough to send to every worker), and the rows it was made of.
-
-    An id at several points is ambiguous, and all its rows are bad.
+    An id at several points is ambiguous, and all its rows are bad; it may have several polygons, or H3 cells.
 
     Raises:
-        UserError: as `SourceReader.of`.
+        UserError: as `SourceReader.of`, and `Places.of`.
     """
-    source, columns = Source.parse(params, {"id", "latitude", "longitude"}, "places"), ("id", "latitude", "longitude")
-    kinds, rules = PLACE_ROLES, place_rules()
-    located = ValidatedRows(spark, source, kinds, rules)
-    points = located.good(*columns).toArrow()
-    bounds = points.group_by("id").aggregate([(name, end) for name in columns[1:] for end in ("min", "max")])
-    south, north, west, east = (bounds[f"{name}_{end}"].to_numpy() for name in columns[1:] for end in ("min", "max"))
-    ambiguous = bounds["id"].filter(pa.array((south != north) | (west != east))).combine_chunks()
-    validated, good = located, points
+    source = Source.parse(params, {"id"}, "places")
+    kinds, rules = place_roles(source.columns), place_rules(source.columns)
+    derived = {"latitude": "double", "longitude": "double"} if "geometry" in kinds else {}
+    located = ValidatedRows(spark, source, kinds, rules, derived=derived)
+    rows = located.good(*kinds, *derived).toArrow()
+    ambiguous = ambiguous_ids(rows)
+    validated, good = located, rows
     if len(ambiguous):
         rules.append(Rule(AMBIGUOUS_PLACE, ("id",), partial(is_among, listed=ambiguous)))
-        good = points.filter(pc.invert(pc.is_in(points["id"], ambiguous)))
-        validated = ValidatedRows(spark, source, kinds, rules)
-    cells = [cells_at(chunk["latitude"], chunk["longitude"], resolution) for chunk in good.to_batches()]
-    table = pa.table({"id": good["id"], "cell": pa.chunked_array(cells, pa.int64())})
-    return table.group_by(["id", "cell"]).aggregate([]).sort_by("id"), validated
+        good = rows.filter(pc.invert(pc.is_in(rows["id"], ambiguous)))
+        validated = ValidatedRows(spark, source, kinds, rules, derived=derived)
+    return Places.of(good, resolution), validated
+
+
+def shares_check(places: Places | None) -> Check:
+    """places_shares_sum_to_one: what a place carries is what its cells get."""
+    if places is None:
+        return Check(True, {"places": 0})
+    distance = places.largest_distance_from_one()
+    figures = {"places": len(places.ids), "cells_of_places": len(places.cells), "largest_distance_from_one": distance}
+    return Check(distance <= TOLERANCE, figures)

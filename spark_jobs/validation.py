@@ -15,7 +15,7 @@ from mora_pipeline.contract.schemas import QUARANTINE
 from mora_pipeline.raw.bad_share import EXAMPLES, check_share
 from mora_pipeline.raw.reader import SourceReader, as_json
 from mora_pipeline.raw.rules import MALFORMED_ROW, Rule, is_true
-from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.source import GEOMETRY, NUMBER, TEXT, Source
 from mora_pipeline.raw.tallies import Tally, merged, rows_by_reason
 from mora_pipeline.raw.validator import Derive, Validator
 from spark_jobs.by_split import BySplit, Tallies
@@ -23,7 +23,8 @@ from spark_jobs.output import checked_empty, open_parquet, part_files, part_name
 from spark_jobs.report import Check
 
 ROWS_PER_FILE = 1_000_000
-SPARK_TYPES = {NUMBER: "double", TEXT: "string"}  # of a role, by its kind; a time and a cell are longs
+# Of a role, by its kind; a time and a cell are longs.
+SPARK_TYPES = {NUMBER: "double", TEXT: "string", GEOMETRY: "binary"}
 
 
 @dataclass
@@ -65,10 +66,14 @@ class ValidatedRows:
 
     def good(self, *columns: str) -> DataFrame:
         """Columns of the good rows."""
+        types = self.types(*columns)
+        schema = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        return self.mapped(partial(selected, types=types), schema)
+
+    def types(self, *columns: str) -> dict[str, str]:
+        """The types (of Spark) of columns."""
         every = {**{role: SPARK_TYPES.get(kind, "long") for role, kind in self.kinds.items()}, **self.derived}
-        schema = ", ".join(f"{name} {every[name]}" for name in columns)
-        texts = frozenset(name for name in columns if every[name] == "string")
-        return self.mapped(partial(_selected, columns=columns, texts=texts), schema)
+        return {name: every[name] for name in columns}
 
     def _splits(self, numbers: Sequence[int]) -> DataFrame:
         if list(numbers) == list(range(len(numbers))):
@@ -150,13 +155,16 @@ def _good_rows(
             tallies.add({number: tally})
 
 
-def _selected(
-    batches: Iterator[pa.RecordBatch], columns: Sequence[str], texts: frozenset[str]
-) -> Iterator[pa.RecordBatch]:
-    """Columns of the rows; whole numbers that are ids become the text that the others' schema wants."""
+def selected(batches: Iterator[pa.RecordBatch], types: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    """Columns of the rows as Spark wants them: whole numbers that are ids become text.
+
+    Args:
+        types: of the columns, as of `ValidatedRows.types`.
+    """
+    kinds = {"string": pa.string(), "binary": pa.binary()}
     for batch in batches:
         yield pa.record_batch(
-            {name: batch[name].cast(pa.string()) if name in texts else batch[name] for name in columns}
+            {name: batch[name].cast(kinds[kind]) if kind in kinds else batch[name] for name, kind in types.items()}
         )
 
 

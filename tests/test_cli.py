@@ -242,6 +242,23 @@ def test_southern_points_are_no_options(mora: Mora, published: np.ndarray) -> No
     assert ended.exit_code == 2
 
 
+def test_an_outdated_distilled_encoder_is_told_with_the_remedy(mora: Mora, published: np.ndarray) -> None:
+    """Vectors of two spaces must not be printed side by side; those of cells are sound all the while."""
+    lake = Lake.at_home()
+    draft = lake.begin("distilled_encoder", "town", {"embeddings": lake.read("embeddings", "town")})
+    draft.write(pa.table({"cell": [1]}))
+    draft.commit()
+    anew = lake.begin("embeddings", "town")
+    anew.write(lake.read("embeddings", "town").table())
+    anew.commit()
+    elsewhere = mora("embed", "town", "--", f"{HERE[0]},{HERE[1]}", "-33.8688,151.2093")
+    assert elsewhere.exit_code != 0
+    assert "older than" in elsewhere.stderr
+    assert "mora materialize town --select distilled_encoder" in elsewhere.stderr
+    assert elsewhere.stdout == ""
+    assert mora("embed", "town", f"{HERE[0]},{HERE[1]}", "--source", "cell").exit_code == 0
+
+
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
 def test_a_file_of_points_keeps_its_columns_and_order(
     mora: Mora, published: np.ndarray, tmp_path: Path, kind: str

@@ -41,10 +41,11 @@ def embed(
     output: Path | None,
     source: Literal["auto", "cell", "distilled"],
 ) -> None:
-    """Print or write the 128-d vector of each point of REGION.
+    """Print or write the vector of each point of REGION.
 
     Points come from the command line or from a file, whose columns and row order are kept. Parquet has the vector
-    as one column `vector`; CSV has columns v0 to v127.
+    as one column `vector`; CSV has a column for each number, v0 to v127 (to v95 where another region's encoder of the
+    preset `mora` embedded REGION).
 
     \b
     Examples:

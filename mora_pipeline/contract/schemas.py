@@ -11,14 +11,15 @@ from mora_pipeline.contract.rhythm import RHYTHM_COLUMNS
 
 CELL = pa.field("cell", pa.int64(), nullable=False)
 DIMENSION = 128  # MoRA section 4: every embedding has 128 dimensions
+ANY_LENGTH = -1  # as Arrow says it
 
 
 def vector_field(dimension: int) -> pa.Field:
-    """A column of float32 vectors of one length."""
+    """A column of float32 vectors of one length, or of `ANY_LENGTH`."""
     return pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False)
 
 
-VECTORS = pa.schema([CELL, pa.field("vector", pa.list_(pa.float32()), nullable=False)])  # of any length
+VECTORS = pa.schema([CELL, vector_field(ANY_LENGTH)])
 CELLS = pa.schema(
     [
         CELL,

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.storage import opened
+from mora_pipeline.raw.storage import is_remote, opened
 
 CHUNK = 4 << 20  # bytes read at once
 ENDINGS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".zip": "zip"}
@@ -76,7 +76,7 @@ def parts(file: str) -> tuple[str, ...]:
     if compression_of(file) != "zip":
         return ("",)
     try:
-        with zipfile.ZipFile(opened(file)) as archive:
+        with zipfile.ZipFile(_seekable(file)) as archive:
             members = [member for member in archive.infolist() if not _is_clutter(member)]
     except (zipfile.BadZipFile, OSError) as error:
         raise _unreadable(file, error) from None
@@ -112,10 +112,15 @@ def chunks(file: str, part: str = "", start: int = 0, end: int | None = None, si
 def _open(file: str, part: str) -> Any:
     compression = compression_of(file)
     if compression == "zip":
-        return zipfile.ZipFile(opened(file)).open(part)
+        return zipfile.ZipFile(_seekable(file)).open(part)
     if compression:
         return pa.CompressedInputStream(opened(file), compression)
     return opened(file)
+
+
+def _seekable(file: str) -> Any:
+    """A file as zipfile wants it: Arrow's own raises another error where a seek goes beyond the start."""
+    return opened(file) if is_remote(file) else Path(file).open("rb")
 
 
 def _head(file: str) -> bytes:

@@ -82,23 +82,22 @@ def checked_crs(crs: str, where: str) -> str:
     return crs
 
 
-def stated_crs(in_file: str | None, declared: str | None, file: str, where: str) -> str:
+def stated_crs(in_file: str | None, declared: str | None, file: str) -> str:
     """The CRS to read coordinates by: the declared one, else the file's.
 
     Args:
         in_file: what the file states, None where it states nothing.
-        where: of region.yaml, where ``crs`` may be declared, for the message.
 
     Raises:
         UserError: if there is neither.
     """
     if declared is not None:
-        return checked_crs(declared, f"{where}.crs")
+        return checked_crs(declared, "crs")
     if in_file is not None:
         return in_file
-    lacking = ".prj file beside it" if Path(file).suffix.lower() == ".shp" else "coordinate reference system"
+    lacking = ".prj file" if Path(file).suffix.lower() == ".shp" else "coordinate reference system"
     raise UserError(
-        f"{file} has no {lacking}, so what its coordinates mean is unknown. Declare it at {where}: "
+        f"{file} has no {lacking}, so what its coordinates mean is unknown. Declare it beside the path: "
         "crs: EPSG:4326 for degrees, for example."
     )
 

@@ -1,7 +1,7 @@
 """How one raw file is to be read: its columns, its dialect, and what each role is made of."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -10,14 +10,16 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.crs import DEGREES, parquet_crs, stated_crs
 from mora_pipeline.raw.csv_files import MALFORMED, csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
 from mora_pipeline.raw.numbers import as_numbers
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
-from mora_pipeline.raw.source import NUMBER, Source
+from mora_pipeline.raw.source import GEOMETRY, NUMBER, Source
 from mora_pipeline.raw.storage import opened
 from mora_pipeline.raw.values import is_text
+from mora_pipeline.raw.wide import DESTINATION, FLOW, destinations, lengthened, long_type
 
 ROWS_PER_BATCH = 1 << 18
 SAMPLE_ROWS = 1000  # of a Parquet file's texts, to tell how their numbers are written
@@ -37,6 +39,7 @@ class FileForm:
         dialect: of a CSV, else None.
         written: how numbers are written in texts.
         remarks: what was found and not declared, in sentences.
+        wide: the destination of each column of flows, of a table in wide form.
     """
 
     format: str
@@ -49,6 +52,8 @@ class FileForm:
     null_texts: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     layer: str | None = None
+    crs: str | None = None
+    wide: Mapping[str, str] = field(default_factory=dict)
 
     def is_whole(self, role: str) -> bool:
         """Whether a role is a column of whole numbers that int64 holds."""
@@ -68,8 +73,8 @@ class FileForm:
     def needed(self) -> list[str]:
         """The columns of the file that roles and the filter are made of."""
         every = [*self.expressions.values(), *([self.filter] if self.filter else [])]
-        names = dict.fromkeys(name for each in every for name in each.columns)
-        return [name for name in names if name not in self.stated]
+        names = dict.fromkeys([name for each in every for name in each.columns] + list(self.wide))
+        return [name for name in names if name not in self.stated and name not in (DESTINATION, FLOW)]
 
     def batches(self, file: str, span: tuple[int, int | None]) -> Iterator[pa.RecordBatch]:
         """The columns of a piece of the file that are needed, where the filter holds; none empty.
@@ -79,6 +84,8 @@ class FileForm:
         for batch in self._stored(file, span):
             for name, value in self.stated.items():
                 batch = batch.append_column(name, pa.repeat(pa.scalar(value), batch.num_rows))
+            if self.wide:
+                batch = lengthened(batch, self.wide, self.columns[FLOW], (*self.null_texts, *self.written.null))
             if self.filter is not None:
                 chosen = self.filter.evaluate(batch, self.written)
                 if MALFORMED in batch.schema.names:
@@ -139,22 +146,26 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     declared = {**source.csv}
     if source.null:
         declared["null"] = [*(declared.get("null") or [""]), *source.null]
-    dialect, remarks = None, tuple[str, ...]()
+    dialect, remarks, crs, wide = None, tuple[str, ...](), source.crs, dict[str, str]()
     if source.format == "csv":
-        if not numbers:  # nothing is to be proven of how they are written
-            declared = {"decimal": ".", "thousands": "", **declared}
-        detected = detect(file, declared, numbers)
+        unproven = {"decimal": ".", "thousands": "", **declared}  # where no number is to be read
+        detected = detect(file, unproven if source.wide or not numbers else declared, numbers - {FLOW})
+        if source.wide:
+            wide = destinations(source.wide, detected.columns, file)
+            detected = detect(file, declared if numbers else unproven, set(wide))
         dialect, remarks = detected.dialect, detected.remarks
         columns: dict[str, pa.DataType] = dict.fromkeys(detected.columns, pa.string())
     elif source.format == "vector":
         from mora_pipeline.raw.vector_files import vector_schema
 
-        columns, _ = vector_schema(file, source.layer)
+        columns, crs = vector_schema(file, source.layer)
     else:
         with parquet_file(file) as parquet:
             columns = _parquet_columns(file, parquet)
+    if source.wide and not wide:
+        wide = destinations(source.wide, columns, file)
     stated = {name: value for name, value in stated.items() if name not in columns}
-    every = {**columns, **dict.fromkeys(stated, pa.string())}
+    every = {**columns, **dict.fromkeys(stated, pa.string()), **_long_columns(wide, columns)}
     expressions = {role: _parsed(file, text, every) for role, text in roles.items()}
     chosen = parse_filter(source.where, every) if source.where else None
     written = dialect
@@ -163,7 +174,31 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     nulls = tuple(dict.fromkeys([*ALWAYS_NULL, *(declared.get("null") or ())]))
     used = {name for each in [*expressions.values(), *([chosen] if chosen else [])] for name in each.columns}
     own = {name: value for name, value in stated.items() if name in used}
-    return FileForm(source.format, every, own, expressions, chosen, dialect, written, nulls, remarks, source.layer)
+    located = [expressions[role] for role, kind in kinds.items() if kind == GEOMETRY]
+    if located:
+        crs = _crs_of(source, file, located[0], crs)
+    return FileForm(
+        source.format, every, own, expressions, chosen, dialect, written, nulls, remarks, source.layer, crs, wide
+    )
+
+
+def _long_columns(wide: Mapping[str, str], columns: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    if not wide:
+        return {}
+    return {DESTINATION: pa.string(), FLOW: long_type([columns[name] for name in wide])}
+
+
+def _crs_of(source: Source, file: str, geometry: Expression, stated: str | None) -> str | None:
+    """The coordinate system of a geometry; None where each value may state its own, and is in degrees if it does not.
+
+    Raises:
+        UserError: if the file says that it has none, and none is declared.
+    """
+    if source.crs is None and source.format == "csv":
+        return None
+    if source.format == "parquet":
+        stated = parquet_crs(file, geometry.columns[0]) if geometry.is_plain else DEGREES
+    return stated_crs(stated, source.crs, file)
 
 
 def _parquet_columns(file: str, parquet: pq.ParquetFile) -> dict[str, pa.DataType]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.raw.crs import crs_of_srid, to_degrees
+from mora_pipeline.raw.pieces import shapes_in_degrees
 from mora_pipeline.raw.shapes import (
     SRIDS,
     Shapes,
@@ -25,7 +26,8 @@ from mora_pipeline.raw.shapes import (
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 WITH_Z, WITH_M, WITH_SRID = 0x80000000, 0x40000000, 0x20000000  # flags of EWKB's type
-POINT = 1
+POINT = 1  # of WKB
+POLYGON = 3  # of shapely; above are those of several parts
 
 
 def points_of(values: pa.Array | pa.ChunkedArray, crs: str | None = None) -> tuple[pa.Array, pa.Array]:
@@ -42,8 +44,28 @@ def points_of(values: pa.Array | pa.ChunkedArray, crs: str | None = None) -> tup
         UserError: if the type holds no geometries, starting with "it"; the CRS is none; or the extra ``geo`` is
             needed and not installed. Points in degrees, as WKB or GeoArrow, need no extra.
     """
-    values = flat(values)
-    x, y, srids = _coordinates(values)
+    x, y, srids, _, _ = _read(flat(values))
+    return _points(x, y, srids, crs)
+
+
+def locations_of(
+    values: pa.Array | pa.ChunkedArray, crs: str | None = None
+) -> tuple[pa.Array, pa.Array, pa.LargeBinaryArray]:
+    """As `points_of`, and those geometries that have an area, in degrees, as WKB [n]; null for all others."""
+    x, y, srids, rows, shapes = _read(flat(values))
+    areas: list[bytes | None] = [None] * len(x)
+    if len(rows):
+        import shapely
+
+        extended = shapely.get_type_id(shapes) >= POLYGON
+        there = rows[extended]
+        encoded = shapely.to_wkb(shapes_in_degrees(shapes[extended], srids[there], crs))
+        for row, text in zip(there.tolist(), encoded, strict=True):
+            areas[row] = text
+    return *_points(x, y, srids, crs), pa.array(areas, pa.large_binary())
+
+
+def _points(x: Floats, y: Floats, srids: SRIDS, crs: str | None) -> tuple[pa.Array, pa.Array]:
     latitude, longitude = np.full(len(x), np.nan), np.full(len(x), np.nan)
     if crs is not None or not srids.any():
         latitude, longitude = to_degrees(x, y, crs)
@@ -54,21 +76,25 @@ def points_of(values: pa.Array | pa.ChunkedArray, crs: str | None = None) -> tup
     return pa.array(latitude, from_pandas=True), pa.array(longitude, from_pandas=True)  # NaN becomes null
 
 
-def _coordinates(values: pa.Array) -> tuple[Floats, Floats, SRIDS]:
-    """x, y and SRID of each geometry's point; NaN where there is none."""
+def _read(values: pa.Array) -> tuple[Floats, Floats, SRIDS, npt.NDArray[np.int64], Shapes]:
+    """x, y and SRID of each geometry's point, NaN where there is none; and the rows and shapes of those parsed."""
+    none = np.empty(0, np.int64), np.empty(0, object)
     if is_points(values.type):
-        return (*coordinates_of(values), np.zeros(len(values), np.int64))
+        return (*coordinates_of(values), np.zeros(len(values), np.int64), *none)
     if is_text(values.type):
         texts, in_hex, _ = kinds_of_text(values)
         if len(texts) and in_hex.true_count == len(texts):
             values = from_hex(texts)
     if not is_binary(values.type):
-        return coordinates_of_shapes(*shapes_of(values))
+        shapes, srids = shapes_of(values)
+        return (*coordinates_of_shapes(shapes), srids, np.arange(len(values)), shapes)
     x, y, srids, done = _wkb_points(values)
-    if not done.all():
-        rows = np.flatnonzero(~done)
-        x[rows], y[rows], srids[rows] = coordinates_of_shapes(*shapes_of(values.take(pa.array(rows))))
-    return x, y, srids
+    if done.all():
+        return x, y, srids, *none
+    rows = np.flatnonzero(~done)
+    shapes, srids[rows] = shapes_of(values.take(pa.array(rows)))
+    x[rows], y[rows] = coordinates_of_shapes(shapes)
+    return x, y, srids, rows, shapes
 
 
 def _wkb_points(values: pa.Array) -> tuple[Floats, Floats, SRIDS, Mask]:
@@ -131,7 +157,7 @@ def _numbers(table: npt.NDArray[np.uint8], start: int, kind: str) -> npt.NDArray
     return np.ndarray((len(table),), kind, np.ascontiguousarray(table), start, (table.shape[1],))
 
 
-def coordinates_of_shapes(shapes: Shapes, srids: SRIDS) -> tuple[Floats, Floats, SRIDS]:
+def coordinates_of_shapes(shapes: Shapes) -> tuple[Floats, Floats]:
     """The coordinates of the point that represents each shape; NaN where there is none."""
     import shapely
 
@@ -145,4 +171,4 @@ def coordinates_of_shapes(shapes: Shapes, srids: SRIDS) -> tuple[Floats, Floats,
         rows = np.flatnonzero(chosen & ~shapely.is_empty(shapes))
         if len(rows):
             points[rows] = one_by_one(represent, shapes[rows])
-    return shapely.get_x(points), shapely.get_y(points), srids
+    return shapely.get_x(points), shapely.get_y(points)

@@ -23,11 +23,36 @@ def pieces_of(shapes: Shapes, srids: SRIDS, crs: str | None) -> tuple[Shapes, Ro
     without polygons give no pieces; nor do those with a vertex beyond the globe, whose rows come last.
     """
     parts, rows = parts_of(shapes, np.arange(len(shapes)))
-    parts = _in_degrees(parts, srids[rows], crs)
+    parts = shapes_in_degrees(parts, srids[rows], crs)
     lost = np.unique(rows[_beyond_globe(parts)])
     there = ~np.isin(rows, lost)
     parts, rows = _made_valid(_unwrapped(parts[there]), rows[there])
     return *_subdivided(*_within_a_turn(_densified(parts), rows)), lost
+
+
+def shapes_in_degrees(parts: Shapes, srids: SRIDS, crs: str | None) -> Shapes:
+    """Shapes [n] with longitudes and latitudes; those of a projected CRS are straight there between their vertices.
+
+    Args:
+        srids: what each of them states, int64 [n], 0 for none; it counts where `crs` is None.
+    """
+    import shapely
+
+    if crs is None and srids.any():
+        parts = parts.copy()
+        for srid in np.unique(srids):
+            chosen = srids == srid
+            parts[chosen] = shapes_in_degrees(parts[chosen], np.zeros_like(srids[chosen]), crs_of_srid(int(srid)))
+        return parts
+    if crs is None or in_degrees(crs):
+        return parts
+    if unit := metres_per_unit(crs):
+        parts = shapely.segmentize(parts, LONGEST_EDGE_METRES / unit)
+
+    def turn(points: Floats) -> Floats:
+        return np.column_stack(transformed(points[:, 0], points[:, 1], crs))
+
+    return shapely.transform(parts, turn)
 
 
 def parts_of(shapes: Shapes, rows: Rows) -> tuple[Shapes, Rows]:
@@ -39,26 +64,6 @@ def parts_of(shapes: Shapes, rows: Rows) -> tuple[Shapes, Rows]:
         rows = rows[inside]
     polygons = (shapely.get_type_id(shapes) == POLYGON) & ~shapely.is_empty(shapes)
     return shapes[polygons], rows[polygons]
-
-
-def _in_degrees(parts: Shapes, srids: SRIDS, crs: str | None) -> Shapes:
-    import shapely
-
-    if crs is None and srids.any():
-        parts = parts.copy()
-        for srid in np.unique(srids):
-            chosen = srids == srid
-            parts[chosen] = _in_degrees(parts[chosen], np.zeros_like(srids[chosen]), crs_of_srid(int(srid)))
-        return parts
-    if crs is None or in_degrees(crs):
-        return parts
-    if unit := metres_per_unit(crs):
-        parts = shapely.segmentize(parts, LONGEST_EDGE_METRES / unit)
-
-    def turn(points: Floats) -> Floats:
-        return np.column_stack(transformed(points[:, 0], points[:, 1], crs))
-
-    return shapely.transform(parts, turn)
 
 
 def _beyond_globe(parts: Shapes) -> npt.NDArray[np.bool_]:

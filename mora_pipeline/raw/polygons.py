@@ -127,7 +127,7 @@ def _cells_of_points(shapes: Shapes, srids: SRIDS, crs: str | None, resolution: 
     from h3ronpy.vector import coordinates_to_cells
 
     cells = np.zeros(len(shapes), np.int64)
-    x, y, _ = coordinates_of_shapes(shapes, srids)
+    x, y = coordinates_of_shapes(shapes)
     for srid in np.unique(srids) if crs is None else [0]:
         rows = np.flatnonzero(srids == srid) if crs is None else np.arange(len(shapes))
         latitude, longitude = to_degrees(x[rows], y[rows], crs or crs_of_srid(int(srid)))

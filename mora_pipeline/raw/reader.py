@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.cells import as_cells
 from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
 from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
-from mora_pipeline.raw.source import NUMBER, TEXT, Source, checked_zone
+from mora_pipeline.raw.geometry import locations_of
+from mora_pipeline.raw.source import CELL, GEOMETRY, NUMBER, TEXT, Source, checked_zone
 from mora_pipeline.raw.storage import size_of
 from mora_pipeline.raw.times import as_moments
 from mora_pipeline.raw.values import as_texts
@@ -41,8 +43,9 @@ class SourceReader:
 
     Attributes:
         kinds: of the roles that are read: NUMBER (float64; null where there is no plain decimal number), TEXT (trimmed;
-            null where empty; whole numbers without a decimal point, leading zeros kept) or TIME (int64, microseconds
-            since 1970, UTC).
+            null where empty; whole numbers without a decimal point, leading zeros kept), TIME (int64, microseconds
+            since 1970, UTC), CELL (int64, of any resolution; null where there is no H3 cell) or GEOMETRY (WKB in
+            degrees where there is an area, else null; beside it ``latitude`` and ``longitude`` of its point).
         time_zone: of times that carry none.
         forms: how each file is to be read, found once: tasks read as the driver has understood.
         splits: what each task reads.
@@ -128,6 +131,10 @@ class SourceReader:
                 arrays[role] = form.numbers(values)
             elif kind == TEXT:
                 arrays[role] = values.cast(pa.int64()) if role in self.whole else as_texts(values, form.null_texts)
+            elif kind == CELL:
+                arrays[role] = as_cells(values)
+            elif kind == GEOMETRY:
+                arrays |= self._located(role, values, form, file)
             else:
                 moments, zoneless = as_moments(values, self.source.time_format, self.time_zone)
                 arrays |= {role: moments, f"{role}_zoneless": pa.array(zoneless)}
@@ -135,6 +142,13 @@ class SourceReader:
         arrays["source"] = pa.DictionaryArray.from_arrays(first, pa.array([file]))
         malformed = raw[MALFORMED].is_valid() if MALFORMED in raw.schema.names else pa.array(np.zeros(len(raw), bool))
         return pa.record_batch({**arrays, "malformed": malformed})
+
+    def _located(self, role: str, values: pa.Array, form: FileForm, file: str) -> dict[str, pa.Array]:
+        try:
+            latitude, longitude, area = locations_of(values, form.crs)
+        except UserError as error:
+            raise UserError(f"{file}: '{self.source.columns[role]}' cannot be read: {error}") from None
+        return {role: area, "latitude": latitude, "longitude": longitude}
 
     def texts(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
         """The same as text, string [n]; null where it means that there is no value."""

@@ -6,6 +6,7 @@ Spark's tasks apply them to every row, and the check of a region to a sample.
 from collections.abc import Collection, Mapping, Sequence
 
 from mora_pipeline.raw.rules import (
+    NO_CELL,
     NO_ID,
     NO_TEXT,
     NO_TIME,
@@ -14,8 +15,10 @@ from mora_pipeline.raw.rules import (
     UNKNOWN_PLACE,
     Rule,
     all_missing,
+    coarse_rule,
     coordinate_rules,
     flow_rules,
+    geometry_rules,
     is_true,
     late_rule,
     missing,
@@ -23,17 +26,25 @@ from mora_pipeline.raw.rules import (
     share_rules,
     users_rules,
 )
-from mora_pipeline.raw.source import NUMBER, TEXT, TIME
+from mora_pipeline.raw.source import CELL, GEOMETRY, NUMBER, TEXT, TIME
 
 ENDS = ("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude")
+END_CELLS = ("origin_cell", "destination_cell")
 MOBILITY_ROLES: dict[str, dict[str, str]] = {  # the kind of each role, by the kind of mobility
     "od": {"origin": TEXT, "destination": TEXT, "flow": NUMBER, "users": NUMBER, "time": TIME},
-    "trips": {**dict.fromkeys(ENDS, NUMBER), "count": NUMBER, "user": TEXT, "time": TIME},
+    "trips": {
+        **dict.fromkeys(ENDS, NUMBER),
+        **dict.fromkeys(END_CELLS, CELL),
+        "count": NUMBER,
+        "user": TEXT,
+        "time": TIME,
+    },
     "events": {"user": TEXT, "time": TIME, "latitude": NUMBER, "longitude": NUMBER},
 }
+CELL_FLOW_ROLES = {**MOBILITY_ROLES["od"], "origin": CELL, "destination": CELL}  # od without a table of places
 AMOUNTS: dict[str, str | None] = {"od": "flow", "trips": "count", "events": None}  # what a row carries
-PLACE_ROLES = {"id": TEXT, "latitude": NUMBER, "longitude": NUMBER}
 TEXT_ROLES = {"name": TEXT, "category": TEXT, "count": NUMBER}
+LOCATIONS = {"place": TEXT, "geometry": GEOMETRY, "cell": CELL}  # roles that say alone where a row is
 POINT_ROLES = {"latitude": NUMBER, "longitude": NUMBER}
 
 
@@ -48,11 +59,29 @@ def od_rules(columns: Collection[str], latest: Mapping[str, int] | None = None) 
     ]
 
 
-def trip_rules(columns: Collection[str], latest: Mapping[str, int] | None = None) -> list[Rule]:
-    """Trips between two points each."""
+def cell_flow_rules(columns: Collection[str], resolution: int, latest: Mapping[str, int] | None = None) -> list[Rule]:
+    """Flows between H3 cells; of a coarser cell, its children share the flow, but not the users."""
+    users = "users" in columns
     return [
-        *coordinate_rules(*ENDS[:2]),
-        *coordinate_rules(*ENDS[2:]),
+        Rule(NO_CELL, ("origin", "destination"), missing),
+        *([coarse_rule(end, resolution) for end in ("origin", "destination")] if users else []),
+        *(flow_rules("flow") if "flow" in columns else []),
+        *(users_rules("users") if users else []),
+        *time_rules(columns, latest),
+    ]
+
+
+def trip_points(columns: Collection[str]) -> list[tuple[str, str]]:
+    """Latitude and longitude of those ends of a trip that are points; the others are cells."""
+    return [ends for ends in (ENDS[:2], ENDS[2:]) if ends[0] in columns]
+
+
+def trip_rules(columns: Collection[str], resolution: int, latest: Mapping[str, int] | None = None) -> list[Rule]:
+    """Trips between two ends, each a point or an H3 cell."""
+    cells = [end for end in END_CELLS if end in columns]
+    return [
+        *(rule for ends in trip_points(columns) for rule in coordinate_rules(*ends)),
+        *(rule for end in cells for rule in (Rule(NO_CELL, (end,), missing), coarse_rule(end, resolution))),
         *(flow_rules("count") if "count" in columns else []),
         *([Rule(NO_USER, ("user",), missing)] if "user" in columns else []),
         *time_rules(columns, latest),
@@ -76,13 +105,22 @@ def time_rules(columns: Collection[str], latest: Mapping[str, int] | None) -> li
     return [Rule(NO_TIME, ("time",), missing), *([late_rule(latest)] if latest else [])]
 
 
-def place_rules() -> list[Rule]:
-    """A table of places: an id and a point each."""
-    return [Rule(NO_ID, ("id",), missing), *coordinate_rules("latitude", "longitude")]
+def place_roles(columns: Collection[str]) -> dict[str, str]:
+    """The kinds of the roles of a table of places: an id, and where the place is."""
+    return {"id": TEXT, **located_roles(columns)}
+
+
+def place_rules(columns: Collection[str]) -> list[Rule]:
+    """A table of places: an id and a point, a geometry or a cell each."""
+    return [Rule(NO_ID, ("id",), missing), *located_rules(columns)]
 
 
 def located_rules(columns: Collection[str]) -> list[Rule]:
-    """Rows at a point, or in a place whose cell is ``cell``."""
+    """Rows at a point, with a geometry, in an H3 cell, or in a place whose cell is ``cell``."""
+    if "geometry" in columns:
+        return geometry_rules()
+    if "cell" in columns:
+        return [Rule(NO_CELL, ("cell",), missing)]
     if "place" not in columns:
         return coordinate_rules("latitude", "longitude")
     return [Rule(NO_ID, ("place",), missing), Rule(UNKNOWN_PLACE, ("cell",), missing, apart=True)]
@@ -90,7 +128,10 @@ def located_rules(columns: Collection[str]) -> list[Rule]:
 
 def located_roles(columns: Collection[str]) -> dict[str, str]:
     """The kinds of the roles that say where rows are."""
-    return {"place": TEXT} if "place" in columns else POINT_ROLES
+    for role, kind in LOCATIONS.items():
+        if role in columns:
+            return {role: kind}
+    return POINT_ROLES
 
 
 def text_rules(columns: Collection[str]) -> list[Rule]:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mora_pipeline.raw.cells import resolutions_of
+
 Mask = npt.NDArray[np.bool_]
 Predicate = Callable[..., Mask]  # one Arrow array of n rows for each column → bool [n], true where the row is bad
 
@@ -21,6 +23,9 @@ NO_COORDINATE = "coordinate missing or NaN"
 NO_LATITUDE = "latitude beyond ±90"
 NO_LONGITUDE = "longitude beyond ±180"
 UNKNOWN_PLACE = "unknown place"
+NO_GEOMETRY = "geometry missing, unreadable or beyond the globe"
+NO_CELL = "no H3 cell"
+COARSE_CELL = "H3 cell coarser than the region's resolution"
 NULL_ISLAND = "point at 0, 0"
 OUTSIDE = "outside the region's extent"
 MALFORMED_ROW = "another number of fields than the header"
@@ -64,6 +69,19 @@ def coordinate_rules(latitude: str, longitude: str) -> list[Rule]:
         Rule(NO_LATITUDE, (latitude,), partial(_beyond, limit=90)),
         Rule(NO_LONGITUDE, (longitude,), partial(_beyond, limit=180)),
     ]
+
+
+def geometry_rules() -> list[Rule]:
+    """A geometry must have a point on the globe, which stands for it."""
+    return [
+        Rule(NO_GEOMETRY, ("latitude", "longitude"), _not_numbers),
+        Rule(NULL_ISLAND, ("latitude", "longitude"), _all_zero, apart=True),
+    ]
+
+
+def coarse_rule(cell: str, resolution: int) -> Rule:
+    """Where a row must lie in one cell, that is none of a coarser resolution."""
+    return Rule(COARSE_CELL, (cell,), partial(_coarser, resolution=resolution))
 
 
 def positive_rules(name: str) -> list[Rule]:
@@ -146,6 +164,10 @@ def _below(values: pa.Array, limit: float) -> Mask:
 
 def _above(values: pa.Array, limit: float) -> Mask:
     return np.asarray(_numbers(values) > limit)
+
+
+def _coarser(cells: pa.Array, resolution: int) -> Mask:
+    return np.asarray(resolutions_of(cells.fill_null(0).to_numpy()) < resolution)
 
 
 def _not_whole(values: pa.Array) -> Mask:

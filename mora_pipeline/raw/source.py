@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.storage import size_of
 
-NUMBER, TEXT, TIME, CELL = "number", "text", "time", "cell"  # the kinds of roles
+NUMBER, TEXT, TIME, CELL, GEOMETRY = "number", "text", "time", "cell", "geometry"  # the kinds of roles
 FORMATS = ("csv", "parquet", "vector")
 
 
@@ -26,6 +26,7 @@ class Source:
         crs: the coordinate system of a role ``geometry``; None: as the file says, else WGS 84.
         layer: of a vector file.
         name_pattern: how columns are written in the files' names, such as ``od_{year}.csv``.
+        wide: the columns that hold the flow to a destination each, as a pattern (`mora_pipeline.raw.wide`).
         partitions: columns by file, of a table format whose log states them; else the file's folders do.
     """
 
@@ -40,6 +41,7 @@ class Source:
     layer: str | None = None
     name_pattern: str | None = None
     partitions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    wide: str | None = None
 
     @classmethod
     def parse(cls, params: Any, roles: set[str], where: str = "source") -> "Source":

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.cells import as_cells
 from mora_pipeline.raw.expressions import parse
 from mora_pipeline.raw.forms import sample
 from mora_pipeline.raw.source import TIME
@@ -13,7 +14,7 @@ from mora_pipeline.raw.values import is_text
 from mora_pipeline.region.columns import SAMPLE_ROWS, Checker, InputFile, listed, sample_texts
 from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.kinds import KINDS
-from mora_pipeline.region.mobility import EventsMobility, Mobility
+from mora_pipeline.region.mobility import EventsMobility, Mobility, OdMobility
 from mora_pipeline.region.sections import PlacesConfig
 from mora_pipeline.region.tasks import CellTask, GroupTask, Members, TaskConfig
 
@@ -37,9 +38,11 @@ def checked(config: RegionConfig) -> Checker:
     places = config.places_or_none()
     if places is not None:
         key = "places" if config.places else "mobility.places"
-        checker.columns(key, f"{key}.path", places, places.roles("id", "latitude", "longitude"))
+        checker.columns(key, f"{key}.path", places, places.place_roles())
     if config.mobility is not None:
         _check_mobility(checker, config.mobility)
+        if isinstance(config.mobility, OdMobility) and places is None:
+            _check_cells(checker, config.mobility)
     for name, modality in config.modalities.items():
         KINDS[modality.kind].check_files(checker, f"modalities.{name}", modality)
     for name, task in config.tasks.items():
@@ -57,9 +60,25 @@ def _check_mobility(checker: Checker, mobility: Mobility) -> None:
             _check_zone(checker, file, mobility)
 
 
+def _check_cells(checker: Checker, mobility: OdMobility) -> None:
+    """Without a table of places, the ends of flows must be H3 cells."""
+    for file in checker.table("mobility.path", mobility):
+        for role in ("origin", "destination"):
+            column = getattr(mobility.columns, role)
+            values = sample_texts(file, column)
+            if values and as_cells(pa.array(values)).null_count == len(values):
+                raise UserError(
+                    f"{checker.name}: mobility.columns.{role} is '{column}', and {file.path.name} has '{values[0]}' "
+                    "there, which is no H3 cell; and there is no table of places that says where it is. Add places "
+                    "with path, id, and latitude and longitude (or geometry, or cell)."
+                )
+    said = "there is no table of places: the ends of its flows are read as H3 cells"
+    checker.remarks["mobility.path"] = (*checker.remarks.get("mobility.path", ()), said)
+
+
 def _check_task(checker: Checker, key: str, task: TaskConfig, places: PlacesConfig | None) -> None:
     if isinstance(task, CellTask):
-        files = checker.label(key, task, task.column, task.roles("place", "latitude", "longitude"))
+        files = checker.label(key, task, task.column, task.location())
         if task.weight and task.place and places and not all(task.weight in file.columns for file in files):
             _check_weight_of_places(checker, f"{key}.weight", task.weight, files[0], places)
         else:
@@ -68,11 +87,11 @@ def _check_task(checker: Checker, key: str, task: TaskConfig, places: PlacesConf
         checker.label(key, task, task.column, task.roles("id"))
         _check_members(checker, f"{key}.members", task.members)
     else:
-        checker.label(key, task, task.column, task.roles("latitude", "longitude"))
+        checker.label(key, task, task.column, task.location())
 
 
 def _check_members(checker: Checker, key: str, members: Members) -> None:
-    checker.columns(key, f"{key}.path", members, members.roles("group", "place", "latitude", "longitude"))
+    checker.columns(key, f"{key}.path", members, {"group": members.group, **members.location()})
 
 
 def _check_weight_of_places(checker: Checker, key: str, weight: str, labels: InputFile, places: PlacesConfig) -> None:

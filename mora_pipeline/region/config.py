@@ -89,8 +89,8 @@ class RegionConfig(Section):
         if self.places_or_none() is None:
             for key in self._keys_that_need_places():
                 raise problem(
-                    f"{key} refers to places, but there is no table of places. Add places with path, id, "
-                    "latitude and longitude"
+                    f"{key} refers to places, but there is no table of places. Add places with path, id, and "
+                    "latitude and longitude (or geometry, or cell)"
                 )
         if self.mobility is None:
             self._check_without_mobility()
@@ -111,7 +111,7 @@ class RegionConfig(Section):
             )
 
     def _keys_that_need_places(self) -> list[str]:
-        keys = ["mobility.columns.origin"] if isinstance(self.mobility, OdMobility) else []
+        keys = list[str]()  # without places, the ends of flows are H3 cells
         for name, modality in self.modalities.items():
             keys += [f"modalities.{name}.{key}" for key in modality.place_keys()]
         for name, task in self.tasks.items():

@@ -18,12 +18,6 @@ class ExtentPolygons(RawTable):
     """Polygons whose cells are the region's."""
 
     geometry: Name = Field(default="geometry", description="column of the polygons: WKB or WKT")
-    crs: Name | None = Field(default=None, description="their coordinate system (default: as the file says)")
-    layer: Name | None = Field(default=None, description="layer of a file that has several")
-
-    def options(self) -> dict[str, object]:
-        stated = {"crs": self.crs, "layer": self.layer}
-        return {**super().options(), **{name: value for name, value in stated.items() if value}}
 
 
 class ExtentCells(RawTable):

@@ -26,7 +26,7 @@ def mobility_job(config: RegionConfig) -> dict[str, Any]:
     job: dict[str, Any] = {
         "kind": mobility.kind,
         "source": source_of(config, mobility, mobility.columns.roles()),
-        "places": places_source(config) if isinstance(mobility, OdMobility) else None,
+        "places": places_source(config) if isinstance(mobility, OdMobility) and config.places_or_none() else None,
         "resolution": config.resolution,
         "maximum_gap_hours": events.maximum_gap_hours if events else MAXIMUM_GAP_HOURS,
         "time_zone": mobility.time_zone if isinstance(mobility, TimedMobility) else None,
@@ -75,7 +75,7 @@ def extent_of(config: RegionConfig) -> dict[str, Any] | None:
         polygons = source_of(config, extent.polygons, {"geometry": extent.polygons.geometry})
         cells = cells_of_polygons(Source.parse(polygons, set()), config.resolution)
     else:
-        cells = read_places(Source.parse(places_source(config), set()), config.resolution)["cell"].to_numpy()
+        cells = read_places(Source.parse(places_source(config), set()), config.resolution, spread=True).cells
     if not len(cells):
         raise UserError(f"{where} has no cell. Fix it, or leave it out.")
     return {"cells": np.unique(cells).tolist()}
@@ -86,7 +86,7 @@ def places_source(config: RegionConfig) -> dict[str, Any]:
     places = config.places_or_none()
     if places is None:
         raise ValueError("no table of places: RegionConfig lets nothing refer to places without one")
-    return source_of(config, places, places.roles("id", "latitude", "longitude"))
+    return source_of(config, places, places.place_roles())
 
 
 def source_of(config: RegionConfig, table: RawTable, roles: dict[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.times import checked_time_format
+from mora_pipeline.raw.wide import DESTINATION, FLOW
 from mora_pipeline.region.sections import BadShare, Name, PlacesConfig, RawTable, Section, problem
 from mora_pipeline.region.window import Window
 
@@ -74,11 +75,34 @@ class TimedMobility(BaseMobility):
 class OdColumns(Section):
     """Columns of origin-destination flows."""
 
-    origin: Name = Field(description="column of the origin's place id")
-    destination: Name = Field(description="column of the destination's place id")
+    origin: Name = Field(description="column of the origin's place id, or H3 cell where there is no table of places")
+    destination: Name | None = Field(default=None, description="column of the destination's place id, or H3 cell")
+    destinations: Name | None = Field(
+        default=None,
+        description="of a table in wide form: its columns of flows, such as to_*; * is the destination's id",
+    )
     flow: Name | None = Field(default=None, description="column of the amount that moved (default 1 a row)")
     users: Name | None = Field(default=None, description="column of the number of distinct users")
     time: Name | None = Field(default=None, description="column of the day or time, for a window")
+
+    @model_validator(mode="after")
+    def _says_where_to(self) -> Self:
+        if (self.destination is None) == (self.destinations is None):
+            given = "neither" if self.destination is None else "both"
+            raise problem(
+                f"must say where flows go: destination, or destinations of a table in wide form (it has {given})"
+            )
+        if self.destinations is not None and (self.flow or self.users):
+            raise problem("has destinations, whose columns hold the flow. Remove flow and users")
+        if self.destinations is not None and self.destinations.count("*") != 1:
+            raise problem(f"has destinations '{self.destinations}'; write one *, which stands for the id, such as to_*")
+        return self
+
+    def roles(self, *names: str) -> dict[str, str]:
+        roles = super().roles(*names)
+        if roles.pop("destinations", None):
+            roles |= {"destination": DESTINATION, "flow": FLOW}
+        return roles
 
 
 class WindowedMobility(BaseMobility):
@@ -103,17 +127,34 @@ class OdMobility(WindowedMobility):
     columns: OdColumns = Field(description="the flows' columns")
     places: PlacesConfig | None = Field(default=None, description="the table of places, if it is not at the top level")
 
+    def options(self) -> dict[str, Any]:
+        wide = self.columns.destinations
+        return {**super().options(), **({"wide": wide} if wide else {})}
+
 
 class TripColumns(Section):
-    """Columns of trips between coordinates."""
+    """Columns of trips between coordinates, or H3 cells."""
 
-    origin_latitude: Name = Field(description="column of the latitude where the trip starts")
-    origin_longitude: Name = Field(description="column of the longitude where the trip starts")
-    destination_latitude: Name = Field(description="column of the latitude where the trip ends")
-    destination_longitude: Name = Field(description="column of the longitude where the trip ends")
+    origin_latitude: Name | None = Field(default=None, description="column of the latitude where the trip starts")
+    origin_longitude: Name | None = Field(default=None, description="column of the longitude where the trip starts")
+    origin_cell: Name | None = Field(default=None, description="column of the H3 cell where the trip starts")
+    destination_latitude: Name | None = Field(default=None, description="column of the latitude where the trip ends")
+    destination_longitude: Name | None = Field(default=None, description="column of the longitude where the trip ends")
+    destination_cell: Name | None = Field(default=None, description="column of the H3 cell where the trip ends")
     count: Name | None = Field(default=None, description="column of how many trips the row stands for (default 1)")
     time: Name | None = Field(default=None, description="column of the start time")
     user: Name | None = Field(default=None, description="column of the user's id")
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        for end in ("origin", "destination"):
+            names = [f"{end}_{part}" for part in ("latitude", "longitude", "cell")]
+            has = [name for name in names if getattr(self, name) is not None]
+            if has not in (names[:2], names[2:]):
+                given = ", ".join(has) or "none"
+                text = f"must say where trips {'start' if end == 'origin' else 'end'}: {names[0]} and {names[1]}, or "
+                raise problem(f"{text}{names[2]} (it has {given})")
+        return self
 
 
 class TripsMobility(WindowedMobility, TimedMobility):

@@ -1,6 +1,6 @@
 """What a sample of a region's raw tables shows before anything runs: bad rows, where they are, what matches what."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,10 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.cells import resolutions_of
 from mora_pipeline.raw.labels import refuse_repeated
-from mora_pipeline.raw.places import cells_at, look_up_cells
+from mora_pipeline.raw.places import Places, brought_up, cells_at, centres_of
 from mora_pipeline.raw.reader import SourceReader, as_json
-from mora_pipeline.raw.rule_sets import PLACE_ROLES, place_rules
+from mora_pipeline.raw.rule_sets import place_roles, place_rules
 from mora_pipeline.raw.rules import MALFORMED_ROW, UNKNOWN_PLACE, Rule, broken_rules, is_true
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.tallies import GOOD, Count, Tally
@@ -22,6 +23,13 @@ from mora_pipeline.region.columns import InputFile
 ROWS = 20_000  # of a table, that are read
 FILES = 5  # of a table, whose rows are read: the first, the last and some between
 MOST_PLACES = 2_000_000
+PLACE_COLUMNS = {
+    "id": pa.string(),
+    "latitude": pa.float64(),
+    "longitude": pa.float64(),
+    "cell": pa.int64(),
+    "geometry": pa.large_binary(),
+}
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # latitude and longitude, degrees, float64 [n] each
 
 
@@ -33,7 +41,8 @@ class RawTableRules:
         key: of region.yaml.
         kinds, rules, amount: as of `raw.rule_sets`.
         places: the column of each role that is a place's id, and the column that its cell gets.
-        points: the roles of latitude and longitude, of each point that a row has.
+        points: the columns of latitude and longitude, of each point that a row has.
+        cells: the columns of the H3 cells that a row is in.
         allowed: the share of bad rows that a run allows; None: nobody bounds them.
         setting: the key that states it.
         time_zone: of times that carry none.
@@ -47,6 +56,7 @@ class RawTableRules:
     amount: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
     points: Sequence[tuple[str, str]] = ()
+    cells: Sequence[str] = ()
     allowed: float | None = None
     setting: str = ""
     time_zone: str | None = None
@@ -114,11 +124,17 @@ def located_table(
         rules,
         amount,
         places={"place": "cell"} if "place" in roles else {},
-        points=() if "place" in roles else (("latitude", "longitude"),),
+        points=points_in(roles),
+        cells=("cell",) if "cell" in roles else (),
         allowed=config.maximum_bad_share,
         setting=f"{key}.maximum_bad_share",
         once="place" if "place" in roles and once else None,
     )
+
+
+def points_in(roles: Collection[str]) -> Sequence[tuple[str, str]]:
+    """The columns of a point that rows have which are located by these roles."""
+    return () if "place" in roles or "cell" in roles else (("latitude", "longitude"),)
 
 
 def source_of_heads(heads: Sequence[InputFile], roles: Mapping[str, str]) -> Source:
@@ -130,12 +146,12 @@ def source_of_heads(heads: Sequence[InputFile], roles: Mapping[str, str]) -> Sou
 
 
 def take_sample(
-    table: RawTableRules, resolution: int, places: pa.Table | None, remarks: Sequence[str] = ()
+    table: RawTableRules, resolution: int, places: Places | None, remarks: Sequence[str] = ()
 ) -> TableSample:
     """Read and validate the first rows of some of a table's files.
 
     Args:
-        places: id and cell; None where there is no table of places.
+        places: None where there is no table of places.
 
     Raises:
         UserError: if a file cannot be read.
@@ -152,7 +168,7 @@ def take_sample(
     for batch, raw, whole in _heads(reader):
         every &= whole
         if table.places and places is not None:
-            batch = look_up_cells(batch, table.places, places)
+            batch = places.look_up(batch, table.places)
         derived, broken = validator.validated(reader, batch, raw, tally)
         rows += len(broken)
         for number in np.unique(broken[broken < len(rules)]):
@@ -165,7 +181,15 @@ def take_sample(
             latitudes.append(good[latitude].to_numpy())
             longitudes.append(good[longitude].to_numpy())
             cells.append(np.unique(cells_at(good[latitude], good[longitude], resolution).to_numpy()))
-        cells += [np.unique(good[cell].to_numpy(zero_copy_only=False)) for cell in table.places.values()]
+        for cell in table.places.values():
+            own = np.unique(good[cell].to_numpy(zero_copy_only=False))
+            cells.append(own if places is None or places.single else np.unique(places.spread(own)[1]))
+        for cell in table.cells:
+            own = _near(np.unique(good[cell].to_numpy(zero_copy_only=False)), resolution)
+            cells.append(own)
+            north, east = centres_of(own)
+            latitudes.append(north)
+            longitudes.append(east)
         if table.once:
             ids.append(good[table.once].cast(pa.string()))
     if ids:
@@ -205,24 +229,29 @@ def _heads(reader: SourceReader) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatc
             left -= rows.num_rows
 
 
-def read_places(source: Source, resolution: int) -> pa.Table:
-    """The good rows of a table of places: id and cell, an id's first row, sorted by id.
+def _near(cells: npt.NDArray[np.int64], resolution: int) -> npt.NDArray[np.int64]:
+    """Cells as those of a resolution, coarser ones as they are, int64, each once."""
+    coarse = cells[resolutions_of(cells) < resolution]
+    return np.unique(np.concatenate([coarse, brought_up(pa.array(cells), resolution).drop_null().to_numpy()]))
+
+
+def read_places(source: Source, resolution: int, spread: bool = False) -> Places:
+    """The good rows of a table of places.
+
+    Args:
+        spread: whether to spread polygons on cells, a millisecond each; else each lies where its point does.
 
     Raises:
         UserError: if it cannot be read, or holds more than `MOST_PLACES`.
     """
-    reader, rules = SourceReader.of(source, PLACE_ROLES), place_rules()
+    reader, rules = SourceReader.of(source, place_roles(source.columns)), place_rules(source.columns)
     tables, rows = list[pa.RecordBatch](), 0
     for batch, _ in reader.read_all():
         good = batch.filter(pa.array(broken_rules(batch, rules) == len(rules)))
-        tables.append(good.select(["id", "latitude", "longitude"]))
+        names = [name for name in PLACE_COLUMNS if name in batch.schema.names]
+        tables.append(good.select(names).cast(pa.schema([(name, PLACE_COLUMNS[name]) for name in names])))
         rows += good.num_rows
         if rows > MOST_PLACES:
             raise UserError(f"{source.describe()} has more than {MOST_PLACES:,} places. A table of places names zones.")
-    schema = pa.schema([("id", pa.string()), ("latitude", pa.float64()), ("longitude", pa.float64())])
-    table = pa.Table.from_batches([batch.cast(schema) for batch in tables], schema)
-    first = table.group_by("id", use_threads=False).aggregate([("latitude", "first"), ("longitude", "first")])
-    once = first.rename_columns(["id", "latitude", "longitude"]).sort_by("id")
-    latitude, longitude = once["latitude"].combine_chunks(), once["longitude"].combine_chunks()
-    cells = cells_at(latitude, longitude, resolution) if len(once) else pa.nulls(0, pa.int64())
-    return pa.table({"id": once["id"], "cell": cells})
+    empty = pa.schema([("id", pa.string()), ("latitude", pa.float64()), ("longitude", pa.float64())]).empty_table()
+    return Places.of(pa.Table.from_batches(tables) if tables else empty, resolution, spread)

@@ -1,7 +1,7 @@
 """What the sections of a region.yaml have in common: strict mappings of known keys, and the table of places."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -10,6 +10,7 @@ from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.names import did_you_mean
 
 Name = Annotated[str, Field(min_length=1)]
+LOCATION = ("latitude", "longitude", "place", "geometry", "cell")  # keys that say where rows are
 BadShare = Annotated[
     float, Field(default=MAXIMUM_BAD_SHARE, ge=0, le=1, description="share of rows that may be bad before a run fails")
 ]
@@ -44,12 +45,14 @@ def problem(message: str, word: object = None, choices: Iterable[str] = ()) -> P
     return PydanticCustomError("region", "{message}", {"message": f"{message}.{ending}"})
 
 
-def point_or_place(section: Any) -> None:
+def checked_location(section: Any) -> None:
     """Refuse a section that says twice where its rows are, or not at all."""
-    has = [name for name in ("latitude", "longitude", "place") if getattr(section, name) is not None]
-    if has not in (["latitude", "longitude"], ["place"]):
-        given = ", ".join(has) or "neither"
-        raise problem(f"must say where its rows are: either latitude and longitude, or place (it has {given})")
+    names = [name for name in LOCATION if name in type(section).model_fields]
+    has = [name for name in names if getattr(section, name) is not None]
+    if has != ["latitude", "longitude"] and not (len(has) == 1 and has[0] in names[2:]):
+        others = f"{', '.join(names[2:-1])} or {names[-1]}"
+        given = ", ".join(has) or "none"
+        raise problem(f"must say where its rows are: latitude and longitude, or {others} (it has {given})")
 
 
 class CsvDialect(Section):
@@ -84,6 +87,8 @@ class RawTable(Section):
         default=None, description="texts and numbers that mean that there is no value"
     )
     where: Name | None = Field(default=None, description="which rows are read, such as confidence > 0.5")
+    crs: Name | None = Field(default=None, description="coordinate system of a geometry, where its file states none")
+    layer: Name | None = Field(default=None, description="layer of a vector file that has several")
     file_names: Name | None = Field(
         default=None, description="columns that the files' names hold, such as od_{year}_{mode}.csv"
     )
@@ -94,15 +99,37 @@ class RawTable(Section):
             "csv": self.csv.declared() if self.csv else None,
             "null": [str(value) for value in self.null or []] or None,
             "where": self.where,
+            "crs": self.crs,
+            "layer": self.layer,
             "name_pattern": self.file_names,
         }
         return {name: value for name, value in options.items() if value}
 
 
-class PlacesConfig(RawTable):
-    """A table of places: an id and a point each; any further columns (groups, population) are free."""
+class Located(Section):
+    """Where rows are, in place of the ids of places."""
+
+    latitude: Name | None = Field(default=None, description="column of the latitude, degrees")
+    longitude: Name | None = Field(default=None, description="column of the longitude, degrees")
+    geometry: Name | None = Field(default=None, description="column of a point or polygon, in place of coordinates")
+    cell: Name | None = Field(default=None, description="column of an H3 cell, in place of coordinates")
+
+    def location(self) -> dict[str, str]:
+        """The columns that say where rows are, by role."""
+        return self.roles(*(name for name in LOCATION if name in type(self).model_fields))
+
+
+class PlacesConfig(RawTable, Located):
+    """A table of places: an id and a point, polygon or H3 cell each; further columns (groups, population) are free."""
 
     id: Name = Field(description="column of the place's id")
-    latitude: Name = Field(description="column of the latitude, degrees")
-    longitude: Name = Field(description="column of the longitude, degrees")
     maximum_bad_share: BadShare  # where the places make the cells
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        checked_location(self)
+        return self
+
+    def place_roles(self) -> dict[str, str]:
+        """The columns of the id and of the location, by role."""
+        return {"id": self.id, **self.location()}

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mora_pipeline.region.sections import Name, RawTable, Section, point_or_place, problem
+from mora_pipeline.region.sections import Located, Name, RawTable, Section, checked_location, problem
 
 MEAN = "mean"  # of all tasks, in what a benchmark writes; no task may have the name
 Transform = Annotated[
@@ -17,13 +17,11 @@ Leaks = Annotated[
 ]
 
 
-class CellTask(RawTable):
+class CellTask(RawTable, Located):
     """A label of cells, aggregated from places or points."""
 
     level: Literal["cell"]
     place: Name | None = Field(default=None, description="column of the place's id")
-    latitude: Name | None = Field(default=None, description="column of the latitude, in place of place")
-    longitude: Name | None = Field(default=None, description="column of the longitude, in place of place")
     column: Name = Field(description="column of the label")
     aggregate: Literal["mean", "sum"] = Field(default="mean", description="how the rows of a cell become one value")
     weight: Name | None = Field(default=None, description="column that weights a mean: of the labels, else of places")
@@ -32,23 +30,21 @@ class CellTask(RawTable):
 
     @model_validator(mode="after")
     def _says_where(self) -> Self:
-        point_or_place(self)
+        checked_location(self)
         if self.aggregate == "sum" and self.weight is not None:
             raise problem("has a weight, but a sum has none. Remove weight, or write aggregate: mean")
         return self
 
 
-class Members(RawTable):
+class Members(RawTable, Located):
     """Which cells a group is made of: the cells of the places listed. Also names the groups that folds keep whole."""
 
     group: Name = Field(description="column of the group's id")
     place: Name | None = Field(default=None, description="column of the place's id")
-    latitude: Name | None = Field(default=None, description="column of the latitude, in place of place")
-    longitude: Name | None = Field(default=None, description="column of the longitude, in place of place")
 
     @model_validator(mode="after")
     def _says_where(self) -> Self:
-        point_or_place(self)
+        checked_location(self)
         return self
 
 
@@ -63,15 +59,18 @@ class GroupTask(RawTable):
     members: Members = Field(description="which cells each group is made of")
 
 
-class PointTask(RawTable):
+class PointTask(RawTable, Located):
     """A label of points."""
 
     level: Literal["point"]
-    latitude: Name = Field(description="column of the latitude, degrees")
-    longitude: Name = Field(description="column of the longitude, degrees")
     column: Name = Field(description="column of the label")
     transform: Transform
     leaks: Leaks
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        checked_location(self)
+        return self
 
 
 TaskConfig = Annotated[CellTask | GroupTask | PointTask, Field(discriminator="level")]

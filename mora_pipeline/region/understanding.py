@@ -10,18 +10,22 @@ import pyarrow.compute as pc
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.bad_share import check_share
 from mora_pipeline.raw.labels import Unreadable, refuse_repeated
+from mora_pipeline.raw.places import Places
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rule_sets import (
     AMOUNTS,
-    ENDS,
+    CELL_FLOW_ROLES,
+    END_CELLS,
     MOBILITY_ROLES,
-    PLACE_ROLES,
+    cell_flow_rules,
     event_rules,
     od_rules,
+    place_roles,
     place_rules,
+    trip_points,
     trip_rules,
 )
-from mora_pipeline.raw.rules import NULL_ISLAND, Rule
+from mora_pipeline.raw.rules import NULL_ISLAND
 from mora_pipeline.raw.source import NUMBER, TEXT
 from mora_pipeline.region.checks import checked
 from mora_pipeline.region.columns import Checker
@@ -29,7 +33,15 @@ from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.geography import Box, boxed, warnings_of_points
 from mora_pipeline.region.kinds import KINDS
 from mora_pipeline.region.mobility import Mobility, TimedMobility
-from mora_pipeline.region.samples import Points, RawTableRules, TableSample, read_places, source_of_heads, take_sample
+from mora_pipeline.region.samples import (
+    Points,
+    RawTableRules,
+    TableSample,
+    points_in,
+    read_places,
+    source_of_heads,
+    take_sample,
+)
 from mora_pipeline.region.tasks import CellTask, GroupTask
 
 FEW_MATCH = 0.5  # of a table's places that are known, below which a warning says so
@@ -108,13 +120,13 @@ def understand(config: RegionConfig, progress: Callable[[str], None] = lambda ke
     )
 
 
-def _places(config: RegionConfig, checker: Checker) -> pa.Table | None:
-    """The places that the region knows: id and cell."""
+def _places(config: RegionConfig, checker: Checker) -> Places | None:
+    """The places that the region knows; a polygon lies where its point does: spreading it is for a run."""
     table = config.places_or_none()
     if table is None:
         return None
     heads = checker.table(_key_of_places(config), table)
-    return read_places(source_of_heads(heads, table.roles("id", "latitude", "longitude")), config.resolution)
+    return read_places(source_of_heads(heads, table.place_roles()), config.resolution)
 
 
 def _key_of_places(config: RegionConfig) -> str:
@@ -125,18 +137,19 @@ def _tables(config: RegionConfig, checker: Checker) -> Iterator[RawTableRules]:
     places, mobility = config.places_or_none(), config.mobility
     if places is not None:
         path_key = _key_of_places(config)
-        key = path_key.removesuffix(".path")
+        key, roles = path_key.removesuffix(".path"), places.place_roles()
         yield RawTableRules(
             key,
-            source_of_heads(checker.table(path_key, places), places.roles("id", "latitude", "longitude")),
-            PLACE_ROLES,
-            place_rules(),
-            points=(("latitude", "longitude"),),
+            source_of_heads(checker.table(path_key, places), roles),
+            place_roles(roles),
+            place_rules(roles),
+            points=points_in(roles),
+            cells=("cell",) if "cell" in roles else (),
             allowed=places.maximum_bad_share,
             setting=f"{key}.maximum_bad_share",
         )
     if mobility is not None:
-        yield _mobility_table(mobility, checker)
+        yield _mobility_table(config, mobility, checker)
     for name, modality in config.modalities.items():
         key = f"modalities.{name}"
         heads = [head for (own, _), head in checker.opened.items() if own == f"{key}.path"]
@@ -145,23 +158,29 @@ def _tables(config: RegionConfig, checker: Checker) -> Iterator[RawTableRules]:
             yield rules
 
 
-def _mobility_table(mobility: Mobility, checker: Checker) -> RawTableRules:
+def _mobility_table(config: RegionConfig, mobility: Mobility, checker: Checker) -> RawTableRules:
     source = source_of_heads(checker.table("mobility.path", mobility), mobility.columns.roles())
-    ends = {"origin": "origin_cell", "destination": "destination_cell"}
-    rules: dict[str, tuple[list[Rule], Mapping[str, str], Sequence[tuple[str, str]]]] = {
-        "od": (od_rules(source.columns), ends, ()),
-        "trips": (trip_rules(source.columns), {}, ((ENDS[0], ENDS[1]), (ENDS[2], ENDS[3]))),
-        "events": (event_rules(), {}, (("latitude", "longitude"),)),
-    }
-    own, places, points = rules[mobility.kind]
+    roles, columns = MOBILITY_ROLES[mobility.kind], source.columns
+    places, points, cells = dict[str, str](), list[tuple[str, str]](), list[str]()
+    if mobility.kind == "events":
+        rules, points = event_rules(), [("latitude", "longitude")]
+    elif mobility.kind == "trips":
+        rules, points = trip_rules(columns, config.resolution), trip_points(columns)
+        cells = [end for end in END_CELLS if end in columns]
+    elif config.places_or_none():
+        rules, places = od_rules(columns), {"origin": "origin_cell", "destination": "destination_cell"}
+    else:
+        rules, roles = cell_flow_rules(columns, config.resolution), CELL_FLOW_ROLES
+        cells = ["origin", "destination"]
     return RawTableRules(
         "mobility",
         source,
-        MOBILITY_ROLES[mobility.kind],
-        own,
+        roles,
+        rules,
         AMOUNTS[mobility.kind],
         places,
         points,
+        cells,
         mobility.maximum_bad_share,
         "mobility.maximum_bad_share",
         mobility.time_zone if isinstance(mobility, TimedMobility) else "UTC",
@@ -190,11 +209,12 @@ def _refuse(sample: TableSample) -> None:
 
 
 def _axes(samples: Sequence[TableSample]) -> dict[str, tuple[str, str]]:
-    """The columns of latitude and longitude, by key."""
+    """The columns of latitude and longitude, by key, of the tables that have such."""
     return {
         sample.table.key: (sample.table.source.columns[latitude], sample.table.source.columns[longitude])
         for sample in samples
         for latitude, longitude in sample.table.points[:1]
+        if {latitude, longitude} <= sample.table.source.columns.keys()
     }
 
 
@@ -205,7 +225,7 @@ def _matched_places(samples: Sequence[TableSample]) -> Iterator[Match]:
             yield Match(sample.table.key, "rows in known places", known, known + sample.unknown_places)
 
 
-def _matched_labels(config: RegionConfig, checker: Checker, places: pa.Table | None) -> Iterator[Match]:
+def _matched_labels(config: RegionConfig, checker: Checker, places: Places | None) -> Iterator[Match]:
     """Labels that have a number and a known place.
 
     Raises:
@@ -228,7 +248,7 @@ def _matched_labels(config: RegionConfig, checker: Checker, places: pa.Table | N
             if "place" in roles:
                 seen.append(typed["place"].cast(pa.string()).filter(valid))
             if "place" in roles and places is not None:
-                valid = pc.and_(valid, known_ids(typed["place"].cast(pa.string()), places["id"].combine_chunks()))
+                valid = pc.and_(valid, known_ids(typed["place"].cast(pa.string()), places.ids))
             matched += pc.sum(valid).as_py()
         unreadable.check(f"{config.file.name}: {key}.column is '{task.column}'")
         if seen and "aggregate" not in task.model_fields_set:

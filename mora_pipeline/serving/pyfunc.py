@@ -1,4 +1,5 @@
-"""The distilled encoder as an MLflow model: a table of latitude and longitude in, 128 columns out.
+"""The distilled encoder as an MLflow model: a table of latitude and longitude in, a column for each number of a
+vector out: as many as the embeddings had that it was distilled from.
 
 MLflow stores this file as the model's code (models from code) and the weights beside it as safetensors: loading it
 unpickles nothing. The environment that serves it needs this package.

@@ -11,7 +11,7 @@ import pyarrow as pa
 from mora_pipeline.contract.cells import find_rows
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.lake import Lake
+from mora_pipeline.lake import Lake, Version
 
 if TYPE_CHECKING:
     from mora_pipeline.distillation.coordinate_encoder import CoordinateEncoder
@@ -22,12 +22,17 @@ Cells = npt.NDArray[np.int64]
 
 
 class EmbeddingStore:
-    """A region's committed embeddings: ``cells`` int64 [N], ascending, and ``vectors`` float32 [N, d] beside them."""
+    """A region's committed embeddings: ``cells`` int64 [N], ascending, and ``vectors`` float32 [N, d] beside them.
 
-    def __init__(self, region: str, own: CellVectors, lake: Lake) -> None:
-        self.region, self.cells, self.vectors, self._lake = region, own.cells, own.vectors, lake
+    ``d`` is 128 by default, and 96 where another region's encoder of the preset `mora` embedded the region.
+    """
+
+    def __init__(self, version: Version, lake: Lake) -> None:
+        own = CellVectors.from_table(version.table(["cell", "vector"]))
+        self.region, self.cells, self.vectors = version.region, own.cells, own.vectors
+        self._version, self._lake = version.version, lake
         if len(self.cells) == 0:
-            raise UserError(f"`embeddings` of region '{region}' holds no cell: materialise it again.")
+            raise UserError(f"`embeddings` of region '{self.region}' holds no cell: materialise it again.")
         self.resolution = int(h3.get_resolution(h3.int_to_str(int(self.cells[0]))))
 
     @classmethod
@@ -38,8 +43,7 @@ class EmbeddingStore:
             UserError: if the region has no embeddings yet.
         """
         lake = lake or Lake.at_home()
-        table = lake.read("embeddings", region).table(["cell", "vector"])
-        return cls(region, CellVectors.from_table(table), lake)
+        return cls(lake.read("embeddings", region), lake)
 
     def at(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike, source: Source = "auto") -> Vectors:
         """Vectors of coordinates.
@@ -54,8 +58,8 @@ class EmbeddingStore:
             float32 [n, d].
 
         Raises:
-            UserError: if a coordinate is not one (the row is named), no cell is there (`cell`), or the region has no
-                distilled encoder where one is needed.
+            UserError: if a coordinate is not one (the row is named), no cell is there (`cell`), or the distilled
+                encoder is needed and the region has none of these embeddings.
         """
         if source not in get_args(Source):
             raise UserError(f"source is '{source}'; it can be {', '.join(get_args(Source))}.")
@@ -121,7 +125,23 @@ class EmbeddingStore:
     def _distilled(self) -> "CoordinateEncoder":
         from mora_pipeline.distillation.coordinate_encoder import load_encoder
 
-        return load_encoder(self._lake.read("distilled_encoder", self.region).path)
+        encoder = self._lake.read("distilled_encoder", self.region)
+        if (teacher := encoder.inputs.get("embeddings", "")) != self._version:
+            raise UserError(self._other_teacher(teacher))
+        return load_encoder(encoder.path)
+
+    def _other_teacher(self, teacher: str) -> str:
+        """Why the distilled encoder does not fit: it was distilled from another version of the embeddings."""
+        current = self._lake.read("embeddings", self.region).version
+        age = "older" if teacher < self._version else "newer"  # a version begins with its time
+        return (
+            f"`distilled_encoder` of region '{self.region}' was distilled from version {teacher or 'unknown'} of "
+            f"`embeddings`, {age} than {self._version}, which is read here: its vectors are of another space. "
+        ) + (
+            "Open the embeddings again."
+            if teacher == current
+            else f"Distil it again: mora materialize {self.region} --select distilled_encoder"
+        )
 
 
 def cells_at(latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64], resolution: int) -> Cells:

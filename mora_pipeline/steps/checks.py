@@ -127,6 +127,8 @@ def spread_and_directions(vectors: Vectors) -> tuple[float, float]:
 DESCRIPTIONS = {
     "edges_positive": "Every flow is a positive number.",
     "edges_clustered": "Every file holds all edges of its origins.",
+    "flow_conserved": "The flow of the good rows is that of the edges and inside the cells.",
+    "places_shares_sum_to_one": "What a place carries is what its cells get: their shares sum to 1.",
     "bad_rows_within_limit": "The share of bad rows is at most maximum_bad_share of region.yaml.",
     "shares_sum_to_one": "The shares of every group sum to 1 in every cell.",
     "cells_unique_and_sorted": "Every cell has one row, in ascending order, and node is the number of its row.",

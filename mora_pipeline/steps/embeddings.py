@@ -1,11 +1,12 @@
-"""The embeddings: 128 numbers for every cell, un-normalised, in the order of `cells`.
+"""The embeddings: one vector for every cell, un-normalised, in the order of `cells`; 128 numbers by default.
 
 Source: the features of the modalities that region.yaml has now, and what the preset reads. Preset `paper`: LightGCN
 over the mobility graph (`graph`), started from `line_vectors` and aligned to each modality (MoRA); a run that was
 killed goes on where it was, from `checkpoints/<region>` in the home, if neither inputs nor settings have changed.
 Presets `mora` and `inductive`: a function of each cell's features, flows and surroundings, from `edges`; it can be
-another region's (`encoder`); `mora` adds numbers of the region's own. Without either in the run config, `embeddings` of
-region.yaml says which, else it is `mora`. One MLflow run with parameters, loss curves and weights.
+another region's (`encoder`). `mora` adds 32 numbers of the region's own to 96; those of another region's encoder are
+the 96 alone. Without either in the run config, `embeddings` of region.yaml says which, else it is `mora`. One MLflow
+run with parameters, loss curves and weights.
 """
 
 from typing import Any
@@ -105,7 +106,7 @@ def embeddings_step() -> Step:
         group="embeddings",
         kinds=frozenset({"pytorch", "mlflow"}),
         settings=embeddings_settings(),
-        columns=schemas.embeddings(schemas.DIMENSION),
+        columns=schemas.embeddings(schemas.ANY_LENGTH),
         checks=("one_row_per_cell", "no_nan", "not_collapsed"),
         warnings=("cells_familiar",),
         pool="gpu",

@@ -163,7 +163,7 @@ EDGES = _step(
     grid_mobility.__doc__,
     inputs=("raw_files",),
     columns=schemas.EDGES,
-    checks=("edges_positive", "edges_clustered", "bad_rows_within_limit"),
+    checks=("edges_positive", "edges_clustered", "flow_conserved", "places_shares_sum_to_one", "bad_rows_within_limit"),
 )
 
 

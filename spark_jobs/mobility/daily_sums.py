@@ -12,6 +12,7 @@ from spark_jobs.mobility.edges import Received
 from spark_jobs.mobility.move_tables import condensed
 from spark_jobs.mobility.records import Rows
 from spark_jobs.mobility.rhythm import RhythmCounter
+from spark_jobs.mobility.spreading import Spreading
 from spark_jobs.output import in_one_step, open_parquet, part_name
 
 MICROSECONDS_PER_DAY = 86_400_000_000
@@ -27,6 +28,7 @@ def pack_by_file(
     days: Mapping[str, int] | None,
     buckets: int,
     zone: str | None = None,
+    spreading: Spreading | None = None,
 ) -> Rows:
     """Moves of good rows as payloads by origin, counts of their hours, and what was counted of each file.
 
@@ -37,6 +39,7 @@ def pack_by_file(
         files: their numbers are their places here.
         days: of the files; None: a row's day is that of its time, UTC.
         zone: in which hours are counted; None: none are.
+        spreading: as of `kernels.pack_moves`.
     """
     rhythm = RhythmCounter(zone)
     number_of = {file: number for number, file in enumerate(files)}
@@ -62,7 +65,8 @@ def pack_by_file(
             yield table
 
     for table in condensed(with_slots()):
-        yield from packed(table, "origin", buckets)
+        for part in spreading(table) if spreading else [table]:
+            yield from packed(part, "origin", buckets)
     yield from rhythm.packed(buckets)
     if counts:
         columns = [pa.array(column, pa.int64()) for column in zip(*counts, strict=True)]

@@ -5,6 +5,7 @@ bit, a smaller one to within 2⁻⁸¹; what is kept is added up exactly.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ Numbers = npt.NDArray[np.int64]
 Amounts = dict[str, Numbers]  # whole, and upper and lower where any amount has a fraction
 WHOLE, UPPER, LOWER = PARTS = ("whole", "upper", "lower")
 DIGIT = 2.0**40  # what a place value counts up to
+UNITS = 1 << 22  # that a share is divided into
+COARSEST = 2.0**36  # of an amount that is to be divided: with two shares, that makes the 80 bits
+LIMB = (1 << 20) - 1
 LONGEST_RUN = 1 << 22  # of fractions that are added up before they are carried
 
 
@@ -78,3 +82,49 @@ def carried(amounts: Mapping[str, Numbers]) -> Amounts:
     upper = amounts[UPPER] + (amounts[LOWER] >> bits)
     lowest = (1 << bits) - 1
     return {WHOLE: amounts[WHOLE] + (upper >> bits), UPPER: upper & lowest, LOWER: amounts[LOWER] & lowest}
+
+
+def rounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Amounts [n] to the nearest multiple of 2⁻³⁶ above 0: what `divided` divides exactly."""
+    return np.maximum(np.rint(values * COARSEST), 1) / COARSEST
+
+
+def divided(amounts: Mapping[str, Numbers], *units: Numbers) -> Amounts:
+    """Parts of amounts: of each, ``units[0] · units[1] / UNITS²``, exactly.
+
+    So whoever adds up amounts before or after they are divided gets the same bits.
+
+    Args:
+        amounts: of `rounded` values, or sums of these, [n] a part.
+        units: two of [n] each, from 0 to `UNITS`.
+    """
+    whole = amounts[WHOLE]
+    upper = amounts.get(UPPER, np.zeros_like(whole))
+    zero = np.zeros_like(whole)
+    digits = [upper & LIMB, upper >> 20, whole & LIMB, (whole >> 20) & LIMB, (whole >> 40) & LIMB, whole >> 60]
+    digits += [zero, zero, zero]  # base 2²⁰, the last are for what multiplying carries
+    for factor in units:
+        carry = zero
+        for place, digit in enumerate(digits):
+            product = digit * factor + carry
+            digits[place], carry = product & LIMB, product >> 20
+    # 40 bits of the fraction and 44 of the units: the lowest four are zeros.
+    digits = [(low >> 4) | ((high & 15) << 16) for low, high in pairwise(digits)]
+    wholes = digits[4] | (digits[5] << 20) | (digits[6] << 40) | (digits[7] << 60)
+    return {WHOLE: wholes, UPPER: digits[2] | (digits[3] << 20), LOWER: digits[0] | (digits[1] << 20)}
+
+
+def in_units(rows: Numbers, shares: npt.NDArray[np.float64]) -> Numbers:
+    """Shares in whole `UNITS`, [m]: those of a row add up to all of them.
+
+    Args:
+        rows: that shares belong to, ascending; those of a row sum to 1.
+    """
+    exact = shares * UNITS
+    units = np.floor(exact).astype(np.int64)
+    lacking = UNITS - np.bincount(rows, units).astype(np.int64)  # fewer than the row has shares
+    order = np.lexsort((-(exact - units), rows))
+    starts = np.searchsorted(rows, np.arange(len(lacking)))
+    rank = np.arange(len(rows)) - starts[rows]
+    units[order[rank < lacking[rows]]] += 1
+    return units

@@ -6,19 +6,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mora_pipeline.raw.places import cells_at
-from mora_pipeline.raw.rule_sets import ENDS
+from mora_pipeline.raw.places import brought_up, cells_at
+from mora_pipeline.raw.rule_sets import END_CELLS, ENDS
 from spark_jobs.mobility.arrow_shuffle import packed, unpacked
+from spark_jobs.mobility.fixed_point import rounded
 from spark_jobs.mobility.move_tables import ROWS_AT_ONCE, added_up, condensed, large_texts, make_moves
 from spark_jobs.mobility.records import Rows
 from spark_jobs.mobility.rhythm import RhythmCounter, bins_of, counted, counts_of, packed_counts
+from spark_jobs.mobility.spreading import Spreading
 
 
-def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets: int, zone: str | None = None) -> Rows:
+def pack_moves(
+    rows: Rows,
+    moves: Callable[[pa.RecordBatch], pa.Table],
+    buckets: int,
+    zone: str | None = None,
+    spreading: Spreading | None = None,
+) -> Rows:
     """Moves of good rows as payloads by origin, added up before where that saves rows, and counts of their hours.
 
     Args:
         zone: in which hours are counted; None: the rows have no `time`.
+        spreading: divides moves among the cells of their ends; None: each end is a cell.
     """
     rhythm = RhythmCounter(zone)
 
@@ -29,19 +38,26 @@ def pack_moves(rows: Rows, moves: Callable[[pa.RecordBatch], pa.Table], buckets:
             yield table
 
     for table in condensed(passing()):
-        yield from packed(table, "origin", buckets)
+        for part in spreading(table) if spreading else [table]:
+            yield from packed(part, "origin", buckets)
     yield from rhythm.packed(buckets)
 
 
-def od_moves(rows: pa.RecordBatch) -> pa.Table:
+def od_moves(rows: pa.RecordBatch, divided: bool = False) -> pa.Table:
+    """The moves of flows; amounts that are to be divided among cells are `fixed_point.rounded`."""
     users = {"users": pc.cast(rows["users"], pa.int64(), safe=False)} if "users" in rows.schema.names else {}
     flow = rows["flow"] if "flow" in rows.schema.names else pa.array(np.ones(len(rows)))
+    if divided:
+        flow = pa.array(rounded(flow.to_numpy(zero_copy_only=False).astype(np.float64)))
     return make_moves(rows["origin_cell"], rows["destination_cell"], flow, **users)
 
 
 def trip_moves(rows: pa.RecordBatch, resolution: int) -> pa.Table:
     origin, destination = (
-        cells_at(rows[latitude], rows[longitude], resolution) for latitude, longitude in (ENDS[:2], ENDS[2:])
+        brought_up(rows[cell], resolution)
+        if cell in rows.schema.names
+        else cells_at(rows[latitude], rows[longitude], resolution)
+        for cell, (latitude, longitude) in zip(END_CELLS, (ENDS[:2], ENDS[2:]), strict=True)
     )
     flow = rows["count"] if "count" in rows.schema.names else pa.array(np.ones(len(rows)))
     user = {"user": rows["user"]} if "user" in rows.schema.names else {}

@@ -5,19 +5,32 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
 from mora_pipeline.contract.constants import MAXIMUM_GAP_HOURS
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.places import look_up_cells
-from mora_pipeline.raw.rule_sets import AMOUNTS, ENDS, MOBILITY_ROLES, event_rules, od_rules, trip_rules
+from mora_pipeline.raw.places import Places, brought_up
+from mora_pipeline.raw.rule_sets import (
+    AMOUNTS,
+    CELL_FLOW_ROLES,
+    END_CELLS,
+    MOBILITY_ROLES,
+    cell_flow_rules,
+    event_rules,
+    od_rules,
+    trip_points,
+    trip_rules,
+)
 from mora_pipeline.raw.source import Source, checked_zone
 from spark_jobs.gridding import read_places
 from spark_jobs.mobility.arrow_shuffle import PACKED, shuffled
 from spark_jobs.mobility.daily_sums import pack_by_file
 from spark_jobs.mobility.kernels import od_moves, pack_diaries, pack_moves, pack_records, trip_moves
 from spark_jobs.mobility.records import Records, Rows
+from spark_jobs.mobility.spreading import OfCells, OfPlaces, Spreading
 from spark_jobs.report import parameter
 from spark_jobs.validation import ValidatedRows
 
@@ -34,6 +47,8 @@ class RawMoves:
     ``sources``: the files the moves come from, the main one first.
     ``packed``: for a number of partitions, rows of `PACKED` by origin that hold tables of moves.
     ``moves``: makes a move of each row; None where two rows make one.
+    ``spreading``: divides `moves` among the cells of their ends; None: each end is a cell.
+    ``places``: that od refers to, or None.
     ``zone``: in which the hours of `moves` are counted; None where nothing says when they were.
     """
 
@@ -44,6 +59,8 @@ class RawMoves:
     packed: Callable[[int], DataFrame]
     moves: Callable[[pa.RecordBatch], pa.Table] | None = None
     zone: str | None = None
+    spreading: Spreading | None = None
+    places: Places | None = None
 
     def rows(self) -> int:
         """How many raw rows there are, where the files' footers say; else 0."""
@@ -59,31 +76,76 @@ class RawMoves:
             raise UserError("mobility.window is for od and trips: moves of events reach from file to file. Remove it.")
         columns = dict.fromkeys((*self.records.columns, "source", *(["time"] if days is None else [])))
         kernel = partial(pack_by_file, moves=self.moves, files=files, days=days, buckets=partitions, zone=self.zone)
+        kernel = partial(kernel, spreading=self.spreading)
         return replace(self.records, columns=tuple(columns)).mapped(kernel)
 
 
 def read_od(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
-    """Flows between places; ids of both tables are compared as strings."""
+    """Flows between places; ids of both tables are compared as strings. Without places, between H3 cells.
+
+    Raises:
+        UserError: if there are users, and places that lie in several cells: who is where in them is unknown.
+    """
     source = Source.parse(parameter(params, "source"), {"origin", "destination"})
+    if not params.get("places"):
+        return read_cell_flows(spark, source, params)
     places, of_places = read_places(spark, parameter(params, "places"), params["resolution"])
     counted = "users" in source.columns
+    if counted and not places.single:
+        several = int((np.diff(places.starts) > 1).sum())
+        raise UserError(
+            f"mobility.columns.users is '{source.columns['users']}', but {several:,} places lie in several cells: "
+            "their flow can be divided among these, distinct users cannot. Remove columns.users, or give each place a "
+            "point."
+        )
     rules = od_rules(source.columns, params.get("latest"))
-    derive = partial(look_up_cells, roles={end: f"{end}_cell" for end in ("origin", "destination")}, places=places)
+    derive = partial(places.look_up, roles={end: f"{end}_cell" for end in ("origin", "destination")})
     # Only the day of a time counts.
     validated = ValidatedRows(spark, source, MOBILITY_ROLES["od"], rules, "UTC", derive, amount=AMOUNTS["od"])
     columns = ("origin_cell", "destination_cell", *(role for role in ("flow", "users") if role in source.columns))
     records = Records(validated, columns)
-    packed = partial(_by_origin, records, partial(pack_moves, moves=od_moves))
-    return RawMoves(source, "counted" if counted else "unknown", [validated, of_places], records, packed, od_moves)
+    moves = od_moves if places.single else partial(od_moves, divided=True)
+    spreading = None if places.single else OfPlaces(places)
+    packed = partial(_by_origin, records, partial(pack_moves, moves=moves, spreading=spreading))
+    users: Literal["counted", "unknown"] = "counted" if counted else "unknown"
+    sources = [validated, of_places]
+    return RawMoves(source, users, sources, records, packed, moves, spreading=spreading, places=places)
+
+
+def read_cell_flows(spark: SparkSession, source: Source, params: Mapping[str, Any]) -> RawMoves:
+    """Flows between H3 cells; finer ones are brought to the resolution, of coarser ones the children share the flow."""
+    resolution = params["resolution"]
+    counted = "users" in source.columns
+    rules = cell_flow_rules(source.columns, resolution, params.get("latest"))
+    derive = partial(with_cells, resolution=resolution)
+    validated = ValidatedRows(spark, source, CELL_FLOW_ROLES, rules, "UTC", derive, amount=AMOUNTS["od"])
+    columns = (*END_CELLS, *(role for role in ("flow", "users") if role in source.columns))
+    records = Records(validated, columns)
+    moves = od_moves if counted else partial(od_moves, divided=True)
+    spreading = None if counted else OfCells(resolution)
+    packed = partial(_by_origin, records, partial(pack_moves, moves=moves, spreading=spreading))
+    users: Literal["counted", "unknown"] = "counted" if counted else "unknown"
+    return RawMoves(source, users, [validated], records, packed, moves, spreading=spreading)
+
+
+def with_cells(rows: pa.RecordBatch, resolution: int) -> pa.RecordBatch:
+    """Add the cells of both ends: those of the resolution, and coarser ones as they are."""
+    for end in ("origin", "destination"):
+        rows = rows.append_column(f"{end}_cell", pc.coalesce(brought_up(rows[end], resolution), rows[end]))
+    return rows
 
 
 def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     """Trips between two points each; a trip without a count is one."""
-    source = Source.parse(parameter(params, "source"), set(ENDS))
-    rules = trip_rules(source.columns, params.get("latest"))
+    source = Source.parse(parameter(params, "source"), set())
+    ends = [*(role for ends in trip_points(source.columns) for role in ends)]
+    ends += [end for end in END_CELLS if end in source.columns]
+    if len(ends) - 2 != len(trip_points(source.columns)):
+        raise UserError("source.columns needs latitude and longitude, or the cell, of a trip's origin and destination.")
+    rules = trip_rules(source.columns, params["resolution"], params.get("latest"))
     time_zone = zone_of(params)  # without one, hours are read as they are written
     validated = ValidatedRows(spark, source, MOBILITY_ROLES["trips"], rules, time_zone, amount=AMOUNTS["trips"])
-    columns = (*ENDS, *(role for role in ("count", "user", "time") if role in source.columns))
+    columns = (*ends, *(role for role in ("count", "user", "time") if role in source.columns))
     records = Records(validated, columns)
     moves = partial(trip_moves, resolution=params["resolution"])
     zone = time_zone if "time" in source.columns else None

@@ -15,7 +15,7 @@ from mora_pipeline.raw.tallies import rows_by_reason, total_of
 from spark_jobs.mobility.batches import add_missing, moves_of, rows_in
 from spark_jobs.mobility.edges import Written
 from spark_jobs.mobility.incremental import counted, window_of, write_window
-from spark_jobs.mobility.readers import TOLERANCE
+from spark_jobs.mobility.readers import TOLERANCE, RawMoves
 from spark_jobs.mobility.sums_cache import SumsCache, keys_of
 from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
 from spark_jobs.validation import BadRows, bad_examples, quarantine, total_counts
@@ -23,7 +23,7 @@ from spark_jobs.validation import BadRows, bad_examples, quarantine, total_count
 EPOCH = date(1970, 1, 1)
 
 
-def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, BadRows, dict[str, Any]]:
+def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written, BadRows, dict[str, Any], RawMoves]:
     """Read the files that are new, and add their sums to those of the cache.
 
     Raises:
@@ -67,7 +67,7 @@ def grid_window(spark: SparkSession, params: Mapping[str, Any]) -> tuple[Written
     days_in = [day for span in wanted.values() for day in span]
     first, last = (str(EPOCH + timedelta(days=day)) for day in (min(days_in), max(days_in)))
     figures = {"files": len(files), "files_read": files_read, "first_day": first, "last_day": last}
-    return written, bad_rows, {"partitions": buckets, **figures}
+    return written, bad_rows, {"partitions": buckets, **figures}, moves
 
 
 def steady(wanted: int, cached: set[int], asked: int | None) -> int:

@@ -1,8 +1,10 @@
 """A folder of raw data as people have it, and the region.yaml that `mora region new` writes of it."""
 
 import gzip
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ from mora_pipeline.region.checks import check_files
 from mora_pipeline.region.draft.locations import takes
 from mora_pipeline.region.draft.yaml_text import Entry, comment, scalar, written
 from mora_pipeline.region.drafting import draft_region, write_draft
+from tests.examples.commuting import insee, lodes8, odwp01ew
+from tests.examples.loading import load_example
+from tests.examples.pois import foursquare, overture
+from tests.examples.trips import citi_bike, divvy, meta_movement
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WHERE = {"latitude": 47.5, "longitude": 19.05}
@@ -461,6 +467,49 @@ def test_tiles_and_colour_images_become_imagery(tmp_path: Path) -> None:
     assert "kind: raster, path: pop_2020.tif, statistic: sum" in draft.text
 
 
+def test_bands_of_sentinel_and_an_archive_of_tiles_become_imagery(tmp_path: Path) -> None:
+    import rasterio
+    from rasterio.transform import from_origin
+
+    a, b = near(50), near(50)
+    csv(tmp_path / "t.csv", {"from_lat": a[0], "from_lon": a[1], "to_lat": b[0], "to_lon": b[1]})
+    (tmp_path / "s2").mkdir()
+    form = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint16", "crs": "EPSG:32634"}
+    for band in ("B02", "B03", "B04", "B08"):
+        place = from_origin(300000, 5300000, 10, 10)
+        with rasterio.open(tmp_path / "s2" / f"T34TCT_20240101_{band}_10m.tif", "w", transform=place, **form) as raster:
+            raster.write(np.ones((1, 4, 4), dtype=np.uint16))
+    with closing(sqlite3.connect(tmp_path / "base.mbtiles")) as tiles, tiles:
+        tiles.execute("create table tiles (zoom_level integer, tile_column integer, tile_row integer, tile_data blob)")
+        tiles.executemany("insert into tiles values (?, 0, 0, x'00')", [(zoom,) for zoom in range(5, 15)])
+    said = list(yaml.safe_load(draft_region(tmp_path).text)["modalities"].values())
+    assert {each["path"]: each.get("bands") for each in said} == {
+        "base.mbtiles": None, "s2": ["*B04_10m.tif", "*B03_10m.tif", "*B02_10m.tif"],
+    }  # fmt: skip
+
+
+def test_tiles_that_lie_over_the_region_from_the_south_are_read_so(shared_data: Path) -> None:
+    case = shared_data / "cases" / "i2-tms"
+    if not case.is_dir():
+        pytest.skip("the cases are not here")
+    (imagery,) = yaml.safe_load(draft_region(case).text)["modalities"].values()
+    assert imagery["path"] == "tiles/{z}/{x}/{-y}.png"
+
+
+def test_numbers_that_may_be_read_in_two_ways_are_asked_for(tmp_path: Path) -> None:
+    """Nobody but their owner knows whether 1,234 is a thousand: the draft names the column, and declares nothing."""
+    zones = places()
+    csv(tmp_path / "zones.csv", zones, ";")
+    ends = flows(zones["place_id"])
+    csv(tmp_path / "od.csv", {**ends, "flow": [f"1,{100 + n}" for n in range(300)]}, ";")
+    draft, file, problem = write_draft(tmp_path)
+    assert problem is None or "flow" in problem
+    assert "csv" not in yaml.safe_load(draft.text)["mobility"]
+    assert "TODO: say how numbers are written" in draft.text
+    file.write_text(draft.text.replace("# csv:", "csv:"))
+    check_files(RegionConfig.load(file))
+
+
 # --- The command
 
 
@@ -492,6 +541,33 @@ def test_a_folder_without_data_is_one_message(tmp_path: Path, make: str, message
 
 
 # --- Real data
+
+
+SOURCES = {
+    "lodes8": [lodes8], "odwp01ew": [odwp01ew], "insee": [insee], "divvy": [divvy], "citi_bike": [citi_bike],
+    "meta_movement": [meta_movement], "overture": [lodes8, overture], "foursquare": [divvy, foursquare],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_downloads_are_described_as_the_example_of_their_source_does(tmp_path: Path, name: str) -> None:
+    """The same files play the same roles, wherever the example names a column and no expression."""
+    example = load_example(name, tmp_path, *SOURCES[name])
+    assert example.mobility is not None
+    _, file, problem = write_draft(tmp_path / "data")
+    draft = RegionConfig.load(file)
+    assert problem is None
+    assert draft.mobility is not None
+    assert draft.mobility.kind == example.mobility.kind
+    assert draft.files(draft.mobility.path) == example.files(example.mobility.path)
+    ours = draft.mobility.columns.roles()
+    for role, column in example.mobility.columns.roles().items():
+        assert ours[role] == column or "(" in column
+    if example.places is not None:
+        assert draft.places is not None
+        assert draft.places.roles("id", "latitude", "longitude") == example.places.roles("id", "latitude", "longitude")
+    kinds = sorted(modality.kind for modality in example.modalities.values())
+    assert sorted(modality.kind for modality in draft.modalities.values()) == kinds
 
 
 @pytest.mark.parametrize("name", ["nyc_regions", "santiago_taxi", "us_counties", "us_east"])

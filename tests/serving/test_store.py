@@ -21,6 +21,15 @@ NAMES = sorted(h3.grid_disk(h3.latlng_to_cell(48.2, 16.4, RESOLUTION), 3))
 INSIDE, OUTSIDE = h3.cell_to_latlng(NAMES[5]), (-33.4, -70.6)
 
 
+def write_encoder(lake: Lake, encoder: CoordinateEncoder) -> None:
+    """The encoder as one that was distilled from the current embeddings."""
+    teacher = lake.read("embeddings", REGION)
+    draft = lake.begin("distilled_encoder", REGION, {"embeddings": teacher})
+    draft.write(teacher.table(["cell", "vector"]))
+    save_encoder(encoder, draft.path)
+    draft.commit()
+
+
 def write_embeddings(lake: Lake, vectors: np.ndarray) -> None:
     centres = np.array([h3.cell_to_latlng(name) for name in NAMES])
     table = CellVectors(np.array([h3.str_to_int(name) for name in NAMES]), vectors).to_table()
@@ -30,7 +39,7 @@ def write_embeddings(lake: Lake, vectors: np.ndarray) -> None:
         table = table.add_column(position, name, pa.array(values))
     table = table.append_column("familiarity", pa.nulls(len(NAMES), pa.float32()))
     draft = lake.begin("embeddings", REGION)
-    draft.write(table.cast(schemas.embeddings(DIMENSION)))
+    draft.write(table.cast(schemas.embeddings(vectors.shape[1])))
     draft.commit()
 
 
@@ -48,10 +57,7 @@ def encoder() -> CoordinateEncoder:
 def lake(tmp_path: Path, vectors: np.ndarray, encoder: CoordinateEncoder) -> Lake:
     lake = Lake(tmp_path / "lake")
     write_embeddings(lake, vectors)
-    draft = lake.begin("distilled_encoder", REGION)
-    draft.write(CellVectors(np.array([h3.str_to_int(name) for name in NAMES]), vectors).to_table())
-    save_encoder(encoder, draft.path)
-    draft.commit()
+    write_encoder(lake, encoder)
     return lake
 
 
@@ -89,6 +95,40 @@ def test_cells_alone_need_no_distilled_encoder(tmp_path: Path, vectors: np.ndarr
     np.testing.assert_array_equal(embeddings.at(*INSIDE)[0], vectors[5])
     with pytest.raises(UserError, match="`distilled_encoder` of region 'tiny' has not been made"):
         embeddings.at(*OUTSIDE)
+
+
+@pytest.mark.parametrize("dimension", [DIMENSION, 6])
+def test_vectors_of_two_versions_are_never_mixed(lake: Lake, vectors: np.ndarray, dimension: int) -> None:
+    """Embeddings were made anew, of the same length or of another; the distilled encoder was not."""
+    write_embeddings(lake, -vectors[:, :dimension])
+    embeddings = EmbeddingStore.open(REGION, lake)
+    np.testing.assert_array_equal(embeddings.at(*INSIDE, "cell")[0], -vectors[5, :dimension])
+    np.testing.assert_array_equal(embeddings.at(*INSIDE)[0], -vectors[5, :dimension])
+    for ask in (embeddings.at, embeddings.nearest):
+        with pytest.raises(UserError, match=r"older than .*mora materialize tiny --select distilled_encoder"):
+            ask(*OUTSIDE)
+    with pytest.raises(UserError, match="distilled from version"):
+        embeddings.at(*INSIDE, "distilled")
+
+
+def test_an_encoder_of_newer_embeddings_says_so(lake: Lake, vectors: np.ndarray, encoder: CoordinateEncoder) -> None:
+    """The store was opened before the run that made both anew: opened again, it answers."""
+    embeddings = EmbeddingStore.open(REGION, lake)
+    write_embeddings(lake, -vectors)
+    write_encoder(lake, encoder)
+    with pytest.raises(UserError, match=r"newer than .* Open the embeddings again\."):
+        embeddings.at(*OUTSIDE)
+    np.testing.assert_array_equal(EmbeddingStore.open(REGION, lake).at(*OUTSIDE), encoder.encode(*OUTSIDE))
+
+
+def test_embeddings_that_were_restored_need_their_own_encoder(
+    lake: Lake, vectors: np.ndarray, encoder: CoordinateEncoder
+) -> None:
+    write_embeddings(lake, -vectors)
+    write_encoder(lake, encoder)
+    lake.restore("embeddings", REGION, lake.versions("embeddings", REGION)[0].version)
+    with pytest.raises(UserError, match=r"newer than .*--select distilled_encoder"):
+        EmbeddingStore.open(REGION, lake).at(*OUTSIDE)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,10 @@ def test_od_flows_add_up_between_the_cells_of_their_places(
     inside = len(read(target["self_flow"]))
     assert outcome.rows == {"edges": len(edges), "self_flow": inside, "rhythm": 0, "quarantine": 0}
     assert all(check.passed for check in outcome.checks.values())
-    assert set(outcome.checks) == {"edges_positive", "edges_clustered", "bad_rows_within_limit"}
+    assert set(outcome.checks) == {
+        "edges_positive", "edges_clustered", "flow_conserved", "places_shares_sum_to_one", "bad_rows_within_limit",
+    }  # fmt: skip
+    assert outcome.checks["flow_conserved"].metadata["flow_of_rows"] == pytest.approx(flows["flow"].sum())
 
 
 def test_every_file_holds_whole_origins_in_order(spark: SparkSession, source: Any, output: Any) -> None:

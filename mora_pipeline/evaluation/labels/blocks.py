@@ -23,7 +23,8 @@ def group_of_cells(members: pd.DataFrame, num_cells: int) -> Rows:
     """The group that most of a cell's places are in; the smaller id wins a tie.
 
     Args:
-        members: columns ``group`` (text or None) and ``row`` (of the cell, or UNKNOWN).
+        members: columns ``group`` (text or None), ``row`` (of the cell, or UNKNOWN) and, if places may
+            have several cells, ``share`` (of the place there).
         num_cells: number of cells N.
 
     Returns:
@@ -32,8 +33,10 @@ def group_of_cells(members: pd.DataFrame, num_cells: int) -> Rows:
     known = members[(members["row"] != UNKNOWN) & members["group"].notna()]
     numbers = pd.factorize(known["group"], sort=True)[0].astype(np.int64)
     groups = np.full(num_cells, UNKNOWN, dtype=np.int64)
-    counts = pd.DataFrame({"row": known["row"].to_numpy(dtype=np.int64), "group": numbers}).value_counts()
-    ordered = counts.reset_index().sort_values(["row", "count", "group"], ascending=[True, False, True])
+    places = pd.DataFrame({"row": known["row"].to_numpy(dtype=np.int64), "group": numbers})
+    places["share"] = known["share"].to_numpy() if "share" in known else 1.0
+    counts: pd.DataFrame = places.groupby(["row", "group"])[["share"]].sum().reset_index()
+    ordered = counts.sort_values(["row", "share", "group"], ascending=[True, False, True])
     first = ordered.drop_duplicates("row")
     groups[first["row"].to_numpy(dtype=np.int64)] = first["group"].to_numpy(dtype=np.int64)
     return groups

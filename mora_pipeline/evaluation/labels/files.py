@@ -13,12 +13,13 @@ from h3ronpy.vector import coordinates_to_cells
 from mora_pipeline.contract.cells import find_rows
 from mora_pipeline.raw.labels import Unreadable
 from mora_pipeline.raw.reader import SourceReader
-from mora_pipeline.raw.source import NUMBER, TEXT, Source
+from mora_pipeline.raw.source import CELL, GEOMETRY, NUMBER, TEXT, Source
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.region.columns import Checker
 from mora_pipeline.region.jobs import source_of
 from mora_pipeline.region.sections import RawTable
 
+KINDS = {"cell": CELL, "geometry": GEOMETRY}  # roles that hold neither ids nor numbers
 IDS = {"id", "place", "group"}  # roles that hold ids; all others hold numbers
 Rows = npt.NDArray[np.int64]
 UNKNOWN = -1
@@ -32,26 +33,29 @@ def read_roles(config: RegionConfig, key: str, table: RawTable, roles: Mapping[s
         roles: column or expression by role; roles without one are left out.
 
     Returns:
-        A column a role: ids as text (None where there is none), everything else as float64 (NaN where it is no number).
+        A column a role: ids as text (None where there is none), numbers as float64 (NaN where it is none), cells as
+        Int64, geometries as WKB in degrees (None where there is no area) with latitude and longitude beside them.
 
     Raises:
         UserError: if a file or column is missing, a file is damaged, or more labels than 1 % are no numbers.
     """
     wanted = {role: column for role, column in roles.items() if column is not None}
     Checker(config.base, config.file.name).columns(key, f"{key}.path", table, wanted)
-    kinds = {role: TEXT if role in IDS else NUMBER for role in wanted}
+    kinds = {role: KINDS.get(role, TEXT if role in IDS else NUMBER) for role in wanted}
     source = Source.parse(source_of(config, table, wanted), set(), key)
     reader = SourceReader.of(source, kinds)
+    names = [*wanted, *(("latitude", "longitude") if "geometry" in wanted else ())]
     rows, unreadable = list[pa.RecordBatch](), Unreadable()
     for typed, raw in reader.read_all():
-        rows.append(typed.select(list(wanted)))
+        rows.append(typed.select(names))
         if "column" in wanted:
             unreadable.add(reader, "column", typed, raw)
     unreadable.check(f"{config.file.name}: {key}.column is '{roles.get('column')}'")
     columns = {}
-    for role in wanted:
-        values = [_plain(batch[role], role in IDS) for batch in rows] or [np.empty(0)]
-        columns[role] = pd.Series(np.concatenate(values), dtype=object if role in IDS else float)
+    for role in names:
+        values = [_plain(batch[role], kinds.get(role, NUMBER)) for batch in rows] or [np.empty(0)]
+        dtypes: dict[str, Any] = {TEXT: object, GEOMETRY: object, CELL: "Int64"}
+        columns[role] = pd.Series(np.concatenate(values), dtype=dtypes.get(kinds.get(role, NUMBER), float))
     return pd.DataFrame(columns)
 
 
@@ -68,9 +72,11 @@ def label_digests(config: RegionConfig) -> dict[str, str]:
     return digests
 
 
-def _plain(values: pa.Array, text: bool) -> npt.NDArray[Any]:
-    if text:
-        return np.array(values.cast(pa.string()).to_pylist(), dtype=object)
+def _plain(values: pa.Array, kind: str) -> npt.NDArray[Any]:
+    if kind == TEXT:
+        values = values.cast(pa.string())
+    if kind != NUMBER:
+        return np.array([*values.to_pylist(), None], dtype=object)[:-1]  # of objects, whatever they are
     numbers = values.to_numpy(zero_copy_only=False)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 

@@ -10,11 +10,13 @@ import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
+from mora_pipeline.contract.cells import find_rows
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.evaluation.labels.blocks import group_of_cells, middles, parents
 from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows, cell_rows, match_ids, read_roles
 from mora_pipeline.raw.labels import refuse_repeated
+from mora_pipeline.raw.places import Places, brought_up, spread_of
 from mora_pipeline.region import CellTask, GroupTask, Members, PlacesConfig, PointTask, RegionConfig
 from mora_pipeline.region.columns import Checker
 
@@ -113,6 +115,7 @@ class _Loader:
         self.sphere = on_unit_sphere(cells["latitude"].to_numpy(), cells["longitude"].to_numpy())
         self.parents = parents(self.cells, config.resolution)
         self.places: dict[str | None, pd.DataFrame] = {}
+        self.lying: Places | None = None
         self.groupings = {
             name: group_of_cells(self._members(f"blocks.{name}", members), len(self.cells))
             for name, members in config.blocks.items()
@@ -153,7 +156,7 @@ class _Loader:
         key = f"tasks.{name}"
         heads = Checker(self.config.base, self.config.file.name).table(f"{key}.path", task)
         labelled = all(task.weight in head.columns for head in heads)  # else of the places
-        roles = {"place": task.place, "latitude": task.latitude, "longitude": task.longitude, "column": task.column}
+        roles = {**task.location(), "column": task.column}
         own_weight = task.weight if labelled or task.place is None else None
         table = read_roles(self.config, key, task, {**roles, "weight": own_weight})
         table = _keep(table.assign(order=np.arange(len(table))), table["column"].notna(), "no label", dropped)
@@ -163,11 +166,13 @@ class _Loader:
                 refuse_repeated(f"{self.config.file.name}: {key}", places)
             table = self._at_places(table, None if own_weight else task.weight)
             table = _keep(table, table["known"], "unknown place", dropped)
-        table["row"] = self._rows(table)
+        table = self._lying(table)
         table = _keep(table, table["row"] != UNKNOWN, "outside the cells", dropped)
         if task.weight is not None:
             table = _keep(table, table["weight"] > 0, "no weight", dropped)
-        weight = table["weight"].to_numpy() if task.weight is not None else np.ones(len(table))
+        weight = table["share"].to_numpy()  # of a label that lies in several cells
+        if task.weight is not None:
+            weight = weight * table["weight"].to_numpy()
         rows, label_of = np.unique(table["row"].to_numpy(dtype=np.int64), return_inverse=True)
         total = np.bincount(label_of, weights=weight * table["column"].to_numpy(), minlength=len(rows))
         share = np.bincount(label_of, weights=weight, minlength=len(rows))
@@ -177,10 +182,9 @@ class _Loader:
         return target, self._one_cell_each(rows), order
 
     def _point_task(self, name: str, task: PointTask, dropped: dict[str, int]) -> Labels:
-        roles = {"latitude": task.latitude, "longitude": task.longitude, "column": task.column}
-        table = read_roles(self.config, f"tasks.{name}", task, roles)
+        table = read_roles(self.config, f"tasks.{name}", task, {**task.location(), "column": task.column})
         table = _keep(table, table["column"].notna(), "no label", dropped)
-        table["row"] = self._rows(table)
+        table["row"] = self._row_of_each(table)
         table = _keep(table, table["row"] != UNKNOWN, "outside the cells", dropped)
         rows = table["row"].to_numpy(dtype=np.int64)
         return table["column"].to_numpy(), self._one_cell_each(rows), np.arange(len(rows))
@@ -195,27 +199,29 @@ class _Loader:
         members = self._members(f"tasks.{name}.members", task.members)
         group = match_ids(members["group"], pd.Series(labels.index, dtype=object))
         inside = (group != UNKNOWN) & (members["row"] != UNKNOWN).to_numpy()
-        pairs = np.unique(np.stack([group[inside], members["row"].to_numpy()[inside]], axis=1), axis=0)
+        own = np.stack([group[inside], members["row"].to_numpy()[inside]], axis=1)
+        pairs, pair = np.unique(own, axis=0, return_inverse=True)
         counts = np.bincount(pairs[:, 0], minlength=len(labels))
         lost = int(table["id"].isin(labels.index[counts == 0]).sum())
         if lost:
             dropped["no member cells"] = lost
         indptr = np.concatenate([[0], np.cumsum(counts[counts > 0])])
         shares = 1 / counts[pairs[:, 0]]
+        if (members["share"] < 1).any():  # members that lie in several cells: each counts as one
+            lying = np.bincount(pair.ravel(), members["share"].to_numpy()[inside], minlength=len(pairs))
+            shares = lying / np.bincount(pairs[:, 0], lying, minlength=len(labels))[pairs[:, 0]]
         shape = (len(indptr) - 1, len(self.cells))
         membership = sparse.csr_matrix((shares, pairs[:, 1], indptr), shape=shape)
         return labels.to_numpy()[counts > 0], membership, np.arange(shape[0])
 
     def _members(self, key: str, members: Members) -> pd.DataFrame:
-        roles = {name: getattr(members, name) for name in ("group", "place", "latitude", "longitude")}
-        table = read_roles(self.config, key, members, roles)
+        table = read_roles(self.config, key, members, {"group": members.group, **members.location()})
         if members.place is not None:
             table = self._at_places(table)
-        table["row"] = self._rows(table)
-        return table
+        return self._lying(table)
 
     def _at_places(self, table: pd.DataFrame, weight: str | None = None) -> pd.DataFrame:
-        """Add the coordinates of each row's place, its weight there if asked for, and whether the place is known."""
+        """Add whether the place of each row is known, its number, and its weight there if asked for."""
         if weight not in self.places:
             self.places[weight] = self._read_places(weight)
         places = self.places[weight]
@@ -223,27 +229,72 @@ class _Loader:
         known = position != UNKNOWN
         for column in places.columns.drop("id"):
             values = places[column].to_numpy()[np.maximum(position, 0)] if len(places) else np.nan
-            table[column] = np.where(known, values, np.nan)
+            table[column] = np.where(known, values, UNKNOWN if column == "number" else np.nan)
         return table.assign(known=known, order=position)
 
     def _read_places(self, weight: str | None) -> pd.DataFrame:
+        """The places by id, in the order of their table; ``number`` is that in `self.lying`, UNKNOWN: no location."""
         places: PlacesConfig | None = self.config.places_or_none()
         if places is None:
             raise ValueError("no table of places: RegionConfig lets nothing refer to places without one")
-        roles = {"id": places.id, "latitude": places.latitude, "longitude": places.longitude, "weight": weight}
-        table = read_roles(self.config, "places", places, roles)
-        return table[table["id"].notna()].drop_duplicates("id").reset_index(drop=True)
+        table = read_roles(self.config, "places", places, {**places.place_roles(), "weight": weight})
+        table = table[table["id"].notna()]
+        if self.lying is None:
+            there = table[_has_location(table)]
+            self.lying = Places.of(_arrow(there), self.config.resolution)
+        once = table.drop_duplicates("id").reset_index(drop=True)
+        number = pd.Index(self.lying.ids.to_numpy(zero_copy_only=False)).get_indexer(pd.Index(once["id"]))
+        kept = ["id", *(["weight"] if weight else [])]
+        return once[kept].assign(number=number)
 
-    def _rows(self, table: pd.DataFrame) -> Rows:
-        return cell_rows(table["latitude"], table["longitude"], self.config.resolution, self.cells)
+    def _lying(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Each row once for each of its cells: ``row`` of the cell (or UNKNOWN), ``share``, and ``label``, the row."""
+        known = (table["number"] != UNKNOWN).to_numpy() if "number" in table else _has_location(table)
+        there = np.flatnonzero(known)
+        if "number" in table and self.lying is not None:
+            of, cells, shares = self.lying.spread(table["number"].to_numpy(dtype=np.int64)[there])
+        else:
+            of, cells, shares = spread_of(_arrow(table.iloc[there]).to_batches()[0], self.config.resolution)
+        alone = np.flatnonzero(~known)
+        at = np.concatenate([there[of], alone])
+        rows, found = find_rows(self.cells, cells)
+        row = np.concatenate([np.where(found, rows, UNKNOWN), np.full(len(alone), UNKNOWN)])
+        lying = table.iloc[at].assign(row=row, share=np.concatenate([shares, np.ones(len(alone))]), label=at)
+        return lying.sort_values("label", kind="stable")
+
+    def _row_of_each(self, table: pd.DataFrame) -> Rows:
+        """The row of the cell at the point that stands for each row, UNKNOWN where there is none."""
+        if "cell" not in table:
+            return cell_rows(table["latitude"], table["longitude"], self.config.resolution, self.cells)
+        cells = brought_up(pa.array(table["cell"].to_numpy(dtype=np.int64, na_value=0)), self.config.resolution)
+        rows, found = find_rows(self.cells, cells.fill_null(0).to_numpy())
+        return np.where(found, rows, UNKNOWN)
 
     def _one_cell_each(self, rows: Rows) -> sparse.csr_matrix:
         parts = (np.ones(len(rows)), rows, np.arange(len(rows) + 1))
         return sparse.csr_matrix(parts, shape=(len(rows), len(self.cells)))
 
 
+def _has_location(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows have a cell, or a point on the globe, bool [n]."""
+    if "cell" in table:
+        return table["cell"].notna().to_numpy()
+    north, east = table["latitude"].to_numpy(), table["longitude"].to_numpy()
+    return np.asarray((np.abs(north) <= 90) & (np.abs(east) <= 180))  # false for NaN
+
+
+def _arrow(table: pd.DataFrame) -> pa.Table:
+    """The ids and locations of rows, as `raw.places` reads them."""
+    kinds = {"id": pa.string(), "cell": pa.int64(), "geometry": pa.large_binary()}
+    names = [name for name in ("id", "latitude", "longitude", "cell", "geometry") if name in table]
+    columns = {name: pa.array(table[name], kinds.get(name, pa.float64())) for name in names}
+    return pa.Table.from_batches([pa.record_batch(columns)])
+
+
 def _keep(table: pd.DataFrame, kept: pd.Series, reason: str, dropped: dict[str, int]) -> pd.DataFrame:
     lost = int((~kept).sum())
+    if "label" in table:  # one that lies in several cells is lost once none of them is left
+        lost = table["label"].nunique() - table["label"][kept].nunique()
     if lost:
         dropped[reason] = dropped.get(reason, 0) + lost
     return table[kept].copy()

@@ -6,16 +6,18 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mora_pipeline.region.kinds import ModalityConfig
-from mora_pipeline.region.sections import BadShare, Name, RawTable, Section, problem
+from mora_pipeline.region.sections import BadShare, Located, Name, RawTable, checked_location, problem
 
 TEMPERATURE = 0.7  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
 
 
-class PointColumns(Section):
-    """Columns of a point."""
+class LocationColumns(Located):
+    """Columns that say where a row is."""
 
-    latitude: Name = Field(description="column of the latitude, degrees")
-    longitude: Name = Field(description="column of the longitude, degrees")
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        checked_location(self)
+        return self
 
 
 class TableModality(RawTable, ModalityConfig):
@@ -23,7 +25,7 @@ class TableModality(RawTable, ModalityConfig):
 
     kind: Literal["table"]
     place: Name | None = Field(default=None, description="column of the place's id")
-    columns: PointColumns | None = Field(default=None, description="the coordinates' columns, in place of place")
+    columns: LocationColumns | None = Field(default=None, description="where rows are, in place of place")
     weight: Name | None = Field(default=None, description="column that weights the places of a cell (default 1 each)")
     groups: dict[Name, Name] = Field(min_length=1, description="group: columns, as globs joined by |")
     aggregate: Literal["mean", "sum"] | None = Field(
@@ -37,7 +39,8 @@ class TableModality(RawTable, ModalityConfig):
     def _says_where(self) -> Self:
         if (self.place is None) == (self.columns is None):
             given = "neither" if self.place is None else "both"
-            raise problem(f"must say where its rows are: either place, or columns with coordinates (it has {given})")
+            text = "must say where its rows are: either place, or columns with coordinates, a geometry or a cell"
+            raise problem(f"{text} (it has {given})")
         if self.aggregate and not self.place:
             raise problem("has aggregate, which joins rows of one place, but no place. Name place, or remove aggregate")
         return self

@@ -5,16 +5,14 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mora_pipeline.region.kinds import ModalityConfig
-from mora_pipeline.region.sections import BadShare, Name, RawTable, Section, point_or_place, problem
+from mora_pipeline.region.sections import BadShare, Located, Name, RawTable, checked_location, problem
 
 TEMPERATURE = 0.5  # of the alignment loss (MoRA, released training core; method.md, "Alignment")
 
 
-class TextColumns(Section):
+class TextColumns(Located):
     """Columns of a text modality."""
 
-    latitude: Name | None = Field(default=None, description="column of the latitude, degrees")
-    longitude: Name | None = Field(default=None, description="column of the longitude, degrees")
     place: Name | None = Field(default=None, description="column of the place's id, in place of coordinates")
     name: Name | None = Field(default=None, description="column of the name")
     category: Name | None = Field(default=None, description="column of the category")
@@ -22,7 +20,7 @@ class TextColumns(Section):
 
     @model_validator(mode="after")
     def _says_where_and_what(self) -> Self:
-        point_or_place(self)
+        checked_location(self)
         if self.name is None and self.category is None:
             raise problem("needs name or category (or both): the text is made from them")
         return self

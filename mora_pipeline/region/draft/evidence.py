@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mora_pipeline.region.draft.candidates import count_column, id_columns, in_common, names_things, repeated_by
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.groups import histograms, population_column
 from mora_pipeline.region.draft.locations import Location, location_of
 from mora_pipeline.region.draft.mobility import condition, table_entries
 from mora_pipeline.region.draft.places import PlacesGuess, place_column
 from mora_pipeline.region.draft.roles import CATEGORY, ID, NAME, YEAR, has_any, said, slug
-from mora_pipeline.region.draft.samples import ColumnSample
 from mora_pipeline.region.draft.survey import RawFiles
-from mora_pipeline.region.draft.tables import count_column, id_columns, in_common, names_things, repeated_by
 from mora_pipeline.region.draft.yaml_text import Entry, scalar
 from mora_pipeline.region.tasks import MEAN
 
@@ -70,7 +70,8 @@ def _text(table: RawFiles, location: Location | None, place: str | None, names: 
     texts = {name: column for name, column in columns.items() if column.known and not column.is_number}
     ids = set(id_columns(columns, point)[:1]) - {name for name in texts if said(name, NAME) >= 0.5}
     used = {*point, *ids, *([place] if place else [])}
-    free = {name: column for name, column in texts.items() if name not in used and not column.is_geometry}
+    free = {name: each for name, each in texts.items() if name not in used and not each.is_geometry}
+    free = {name: each for name, each in free.items() if len(each.distinct) > 1} or free
     named = sorted((name for name in free if said(name, NAME) >= 0.5), key=lambda name: -said(name, NAME))
     kinds = sorted((name for name in free if said(name, CATEGORY) >= 0.4 and name not in named[:1]),
                    key=lambda name: -said(name, CATEGORY))  # fmt: skip
@@ -199,5 +200,6 @@ def _one_of_several(columns: Mapping[str, ColumnSample], place: str) -> Entry | 
 
 
 def _stem(table: RawFiles) -> str:
-    parts = [part for part in table.path.split("/") if "*" not in part and "=" not in part] or [table.path]
+    parts = [part for part in table.path.split("/") if "*" not in part and "=" not in part]
+    parts = parts or [table.path.split("/")[-1].rpartition("=")[2]]
     return parts[-1].split(".")[0].replace("*", "")

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.roles import DENSITIES, POPULATION, YEAR, has_any, said, slug, words_of
-from mora_pipeline.region.draft.samples import ColumnSample
 
 FEWEST = 3  # columns that make a histogram
 MOSTLY = 0.6  # of a table's numbers, that must be bins, where words alone tell them

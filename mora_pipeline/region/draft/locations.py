@@ -10,8 +10,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.cells import as_cells
 from mora_pipeline.raw.forms import FileForm
 from mora_pipeline.raw.numbers import as_numbers
-from mora_pipeline.region.draft.points import find_points
-from mora_pipeline.region.draft.samples import ColumnSample, Floats
+from mora_pipeline.region.draft.column_sample import ColumnSample, Floats
+from mora_pipeline.region.draft.points import find_points, main_point
 from mora_pipeline.region.sections import PlacesConfig
 
 
@@ -59,8 +59,8 @@ def location_of(columns: Mapping[str, ColumnSample], file: str, form: FileForm) 
         file: one of the table's.
     """
     points = find_points(columns)
-    if len(points) == 1:
-        return Location({"latitude": points[0].latitude, "longitude": points[0].longitude})
+    if point := main_point(points):
+        return Location({"latitude": point.latitude, "longitude": point.longitude})
     geometry = next((name for name, column in columns.items() if column.is_geometry), None)
     if geometry and not points and takes("geometry"):
         return Location({"geometry": geometry}, _crs(file, geometry, form))

@@ -11,8 +11,9 @@ import numpy as np
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.raw.language.syntax import KEYWORDS
 from mora_pipeline.raw.values import is_text
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.places import PlacesGuess
-from mora_pipeline.region.draft.samples import ColumnSample
+from mora_pipeline.region.draft.roles import LABELS, has_any
 from mora_pipeline.region.draft.survey import RawFiles
 from mora_pipeline.region.draft.tables import Guess
 from mora_pipeline.region.draft.yaml_text import Entry, scalar
@@ -153,6 +154,7 @@ def _mixed(guess: Guess) -> list[str]:
     for name, column in guess.table.columns.items():
         if (
             name in taken
+            or has_any(name, LABELS)
             or column.is_fraction
             or not 1 < len(column.distinct) <= FEW
             or name in guess.others.get("flow", [])
@@ -169,7 +171,7 @@ def _mixed(guess: Guess) -> list[str]:
 def condition(column: ColumnSample, value: str) -> str:
     """The filter for the rows of a value."""
     plain = re.fullmatch(r"[^\W\d]\w*", column.name) and column.name.lower() not in KEYWORDS
-    name = column.name if plain else '"' + column.name.replace('"', '""') + '"'
+    name = column.name if plain else "`" + column.name.replace("`", "``") + "`"
     quoted = "'" + value.replace("'", "''") + "'"
     return f"{name} = {quoted if is_text(column.type) else value}"
 

@@ -8,10 +8,12 @@ import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.values import as_texts
+from mora_pipeline.region.draft.candidates import IN_COMMON, Ids, id_columns, in_common, names_things
+from mora_pipeline.region.draft.column_sample import ColumnSample, Floats
 from mora_pipeline.region.draft.locations import Location, location_of
-from mora_pipeline.region.draft.samples import ColumnSample, Floats, read_columns
+from mora_pipeline.region.draft.samples import read_columns
 from mora_pipeline.region.draft.survey import RawFiles
-from mora_pipeline.region.draft.tables import IN_COMMON, Guess, Ids, id_columns, in_common, names_things
+from mora_pipeline.region.draft.tables import Guess
 
 MOST_PLACES = 1_000_000  # whose ids are read
 MOST_IDS = 3  # columns of a table that are tried as ids

@@ -1,15 +1,16 @@
 """Which columns of a table are the coordinates of points: by their names, and by what they hold."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.roles import axis, end_of
-from mora_pipeline.region.draft.samples import ColumnSample
 
 IN_RANGE = 0.98  # of the coordinates, that must be degrees
 NEAR = 5.0  # degrees between the medians of two ends of a region's trips, at most
+CENTRES = ("centre", "center", "centroid", "zentrum", "centro", "middle", "label")
 WIDEST = 15.0  # degrees that the coordinates of a region span, at most
 MOST_COLUMNS = 10  # of a table whose names say nothing
 LIMITS = {"latitude": 90.0, "longitude": 180.0}
@@ -76,10 +77,19 @@ def two_ends(points: Collection[Point]) -> tuple[Point, Point, bool] | None:
             ends.setdefault(end, point)
     if len(ends) == 2:
         return ends["origin"], ends["destination"], True
-    if len(points) == 2 and all(point.strength >= 0.4 for point in points):
+    if len(points) == 2 and all(len(word) == 1 for point in points for word in point.words):  # lat1, lon1, lat2, lon2
         first, last = points
         return first, last, False
     return None
+
+
+def main_point(points: Sequence[Point]) -> Point | None:
+    """The point that says where a row is; None if it has none, or two ends."""
+    if not points or two_ends(points):
+        return None
+    return max(
+        points, key=lambda point: (point.strength >= 0.5, not {*point.words}.isdisjoint(CENTRES), not point.words)
+    )
 
 
 def unnamed_ends(columns: Mapping[str, ColumnSample]) -> tuple[Point, Point] | None:

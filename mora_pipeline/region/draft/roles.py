@@ -22,10 +22,10 @@ ORIGIN = {
     "codgeo": 0.9, "partenza": 1, "salida": 0.8, "woonplaats": 0.9, "van": 0.6, "出发": 1, "откуда": 1, "i": 0.3,
 }  # fmt: skip
 DESTINATION = {
-    "destination": 1, "dest": 1, "d": 0.6, "to": 0.9, "end": 0.9, "ended": 0.8, "target": 0.7, "tgt": 0.7, "dst": 0.9,
-    "work": 0.9, "w": 0.6, "workplace": 0.9, "destino": 1, "ziel": 1, "arbeitsort": 1, "nach": 0.8, "arrival": 0.8,
-    "arrivee": 0.8, "arr": 0.5, "arrivo": 1, "llegada": 0.8, "dropoff": 1, "do": 0.9, "dclt": 1, "trabajo": 0.9,
-    "lavoro": 0.9, "werk": 0.9, "naar": 0.6, "到达": 1, "куда": 1, "j": 0.3,
+    "destination": 1, "dest": 1, "d": 0.6, "to": 0.9, "end": 0.9, "stop": 0.7, "ended": 0.8, "target": 0.7,
+    "tgt": 0.7, "dst": 0.9, "work": 0.9, "w": 0.6, "workplace": 0.9, "destino": 1, "ziel": 1, "arbeitsort": 1,
+    "nach": 0.8, "arrival": 0.8, "arrivee": 0.8, "arr": 0.5, "arrivo": 1, "llegada": 0.8, "dropoff": 1, "do": 0.9,
+    "dclt": 1, "trabajo": 0.9, "lavoro": 0.9, "werk": 0.9, "naar": 0.6, "到达": 1, "куда": 1, "j": 0.3,
 }  # fmt: skip
 FLOW = {
     "flow": 1, "flows": 1, "flux": 1, "flujo": 1, "flusso": 1, "nbflux": 1, "trips": 0.95, "viajes": 0.95,
@@ -82,6 +82,10 @@ LABELS = {
     "label", "name", "lib", "libelle", "libgeo", "l", "nom", "nombre", "naam", "bezeichnung", "desc", "description",
 }  # fmt: skip
 YEAR = re.compile(r"(19|20)\d\d")
+_COMPOUND = re.compile(
+    r"(start|begin|end|stop|pickup|dropoff|from|to|origin|destination|dest|home|work|trip)"
+    r"(time|date|datetime|id|lat|lon|lng|latitude|longitude|station|zone|code|place|cell)"
+)
 _ENDINGS = ("latitude", "lat"), ("longitude", "long", "lng", "lon")
 
 
@@ -90,7 +94,9 @@ def words_of(name: str) -> tuple[str, ...]:
     text = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
     text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", text)
-    return tuple(word for word in re.split(r"[\W_]+", text.lower()) if word)
+    words = [word for word in re.split(r"[\W_]+", text.lower()) if word]
+    parts = [match.groups() if (match := _COMPOUND.fullmatch(word)) else (word,) for word in words]
+    return tuple(word for part in parts for word in part)
 
 
 def said(name: str, words: dict[str, float]) -> float:

@@ -1,5 +1,6 @@
 """What a folder holds: files of the same columns as one table each, and what could not be read."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -12,14 +13,17 @@ from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
 from mora_pipeline.raw.globs import entries, is_hidden
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.walk import Walk
+from mora_pipeline.region.draft.column_sample import ColumnSample
 from mora_pipeline.region.draft.paths import below, form_of_name, path_of, table_root, without_digits
 from mora_pipeline.region.draft.roles import NAME, TIME, said
-from mora_pipeline.region.draft.samples import ColumnSample, sample_columns
+from mora_pipeline.region.draft.samples import sample_columns
 
 MOST_GROUPS = 200  # of files, by their names, that are opened
 MOST_HEADS = 100  # files of one group whose columns are looked at, once two of them differ
 SAME_IDS = 0.5  # of the ids of one file that are in another, from which both tell of the same things
+FEWEST_IDS = 10  # rows of a file, from which that can be told
 FOOTERS = 20  # Parquet files whose rows are counted
+YEAR_IN_NAME = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 TRIED: tuple[dict[str, Any], ...] = ({"multiline": True}, {"escape": "\\"}, {"encoding": "latin-1"})
 
 
@@ -59,6 +63,17 @@ class Survey:
     tables: tuple[RawFiles, ...]
     images: tuple[str, ...]
     remarks: tuple[str, ...]
+
+    def of_last_year(self, table: RawFiles) -> RawFiles:
+        """A table without the files of former years, if the names of its files tell their years."""
+        years = {file: YEAR_IN_NAME.findall(PurePath(file).name) for file in table.files}
+        known = {year for found in years.values() for year in found}
+        if len(known) < 2 or any(len(found) != 1 for found in years.values()):
+            return table
+        last = [file for file, found in years.items() if found == [max(known)]]
+        path, kept = path_of(self.base, last, {file for each in self.tables for file in each.files})
+        rest = tuple(below(file, self.base) for file in table.files if file not in last)
+        return replace(table, path=path, source=replace(table.source, files=tuple(kept)), twins=rest)
 
 
 def survey(folder: Path, apart: Collection[str] = ()) -> Survey:
@@ -187,7 +202,8 @@ def _same_ids(first: RawFiles, last: RawFiles) -> bool:
         other = last.columns.get(name)
         if max(said(name, TIME), said(name, NAME)) >= 0.3:
             continue
-        if other and column.may_be_id and column.is_unique and other.is_unique:
+        both = other is not None and min(column.known, other.known) >= FEWEST_IDS
+        if other and both and column.may_be_id and column.is_unique and other.is_unique:
             shared = len(column.distinct & other.distinct)
             if shared >= SAME_IDS * min(len(column.distinct), len(other.distinct)):
                 return True

@@ -1,37 +1,37 @@
-"""What each table of a folder is: flows, trips, events, places, and which columns play their roles."""
+"""What each table of a folder is: flows, trips or events, and the columns of each role."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
 
-import numpy as np
-import pyarrow as pa
-
-from mora_pipeline.region.draft.points import Point, find_points, two_ends, unnamed_ends
+from mora_pipeline.region.draft.candidates import (
+    IN_COMMON,
+    Ids,
+    flow_columns,
+    in_common,
+    names_things,
+    overlap,
+    time_columns,
+    user_columns,
+)  # fmt: skip
+from mora_pipeline.region.draft.column_sample import ColumnSample
+from mora_pipeline.region.draft.points import Point, find_points, main_point, two_ends, unnamed_ends
 from mora_pipeline.region.draft.roles import (
-    CATEGORY,
-    COUNT,
     DESTINATION,
     FLOW,
     ID,
     LABELS,
-    NAME,
-    NOT_A_FLOW,
     ORIGIN,
     TIME,
     USER,
-    YEAR,
     end_of,
     has_any,
     said,
     words_of,
-)
-from mora_pipeline.region.draft.samples import ColumnSample
+)  # fmt: skip
 from mora_pipeline.region.draft.survey import RawFiles
 
-IN_COMMON = 0.5  # of the ids of a sample, that must be in a table of places
 MOST_ENDS = 24  # columns that are tried as ends of flows
-Ids = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,15 @@ def _trips(table: RawFiles, points: list[Point]) -> Guess | None:
 
 
 def _events(table: RawFiles, points: list[Point]) -> Guess | None:
-    if len(points) != 1:
+    point = main_point(points)
+    if point is None:
         return None
-    columns, taken = table.columns, set(points[0].names)
+    columns, taken = table.columns, {name for each in points for name in each.names}
     times = time_columns(columns, taken)
     users = user_columns(columns, taken | set(times))
     if not times or not users:
         return None
-    roles = {"user": users[0], "time": times[0], "latitude": points[0].latitude, "longitude": points[0].longitude}
+    roles = {"user": users[0], "time": times[0], "latitude": point.latitude, "longitude": point.longitude}
     notes = () if said(users[0], USER) >= 0.5 else ("The user is taken by what the column holds: ids that repeat.",)
     return Guess(table, "events", roles, notes, {"time": times[1:], "user": users[1:]}, 1.5)
 
@@ -154,7 +155,7 @@ def _ends(
         start, end = said(origin, ORIGIN), said(destination, DESTINATION)
         cells = columns[origin].cell_resolution is not None and columns[destination].cell_resolution is not None
         places = known[origin] >= IN_COMMON and known[destination] >= IN_COMMON
-        shared = _overlap(columns[origin].distinct, columns[destination].distinct)
+        shared = overlap(columns[origin].distinct, columns[destination].distinct)
         if min(start, end) >= 0.3 or cells or places or (max(start, end) >= 0.8 and shared >= 0.3):
             same = _without_end(origin) == _without_end(destination)
             order = list(columns).index(destination) > list(columns).index(origin)
@@ -166,103 +167,3 @@ def _ends(
 
 def _without_end(name: str) -> tuple[str, ...]:
     return tuple(word for word in words_of(name) if end_of([word]) is None)
-
-
-def in_common(column: ColumnSample, ids: Ids) -> float:
-    """The share of a column's values, each once, that are among ids."""
-    return len(column.distinct & ids) / len(column.distinct) if column.distinct else 0.0
-
-
-def names_things(column: ColumnSample) -> bool:
-    """Whether a column holds codes, or is called an id: small whole numbers are among any ids that are numbers."""
-    return column.has_codes or max(said(column.name, each) for each in (ID, ORIGIN, DESTINATION)) >= 0.45
-
-
-def _overlap(one: Ids, other: Ids) -> float:
-    return len(one & other) / min(len(one), len(other)) if one and other else 0.0
-
-
-def flow_columns(columns: Mapping[str, ColumnSample], taken: Collection[str]) -> list[str]:
-    """Columns that may say how much moved, the likeliest first."""
-    fits: list[tuple[float, str]] = []
-    for name, column in columns.items():
-        if name in taken or not (column.is_number or column.unclear) or (column.given < 0).mean() > 0.01:
-            continue
-        if has_any(name, NOT_A_FLOW) or _is_years(column) or (said(name, TIME) >= 0.8 and column.times):
-            continue
-        fits.append((said(name, FLOW), name))
-    fits.sort(key=lambda each: -each[0])
-    return [name for score, name in fits if score >= 0.45] or (
-        [fits[0][1]] if len(fits) == 1 and len(columns) <= 4 else []
-    )
-
-
-def _is_years(column: ColumnSample) -> bool:
-    return len(column.distinct) > 0 and all(YEAR.fullmatch(text) for text in list(column.distinct)[:50])
-
-
-def time_columns(columns: Mapping[str, ColumnSample], taken: Collection[str]) -> list[str]:
-    """Columns that hold times, the likeliest first: the start before the end, a time before a date."""
-    fits = []
-    for name, column in columns.items():
-        strength = max(said(name, TIME), 0.5 * pa.types.is_temporal(column.type))
-        if name in taken or has_any(name, ("year", "createdate", "version", "created", "updated", "refreshed")):
-            continue
-        if strength < 0.35 or _is_years(column) or not (readings := column.times) or readings.share < 0.5:
-            continue
-        starts, ends = said(name, ORIGIN), said(name, DESTINATION)
-        fits.append((strength + 0.5 * (starts - ends) + 0.1 * (len(column.distinct) > 31), name))
-    return [name for _, name in sorted(fits, key=lambda each: -each[0])]
-
-
-def user_columns(columns: Mapping[str, ColumnSample], taken: Collection[str]) -> list[str]:
-    """Columns of ids that repeat, the likeliest first."""
-    fits = []
-    for name, column in columns.items():
-        if name in taken or not column.may_be_id or column.is_unique or said(name, USER) < 0.25:
-            continue
-        fits.append((said(name, USER), name))
-    if not fits and len(columns) <= 6:
-        fits = [
-            (0.1, name)
-            for name, column in columns.items()
-            if name not in taken
-            and column.may_be_id
-            and 1 < len(column.distinct) < 0.5 * column.known
-            and max(said(name, CATEGORY), said(name, NAME), said(name, FLOW), said(name, TIME)) < 0.5
-        ][:1]
-    return [name for _, name in sorted(fits, key=lambda each: -each[0])]
-
-
-def id_columns(columns: Mapping[str, ColumnSample], taken: Collection[str]) -> list[str]:
-    """Columns that name each row, the likeliest first."""
-    order = list(columns)
-    fits = [
-        (said(name, ID) - 0.5 * has_any(name, LABELS) - 0.01 * order.index(name) / len(order), name)
-        for name, column in columns.items()
-        if name not in taken and column.may_be_id and column.is_unique and names_things(column)
-    ]
-    return [name for _, name in sorted(fits, key=lambda each: -each[0])]
-
-
-def count_column(columns: Mapping[str, ColumnSample], taken: Collection[str]) -> str | None:
-    """The column that says how many things a row stands for."""
-    for name, column in columns.items():
-        if name not in taken and said(name, COUNT) >= 0.75 and column.is_whole and (column.given > 0).mean() > 0.95:
-            return name
-    return None
-
-
-def repeated_by(columns: Mapping[str, ColumnSample], place: str) -> Sequence[str]:
-    """Columns that, with the place, name each row of a table that has several rows a place: such as the year."""
-    own = np.asarray(columns[place].texts.fill_null("").to_pylist())
-    found = []
-    for name, column in columns.items():
-        if name == place or not 1 < len(column.distinct) <= 60:
-            continue
-        both = set(zip(own.tolist(), column.texts.to_pylist(), strict=True))
-        if len(both) == len(own) and (
-            said(name, TIME) > 0 or _is_years(column) or has_any(name, ("year", "jahr", "ano"))
-        ):
-            found.append(name)
-    return found

@@ -1,28 +1,26 @@
-"""Imagery and rasters of a folder: folders of map tiles, GeoTIFFs in colour, and GeoTIFFs of numbers."""
+"""Map tiles of a folder: as files in folders, or in an archive."""
 
 import math
 import re
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import PydanticCustomError, PydanticKnownError
-
-from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.globs import entries, is_hidden
+from mora_pipeline.raw.globs import entries, expand, is_hidden
 from mora_pipeline.region.draft.evidence import Names
-from mora_pipeline.region.draft.paths import path_of
+from mora_pipeline.region.draft.paths import below
+from mora_pipeline.region.draft.rasters import modality_entry
 from mora_pipeline.region.draft.resolution import spacing_km
 from mora_pipeline.region.draft.yaml_text import Entry
-from mora_pipeline.region.kinds import KINDS, modality_config
 
+ARCHIVES = (".mbtiles", ".pmtiles")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 DEEPEST = 4  # folders below the top in which tiles are looked for
 PIXELS = 64  # of a cell's width, from which a zoom shows what is there
 METRES_PER_PIXEL = 156_543.034  # of zoom 0 at the equator
-COUNTED = re.compile(r"pop|count|people|persons|built|volume|inhab|einwohner", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,9 @@ def tile_entries(
         if latitudes and _from_south(each.zooms[zoom], zoom, latitudes):
             template = template.replace("{y}", "{-y}")
             notes.append("By where the region is, the tiles are counted from the south (TMS).")
-        made.append(_modality(names.new("imagery", "imagery"), notes, "image", source="xyz", zoom=zoom, path=template))
+        made.append(
+            modality_entry(names.new("imagery", "imagery"), notes, "image", source="xyz", zoom=zoom, path=template)
+        )
     return made
 
 
@@ -111,58 +111,27 @@ def _row(latitude: float, zoom: int) -> int:
     return int((1 - north / math.pi) / 2 * 2**zoom)
 
 
-def raster_entries(base: Path, images: Sequence[str], names: Names) -> tuple[list[Entry], list[str]]:
-    """Modalities of GeoTIFFs, and remarks: colour is imagery, one band of numbers is a raster."""
-    if not images:
-        return [], []
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    remarks = []
-    for path in images:
-        try:
-            kind, form = _form(path)
-        except UserError as error:
-            remarks.append(str(error))
-            continue
-        groups.setdefault((str(PurePath(path).parent), kind, form), []).append(path)
+def archive_entries(base: Path, resolution: int, latitude: float, names: Names) -> list[Entry]:
+    """An image modality for each archive of tiles, MBTiles or PMTiles."""
     made = []
-    for (_, kind, form), group in groups.items():
-        pattern, kept = path_of(base, group, set(images), None, images=True)
-        stem = "imagery" if kind == "image" else PurePath(group[0]).name.split(".")[0]
-        note = f"{len(group):,} GeoTIFF{'s' if len(group) > 1 else ''} of {form}."
-        if len(kept) < len(group):
-            note += " No pattern names all: move them into a folder of their own."
-        if kind == "image":
-            made.append(_modality(names.new(stem, "imagery"), [note], "image", source="geotiff", path=pattern))
-        else:
-            statistic = "sum" if COUNTED.search(stem) else "mean"
-            note += " Or statistic: " + (
-                "mean, of what is no count" if statistic == "sum" else "sum, of what is counted"
-            )
-            made.append(_modality(names.new(stem, "raster"), [note], "raster", path=pattern, statistic=statistic))
-    return made, remarks
+    for file in [path for ending in ARCHIVES for path in expand(base, f"**/*{ending}")]:
+        if file.isprintable() and (zooms := _archive_zooms(file)):
+            note = f"An archive of map tiles of zoom {zooms[0]} to {zooms[-1]}."
+            zoom = _zoom(dict.fromkeys(zooms), resolution, latitude)
+            keys: dict[str, Any] = {"source": "xyz", "zoom": zoom, "path": below(file, base)}
+            made.append(modality_entry(names.new("imagery", "imagery"), [note], "image", **keys))
+    return made
 
 
-def _form(path: str) -> tuple[str, str]:
-    """``image`` or ``raster``, and its bands in words."""
-    import rasterio
-
+def _archive_zooms(file: str) -> list[int]:
+    """The zooms of an archive; none if it is no such archive."""
+    if file.endswith(".pmtiles"):
+        with Path(file).open("rb") as opened:
+            head = opened.read(102)
+        return list(range(head[100], head[101] + 1)) if head.startswith(b"PMTiles\x03") and len(head) == 102 else []
     try:
-        with rasterio.open(path) as raster:
-            count, kind, colours = raster.count, raster.dtypes[0], raster.colorinterp
-    except rasterio.errors.RasterioError as error:
-        raise UserError(f"Not read: {path}: {error}") from None
-    palette = rasterio.enums.ColorInterp.palette in colours
-    form = f"{count} band{'s' if count > 1 else ''} ({'a colour table' if palette else kind})"
-    return ("image" if count >= 3 or palette else "raster"), form
-
-
-def _modality(name: str, notes: Sequence[str], kind: str, **keys: Any) -> Entry:
-    """A modality; a comment where this version does not take it."""
-    described = {"kind": kind, **keys}
-    try:
-        if kind in KINDS.names():
-            modality_config(described)
-            return Entry(name, described, tuple(notes))
-    except (ValidationError, PydanticCustomError, PydanticKnownError):
-        pass
-    return Entry(name, described, (*notes, "This version of mora cannot read it as it lies here."), off=True)
+        with closing(sqlite3.connect(f"{Path(file).as_uri()}?mode=ro", uri=True)) as tiles:
+            found = tiles.execute("select distinct zoom_level from tiles order by 1 limit 30").fetchall()
+    except sqlite3.Error:
+        return []
+    return [zoom for (zoom,) in found if isinstance(zoom, int)]
