@@ -67,14 +67,17 @@ def read_head(file: str, part: str, dialect: Dialect) -> Head:
     Raises:
         UserError: if there is none.
     """
-    data = b""
+    data, looked_at = b"", 0
     stream = decoded(file, part, dialect, 0, None, _FIRST_BYTES)
     try:
         for chunk in stream:
             data += chunk
+            if len(data) < 2 * looked_at:  # a long header is not read anew with each chunk
+                continue
+            looked_at = len(data)
             head = _head_in(data, dialect)
             # A header that reaches the end of what is read may go on behind it.
-            if (head and line_count(data) > head.lines) or len(data) > LONGEST_RECORD:
+            if (head and without_lines(data, head.lines)) or len(data) > LONGEST_RECORD:
                 break
     except BadLineError as error:
         raise UserError(f"{label(file, part)}, line {error.line}: {error}") from None

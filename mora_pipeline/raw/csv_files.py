@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -75,7 +76,7 @@ def csv_batches(
 
 def _checked_head(file: str, part: str, dialect: Dialect) -> Head:
     head = read_head(file, part, dialect)
-    twins = sorted({name for name in head.columns if name and head.columns.count(name) > 1})
+    twins = sorted(name for name, count in Counter(head.columns).items() if name and count > 1)
     if twins:
         raise UserError(f"{label(file, part)} has several columns named '{twins[0]}'. Give each its own name.")
     return head

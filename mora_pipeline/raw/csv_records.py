@@ -21,10 +21,13 @@ class BadLineError(Exception):
 
 def whole_records(stream: Iterator[bytes], dialect: Dialect) -> Iterator[bytes]:
     """The stream cut at ends of records."""
-    pending, line = b"", 1
+    pending, line, looked_at = b"", 1, 0
     for chunk in stream:
         pending += chunk
+        if len(pending) < 2 * looked_at:  # a long record is not searched anew with each chunk
+            continue
         cut = _cut(pending, dialect)
+        looked_at = 0 if cut else len(pending)
         if cut:
             yield pending[:cut]
             line += line_count(pending[:cut])

@@ -62,6 +62,8 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
         is_file, is_folder = path.is_file(), path.is_dir()
     except PermissionError as error:
         raise UserError(f"{said}and {path} cannot be read: {error.strerror}. Give access to it.") from None
+    except OSError as error:
+        raise UserError(f"{where}is '{pattern[:80]}', which is no path: {error.strerror}. Fix it.") from None
     if is_file:
         if file_format(path, formats) is None:
             raise UserError(f"{said}and {path.name} is not a {known(formats)}. {fix(path.name)}.")

@@ -1,5 +1,6 @@
 """How one raw file is to be read: its columns, its dialect, and what each role is made of."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.annotations import ANNOTATIONS, annotations_in
 from mora_pipeline.raw.crs import DEGREES, parquet_crs, stated_crs
 from mora_pipeline.raw.csv_files import MALFORMED, csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
@@ -177,6 +179,11 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     written = dialect
     if written is None:
         written, remarks = _number_texts(file, source, declared, expressions, kinds)
+    if numbers and "null" not in declared:  # the sample need not have them
+        written = replace(written, null=tuple(dict.fromkeys([*written.null, *ANNOTATIONS])))
+        if source.format == "parquet":
+            with parquet_file(file) as parquet:
+                remarks += annotations_in(parquet, numbers)
     nulls = tuple(dict.fromkeys([*ALWAYS_NULL, *(declared.get("null") or ())]))
     used = {name for each in [*expressions.values(), *([chosen] if chosen else [])] for name in each.columns}
     own = {name: value for name, value in stated.items() if name in used}
@@ -212,7 +219,7 @@ def _parquet_columns(file: str, parquet: pq.ParquetFile) -> dict[str, pa.DataTyp
     schema, stored = parquet.schema_arrow, parquet.schema
     leaves = [stored.column(number) for number in range(len(stored))]
     moments = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
-    twins = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    twins = sorted(name for name, count in Counter(schema.names).items() if count > 1)
     if twins:
         raise UserError(f"{file} has the column '{twins[0]}' twice. Write it again with one name a column.")
     return {column.name: MOMENT if column.name in moments else column.type for column in schema}

@@ -1,5 +1,6 @@
 """Geometry columns in any encoding to shapely's geometries: WKB, EWKB, hex WKB, WKT, EWKT, GeoJSON, GeoArrow."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -83,7 +84,7 @@ def shapes_of(values: pa.Array | pa.ChunkedArray) -> tuple[Shapes, SRIDS]:
         import shapely
     values = flat(values)
     if is_binary(values.type):
-        shapes = shapely.from_wkb(values.to_numpy(zero_copy_only=False), on_invalid="ignore")
+        shapes = _parsed(shapely.from_wkb, values)
         return shapes, _srids(shapes)
     if is_text(values.type):
         return _of_texts(values)
@@ -92,6 +93,20 @@ def shapes_of(values: pa.Array | pa.ChunkedArray) -> tuple[Shapes, SRIDS]:
     if pa.types.is_null(values.type):
         return np.full(len(values), None, object), np.zeros(len(values), np.int64)
     raise no_geometry(values.type)
+
+
+def _parsed(parse: Callable[..., Shapes], values: pa.Array) -> Shapes:
+    """Shapes of values, None where one is none; curves, of which shapely has no kind, are none."""
+    written = values.to_numpy(zero_copy_only=False)
+    try:
+        return parse(written, on_invalid="ignore")
+    except NotImplementedError:
+        pass
+    shapes = np.full(len(written), None, object)
+    for row, value in enumerate(written):
+        with suppress(NotImplementedError):
+            shapes[row] = parse(value, on_invalid="ignore")
+    return shapes
 
 
 def _srids(shapes: Shapes) -> SRIDS:
@@ -107,16 +122,16 @@ def _of_texts(values: pa.Array) -> tuple[Shapes, SRIDS]:
     shapes, srids = np.full(len(values), None, object), np.zeros(len(values), np.int64)
     if pc.any(in_hex).as_py():
         rows = np.flatnonzero(in_hex)
-        shapes[rows] = shapely.from_wkb(from_hex(texts.filter(in_hex)).to_numpy(False), on_invalid="ignore")
+        shapes[rows] = _parsed(shapely.from_wkb, from_hex(texts.filter(in_hex)))
         srids[rows] = _srids(shapes[rows])
     if pc.any(in_json).as_py():
         rows = np.flatnonzero(in_json)
-        shapes[rows] = shapely.from_geojson(texts.filter(in_json).to_numpy(False), on_invalid="ignore")
+        shapes[rows] = _parsed(shapely.from_geojson, texts.filter(in_json))
     rows = np.flatnonzero(~(np.asarray(in_hex) | np.asarray(in_json)))
     plain = texts.take(pa.array(rows))
     stated = pc.extract_regex(plain, EWKT)
     plain = pc.if_else(stated.is_valid(), pc.struct_field(stated, "wkt"), plain)
-    shapes[rows] = shapely.from_wkt(plain.to_numpy(False), on_invalid="ignore")
+    shapes[rows] = _parsed(shapely.from_wkt, plain)
     srids[rows] = pc.struct_field(stated, "srid").cast(pa.int64()).fill_null(0).to_numpy()
     return shapes, srids
 

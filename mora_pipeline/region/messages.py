@@ -116,7 +116,11 @@ def parse_yaml(file: str, text: str) -> dict[str, Any]:
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise UserError(f"{file}: not valid YAML{where}: {error.problem}. Fix that line.") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{file}: not valid YAML: {error}.") from None
+        raise UserError(f"{file}: not valid YAML: {' '.join(str(error).split())}.") from None
+    except RecursionError:
+        raise UserError(f"{file}: not valid YAML: it is nested too deep. A region needs a few levels.") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:  # a 30 February, a list as a key
+        raise UserError(f"{file}: not valid YAML: a value or key cannot be read ({error}). Fix it.") from None
     if not isinstance(data, dict):
         what = "is empty" if data is None else f"holds {shown(data)}"
         raise UserError(f"{file}: {what}; it must be a mapping with keys such as region, resolution and mobility.")
