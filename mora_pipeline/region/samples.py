@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.cells import resolutions_of
 from mora_pipeline.raw.labels import refuse_repeated
-from mora_pipeline.raw.places import Places, brought_up, cells_at, centres_of
+from mora_pipeline.raw.places import Places, ambiguous_ids, brought_up, cells_at, centres_of
 from mora_pipeline.raw.reader import SourceReader, as_json
 from mora_pipeline.raw.rule_sets import place_roles, place_rules
 from mora_pipeline.raw.rules import MALFORMED_ROW, UNKNOWN_PLACE, Rule, broken_rules, is_true
@@ -19,6 +20,7 @@ from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.tallies import GOOD, Count, Tally
 from mora_pipeline.raw.validator import Validator
 from mora_pipeline.region.columns import InputFile
+from mora_pipeline.region.suspects import Suspects
 
 ROWS = 20_000  # of a table, that are read
 FILES = 5  # of a table, whose rows are read: the first, the last and some between
@@ -47,6 +49,7 @@ class RawTableRules:
         setting: the key that states it.
         time_zone: of times that carry none.
         once: the role of which no value may come twice among the good rows; None: none.
+        histograms: roles whose numbers are shares of one whole, group by group.
     """
 
     key: str
@@ -61,6 +64,7 @@ class RawTableRules:
     setting: str = ""
     time_zone: str | None = None
     once: str | None = None
+    histograms: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class TableSample:
         examples: a bad row of each reason, as JSON.
         points: of the good rows.
         cells: H3 cells of them, int64, ascending, each once.
+        suspicions: sentences of what is allowed and seldom meant.
     """
 
     table: RawTableRules
@@ -86,6 +91,7 @@ class TableSample:
     points: Points
     cells: npt.NDArray[np.int64]
     remarks: tuple[str, ...]
+    suspicions: tuple[str, ...] = ()
 
     @property
     def good(self) -> int:
@@ -163,6 +169,7 @@ def take_sample(
     validator = Validator(rules, amount=amount)
     tally, examples, cells = Tally(), dict[str, str](), list[npt.NDArray[np.int64]]()
     latitudes, longitudes = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
+    suspects = Suspects(table.source.columns, table.kinds, table.points, table.places, table.histograms)
     ids = list[pa.Array]()
     rows, every = 0, len(source.files) == len(table.source.files)
     for batch, raw, whole in _heads(reader):
@@ -177,6 +184,7 @@ def take_sample(
                 first = int(np.flatnonzero(broken == number)[0])
                 examples[reason] = as_json(raw.slice(first, 1))[0].as_py()
         good = derived.filter(pa.array(broken == len(rules)))
+        suspects.add(derived, good)
         for latitude, longitude in table.points:
             latitudes.append(good[latitude].to_numpy())
             longitudes.append(good[longitude].to_numpy())
@@ -207,6 +215,7 @@ def take_sample(
         (np.concatenate([none, *latitudes]), np.concatenate([none, *longitudes])),
         np.unique(np.concatenate([np.empty(0, dtype=np.int64), *cells])),
         tuple(dict.fromkeys([*remarks, *reader.remarks()])),
+        suspects.found(places),
     )
 
 
@@ -244,6 +253,12 @@ def read_places(source: Source, resolution: int, spread: bool = False) -> Places
     Raises:
         UserError: if it cannot be read, or holds more than `MOST_PLACES`.
     """
+    rows = read_place_rows(source)
+    return Places.of(rows.filter(pc.invert(pc.is_in(rows["id"], ambiguous_ids(rows)))), resolution, spread)
+
+
+def read_place_rows(source: Source) -> pa.Table:
+    """As `read_places`, row by row, with all points of a place."""
     reader, rules = SourceReader.of(source, place_roles(source.columns)), place_rules(source.columns)
     tables, rows = list[pa.RecordBatch](), 0
     for batch, _ in reader.read_all():
@@ -254,4 +269,4 @@ def read_places(source: Source, resolution: int, spread: bool = False) -> Places
         if rows > MOST_PLACES:
             raise UserError(f"{source.describe()} has more than {MOST_PLACES:,} places. A table of places names zones.")
     empty = pa.schema([("id", pa.string()), ("latitude", pa.float64()), ("longitude", pa.float64())]).empty_table()
-    return Places.of(pa.Table.from_batches(tables) if tables else empty, resolution, spread)
+    return pa.Table.from_batches(tables) if tables else empty

@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.bad_share import check_share
-from mora_pipeline.raw.labels import Unreadable, refuse_repeated
-from mora_pipeline.raw.places import Places
-from mora_pipeline.raw.reader import SourceReader
+from mora_pipeline.raw.places import Places, ambiguous_ids
 from mora_pipeline.raw.rule_sets import (
     AMOUNTS,
     CELL_FLOW_ROLES,
@@ -26,37 +23,28 @@ from mora_pipeline.raw.rule_sets import (
     trip_rules,
 )
 from mora_pipeline.raw.rules import NULL_ISLAND
-from mora_pipeline.raw.source import NUMBER, TEXT
+from mora_pipeline.raw.source import Source
 from mora_pipeline.region.checks import checked
 from mora_pipeline.region.columns import Checker
 from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.geography import Box, boxed, warnings_of_points
 from mora_pipeline.region.kinds import KINDS
+from mora_pipeline.region.matches import Match, matched_labels
 from mora_pipeline.region.mobility import Mobility, TimedMobility
 from mora_pipeline.region.samples import (
     Points,
     RawTableRules,
     TableSample,
     points_in,
+    read_place_rows,
     read_places,
     source_of_heads,
     take_sample,
 )
-from mora_pipeline.region.tasks import CellTask, GroupTask
+from mora_pipeline.region.sections import PlacesConfig
 
 FEW_MATCH = 0.5  # of a table's places that are known, below which a warning says so
 MOST_COVERED = 5000  # points that imagery is asked about
-
-
-@dataclass(frozen=True)
-class Match:
-    """How many of what a key names is there (labels in known places, cells under imagery), and what was found of it."""
-
-    key: str
-    what: str
-    matched: int
-    of: int
-    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +90,7 @@ def understand(config: RegionConfig, progress: Callable[[str], None] = lambda ke
     cells = [sample.cells for sample in samples]
     every = [np.concatenate([each[axis] for each in points.values()] or [np.empty(0)]) for axis in (0, 1)]
     joint = every[0], every[1]
-    matches = [*_matched_places(samples), *_matched_labels(config, checker, places), *_covered(config, joint)]
+    matches = [*_matched_places(samples), *matched_labels(config, checker, places), *_covered(config, joint)]
     warnings = [
         *warnings_of_points(points, _axes(samples)),
         *_warnings_of_rows(samples),
@@ -126,7 +114,26 @@ def _places(config: RegionConfig, checker: Checker) -> Places | None:
     if table is None:
         return None
     heads = checker.table(_key_of_places(config), table)
-    return read_places(source_of_heads(heads, table.place_roles()), config.resolution)
+    source = source_of_heads(heads, table.place_roles())
+    _refuse_ambiguous(source, table, _key_of_places(config).removesuffix(".path"))
+    return read_places(source, config.resolution)
+
+
+def _refuse_ambiguous(source: Source, table: PlacesConfig, key: str) -> None:
+    """Refuse a table of places in which too many ids are at several points, as a run does.
+
+    Raises:
+        UserError: if there are too many.
+    """
+    rows = read_place_rows(source)
+    ambiguous = ambiguous_ids(rows)
+    bad = pc.sum(pc.is_in(rows["id"], ambiguous)).as_py() or 0
+    if bad > table.maximum_bad_share * len(rows):
+        raise UserError(
+            f"{source.describe()}: {bad:,} of {len(rows):,} rows are of a place that is listed at several points, such "
+            f"as '{ambiguous[0]}', more than {key}.maximum_bad_share = {table.maximum_bad_share:g} allows. Choose one "
+            "of them by where, or give each place its own id."
+        )
 
 
 def _key_of_places(config: RegionConfig) -> str:
@@ -203,9 +210,11 @@ def _refuse(sample: TableSample) -> None:
     table = sample.table
     if table.allowed is not None:
         examples = [text for reason, text in sample.examples.items() if reason not in sample.apart]
-        check_share(
-            table.source.describe(), sample.counts, sample.apart, table.allowed, table.setting, table.amount, examples
-        )
+        name = table.source.describe()
+        try:
+            check_share(name, sample.counts, sample.apart, table.allowed, table.setting, table.amount, examples)
+        except UserError as error:
+            raise UserError(" ".join([str(error), *sample.suspicions])) from None
 
 
 def _axes(samples: Sequence[TableSample]) -> dict[str, tuple[str, str]]:
@@ -223,51 +232,6 @@ def _matched_places(samples: Sequence[TableSample]) -> Iterator[Match]:
         if sample.table.places:
             known = sample.good
             yield Match(sample.table.key, "rows in known places", known, known + sample.unknown_places)
-
-
-def _matched_labels(config: RegionConfig, checker: Checker, places: Places | None) -> Iterator[Match]:
-    """Labels that have a number and a known place.
-
-    Raises:
-        UserError: if none of a task's has.
-    """
-    for name, task in config.tasks.items():
-        key = f"tasks.{name}"
-        heads = checker.table(f"{key}.path", task)
-        roles = (
-            {"column": task.column, **task.roles("place")} if isinstance(task, CellTask) else {"column": task.column}
-        )
-        reader = SourceReader.of(source_of_heads(heads, roles), {"column": NUMBER, "place": TEXT})
-        rows = numbers = matched = 0
-        unreadable, seen = Unreadable(), list[pa.Array]()
-        for typed, raw in reader.read_all():
-            unreadable.add(reader, "column", typed, raw)
-            rows += typed.num_rows
-            valid = typed["column"].is_valid()
-            numbers += pc.sum(valid).as_py()
-            if "place" in roles:
-                seen.append(typed["place"].cast(pa.string()).filter(valid))
-            if "place" in roles and places is not None:
-                valid = pc.and_(valid, known_ids(typed["place"].cast(pa.string()), places.ids))
-            matched += pc.sum(valid).as_py()
-        unreadable.check(f"{config.file.name}: {key}.column is '{task.column}'")
-        if seen and "aggregate" not in task.model_fields_set:
-            refuse_repeated(f"{config.file.name}: {key}", pa.chunked_array(seen))
-        if rows and not matched:
-            why = "is a number" if not numbers else "is of a place that the table of places knows"
-            raise UserError(
-                f"{config.file.name}: {key}: none of its {rows:,} labels {why}. Fix {key}, or leave it out."
-            )
-        if not isinstance(task, GroupTask):
-            yield Match(key, "labels", matched, rows, reader.remarks())
-
-
-def known_ids(ids: pa.Array, known: pa.Array) -> pa.Array:
-    """Which ids are known, bool [n]: as they are or, where files have lost them, without leading zeros."""
-    exact = pc.is_in(ids, known)
-    if pc.any(exact).as_py():
-        return exact
-    return pc.is_in(pc.utf8_ltrim(ids, "0"), pc.utf8_ltrim(known, "0"))
 
 
 def _covered(config: RegionConfig, points: Points) -> Iterator[Match]:
@@ -295,6 +259,7 @@ def _covered(config: RegionConfig, points: Points) -> Iterator[Match]:
 
 def _warnings_of_rows(samples: Sequence[TableSample]) -> Iterator[str]:
     for sample in samples:
+        yield from (f"{sample.table.key}: {said}" for said in sample.suspicions)
         zero = sample.counts.get(NULL_ISLAND)
         if zero:
             yield (
@@ -305,5 +270,6 @@ def _warnings_of_rows(samples: Sequence[TableSample]) -> Iterator[str]:
 
 def _warnings_of_matches(matches: Sequence[Match]) -> Iterator[str]:
     for match in matches:
+        yield from (f"{match.key}: {said}" for said in match.suspicions)
         if match.matched < FEW_MATCH * match.of:
             yield f"{match.key}: only {match.matched:,} of {match.of:,} {match.what}. The others are left out."

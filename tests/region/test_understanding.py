@@ -156,3 +156,44 @@ def test_a_few_wild_points_do_not_stretch_the_box() -> None:
     latitude, longitude = np.full(1000, 47.0), np.full(1000, 19.0)
     latitude[:2], longitude[:2] = 0.0, 0.0
     assert boxed((latitude, longitude)) == Box(47.0, 19.0, 47.0, 19.0)
+
+
+@pytest.mark.parametrize(
+    ("files", "keys", "message"),
+    [
+        (
+            {"places.csv": "id,lat,lon\n" + "".join(f"{n},{a},{o}\n{n},{a + 1},{o}\n" for n, a, o in PLACES)},
+            {},
+            r"40 of 40 rows are of a place that is listed at several points, such as 'P00'.*places\.maximum_bad_share",
+        ),
+        (
+            {"groups.csv": "group,rent\nA,5\n", "members.csv": "id,group\nQ1,A\n"},
+            {
+                "tasks": {
+                    "rent": {
+                        "level": "group", "path": "groups.csv", "id": "group", "column": "rent",
+                        "members": {"path": "members.csv", "place": "id", "group": "group"},
+                    }
+                }
+            },
+            r"tasks\.rent: none of its 1 labels is of a group with a known member",
+        ),
+        ({"rents.csv": "id,rent\n"}, {}, r"tasks\.rent: .*rents\.csv holds no rows"),
+        ({"flows.csv": "from,to,flow\np01,p02,3\n"}, {}, r"known but for capital and small letters, such as 'p01'"),
+    ],
+)  # fmt: skip
+def test_what_no_row_alone_shows_is_refused_now(
+    town: Callable[..., Path], files: dict[str, str], keys: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        understood(town(files, **keys))
+
+
+def test_what_is_allowed_and_seldom_meant_is_told(town: Callable[..., Path]) -> None:
+    rents = "id,rent\n" + "".join(
+        f"{name},{-999 if number % 5 == 0 else number}\n" for number, (name, *_) in enumerate(PLACES)
+    )
+    flows = "from,to,flow\n" + "P01,P02,3\n" * 9 + "p01,P02,9\n"
+    warnings = understood(town({"rents.csv": rents, "flows.csv": flows})).warnings
+    assert any(w.startswith("tasks.rent: 'rent': 4 of 20 values are -999") for w in warnings)
+    assert any("mobility: 1 of its 1 unknown ids would be known but for capital" in w for w in warnings)

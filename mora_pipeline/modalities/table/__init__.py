@@ -1,5 +1,6 @@
 """Tables of places, such as ages."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -67,12 +68,14 @@ class TableKind(ModalityKind[TableModality]):
                     checker.column(file, group_key, column, number=True, glob=globs)
 
     def raw_rules(self, key: str, config: TableModality, heads: list[InputFile]) -> RawTableRules:
-        groups = config.expanded_groups(list(heads[0].columns)).values()
+        groups = list(config.expanded_groups(list(heads[0].columns)).values())
         bins = {f"bin_{n}": column for n, column in enumerate(column for columns in groups for column in columns)}
         roles = {**self._located(config), **config.roles("weight"), **bins}
         rules = [*located_rules(roles), *table_rules(list(bins), "weight" in roles)]
         kinds = {**located_roles(roles), **dict.fromkeys([*bins, "weight"], NUMBER)}
-        return located_table(key, config, heads, roles, kinds, rules, "weight", once=config.aggregate is None)
+        table = located_table(key, config, heads, roles, kinds, rules, "weight", once=config.aggregate is None)
+        each = iter(bins)
+        return replace(table, histograms=[[next(each) for _ in columns] for columns in groups])
 
     def _located(self, config: TableModality) -> dict[str, str]:
         return config.roles("place") or (config.columns.roles() if config.columns else {})
