@@ -136,7 +136,10 @@ def quackosm(folder: Path) -> None:
         b'{"version":"1.1.0","primary_column":"geometry","columns":{"geometry":{"encoding":"WKB","geometry_types":[]}}}'
     )
     (folder / "osm").mkdir()
-    pq.write_table(table.replace_schema_metadata({b"geo": geo}), folder / "osm" / "oberbayern.parquet")
+    pq.write_table(
+        table.replace_schema_metadata({b"geo": geo}),
+        folder / "osm" / "oberbayern-latest_nofilter_noclip_compact_sorted.parquet",
+    )
 
 
 def nyc_tlc(folder: Path) -> None:
