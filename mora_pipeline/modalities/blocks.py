@@ -57,13 +57,23 @@ def standardised(vectors: Vectors) -> Block:
     Args:
         vectors: float32 [n, d], n ≥ 1.
     """
+    one, varies = unit_variance(vectors)
+    length = 1 / np.sqrt(max(1, varies.sum()))
+    matrix = np.diag(one * length)
+    return _one_long(Block.of(vectors.mean(axis=0, dtype=np.float64), matrix, varies * length), vectors)
+
+
+def unit_variance(vectors: npt.NDArray[np.floating]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """What brings each column to a variance of 1, float64 [d], and which columns vary, [d]; 0 for those that hardly do.
+
+    Args:
+        vectors: [n, d], n ≥ 1.
+    """
     exact = vectors.astype(np.float64)
     deviation = exact.std(axis=0)
     varies = deviation > SMALLEST_DEVIATION * np.maximum(1, np.abs(exact).max(axis=0, initial=0))
     varies &= (vectors != np.median(vectors, axis=0)).mean(axis=0) >= RAREST
-    one = 1 / np.sqrt(max(1, varies.sum()))
-    scale = np.divide(one, deviation, out=np.zeros(len(deviation)), where=varies)
-    return _one_long(Block.of(exact.mean(axis=0), np.diag(scale), np.where(varies, one, 0.0)), vectors)
+    return np.divide(1, deviation, out=np.zeros(len(deviation)), where=varies), varies
 
 
 def principal(vectors: Vectors, components: int) -> Block:

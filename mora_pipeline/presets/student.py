@@ -53,12 +53,12 @@ class Student:
     offset: Vectors
     sharpness: float
 
-    def __call__(self, states: Vectors) -> Vectors:
-        """Vectors of states, float32 [n, width]: float32 [n, dimension]."""
-        return self.with_largest(states)[0]
-
     def with_largest(self, states: Vectors) -> tuple[Vectors, Vectors]:
-        """Vectors, float32 [n, dimension], and each cell's largest answer of a unit, float32 [n], in [0, 1]."""
+        """Vectors, float32 [n, dimension], and each cell's largest answer of a unit, float32 [n], in [0, 1].
+
+        Args:
+            states: float32 [n, width].
+        """
         vectors = np.empty((len(states), len(self.offset)), dtype=np.float32)
         largest = np.empty(len(states), dtype=np.float32)
         for first in range(0, len(states), CHUNK):

@@ -30,6 +30,10 @@ class Expression:
         """The columns of the table that it needs, each once."""
         return tuple(dict.fromkeys(self.node.columns()))
 
+    def number_columns(self, wanted: bool) -> set[str]:
+        """Those of its columns whose values are read as numbers; ``wanted``: its own values are."""
+        return set(self.node.number_columns(wanted))
+
     @property
     def is_plain(self) -> bool:
         """Whether it is a column of the table and nothing more."""

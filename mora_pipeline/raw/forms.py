@@ -168,6 +168,12 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     every = {**columns, **dict.fromkeys(stated, pa.string()), **_long_columns(wide, columns)}
     expressions = {role: _parsed(file, text, every) for role, text in roles.items()}
     chosen = parse_filter(source.where, every) if source.where else None
+    if dialect is not None and not source.wide:
+        within = {role: each.number_columns(kinds[role] == NUMBER) for role, each in expressions.items()}
+        proven = set().union(*within.values(), chosen.number_columns(False) if chosen else ()) - stated.keys()
+        if proven != numbers:  # expressions read numbers as well
+            detected = detect(file, declared if proven else unproven, proven)
+            dialect, remarks = detected.dialect, detected.remarks
     written = dialect
     if written is None:
         written, remarks = _number_texts(file, source, declared, expressions, kinds)

@@ -15,7 +15,7 @@ from mora_pipeline.region.draft.points import projected
 from mora_pipeline.region.draft.rasters import raster_entries
 from mora_pipeline.region.draft.roles import slug
 from mora_pipeline.region.draft.survey import survey
-from mora_pipeline.region.draft.tiles import archive_entries, tile_entries, tile_folders
+from mora_pipeline.region.draft.tiles import archive_entries, tile_archives, tile_entries, tile_folders
 from mora_pipeline.region.draft.yaml_text import Entry, comment, one_line, written
 
 
@@ -50,7 +50,8 @@ def draft_region(
         raise UserError(f"{folder} is no folder. Give the folder that holds the raw data.")
     region = checked_region_name(name) if name else slug(folder.resolve().name, "region")
     tiles = tile_folders(folder.resolve())
-    found = survey(folder, [name for each in tiles for name in each.tops])
+    archives = tile_archives(folder.resolve())
+    found = survey(folder, [*archives, *(name for each in tiles for name in each.tops)])
     if not (found.tables or found.images or tiles):
         raise UserError(
             " ".join([f"{folder} holds no data that can be read (CSV, Parquet, vector files, GeoTIFF, tiles).",
@@ -70,7 +71,7 @@ def draft_region(
             guesses.unused.append(f"{table.path} ({', '.join(list(table.columns)[:8])})")
     latitudes = guesses.latitudes()
     modalities += tile_entries(tiles, chosen, latitudes, names)
-    modalities += archive_entries(found.base, chosen, latitudes[0] if latitudes else 0.0, names)
+    modalities += archive_entries(found.base, archives, chosen, latitudes[0] if latitudes else 0.0, names)
     rasters, remarks = raster_entries(found.base, found.images, names)
     modalities += rasters
     sections = [guesses.sections(), _section("modalities", modalities), _section("tasks", tasks)]

@@ -1,17 +1,56 @@
-"""A region of a hundred cells with every kind of modality, written in a second."""
+"""A region of a hundred cells with every kind of modality, written in a second, and a home that makes its assets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.definitions import defs
+from mora_pipeline.lake import Lake
+from mora_pipeline.lake.registry import Registry
+
+ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
 SIDE = 10
 RESOLUTION = 8
 SOUTH, WEST, STEP = 47.30, 8.40, 0.014  # more than a cell's width apart: every place has its own cell
 CATEGORIES = ["cafe", "school", "office", "park"]
+
+
+class Home:
+    """A home with regions, and one Dagster instance."""
+
+    def __init__(self, path: Path, settings: dict[str, dict[str, object]], instance: dg.DagsterInstance) -> None:
+        self.path, self.settings, self.instance = path, settings, instance
+        self.lake = Lake(path / "lake")
+        self.first: dict[str, list[bytes]] = {}
+
+    def add(self, region_yaml: Path, region: str) -> None:
+        Registry(self.path).add(region_yaml)
+        self.instance.add_dynamic_partitions("regions", [region])
+
+    def materialize(
+        self, region: str, *names: str, settings: dict[str, dict[str, object]] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Make the named assets of a region, or all; `settings` by asset, instead of those of all tests."""
+        chosen = list(names) or [asset.key.to_user_string() for asset in ASSETS]
+        config = self.settings["ops"] | {name: {"config": item} for name, item in (settings or {}).items()}
+        return dg.materialize(
+            ASSETS,
+            selection=chosen,
+            partition_key=region,
+            instance=self.instance,
+            resources=dict(defs.resources or {}),
+            run_config={"ops": {name: item for name, item in config.items() if name in chosen}},
+            raise_on_error=False,
+        )
+
+    def vectors(self, dataset: str, region: str) -> CellVectors:
+        return CellVectors.from_table(self.lake.read(dataset, region).table())
 
 
 def places() -> pd.DataFrame:
@@ -137,3 +176,15 @@ def tiny_settings() -> dict[str, object]:
 def write_region() -> Callable[..., Path]:
     """Writes the raw files of a region and its region.yaml."""
     return written_region
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, tiny_settings) -> Iterator[Home]:
+    path = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setenv("MORA_HOME", str(path))
+        patch.setenv("MORA_SPARK_MASTER", "local[2]")
+        patch.setenv("MORA_SPARK_DRIVER_MEMORY", "1g")
+        for name in ("MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
+            patch.delenv(name, raising=False)
+        yield Home(path, tiny_settings, instance)

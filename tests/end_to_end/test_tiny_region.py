@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -14,65 +13,19 @@ import pandas as pd
 import pytest
 import yaml
 
-from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.definitions import defs
 from mora_pipeline.evaluation.promotion import CHAMPION
 from mora_pipeline.evaluation.report.ablations import base_graph_of
 from mora_pipeline.lake import Lake
-from mora_pipeline.lake.registry import Registry
 from mora_pipeline.presets.inductive.region import embed_region
 from mora_pipeline.presets.paper.checkpoint import Checkpoint
 from mora_pipeline.presets.paper.learner import Learner
 from mora_pipeline.steps import all_steps, checks
 from mora_pipeline.tracking import TrackingSettings, connect
+from tests.end_to_end.conftest import ASSETS, Home
 
-ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
 NUM_CELLS = 100
 INDUCTIVE: dict[str, object] = {"preset": "inductive", "inductive": {"units": 64}}
-
-
-class Home:
-    """A home with regions, and one Dagster instance."""
-
-    def __init__(self, path: Path, settings: dict[str, dict[str, object]], instance: dg.DagsterInstance) -> None:
-        self.path, self.settings, self.instance = path, settings, instance
-        self.lake = Lake(path / "lake")
-        self.first: dict[str, list[bytes]] = {}
-
-    def add(self, region_yaml: Path, region: str) -> None:
-        Registry(self.path).add(region_yaml)
-        self.instance.add_dynamic_partitions("regions", [region])
-
-    def materialize(
-        self, region: str, *names: str, settings: dict[str, dict[str, object]] | None = None
-    ) -> dg.ExecuteInProcessResult:
-        """Make the named assets of a region, or all; `settings` by asset, instead of those of all tests."""
-        chosen = list(names) or [asset.key.to_user_string() for asset in ASSETS]
-        config = self.settings["ops"] | {name: {"config": item} for name, item in (settings or {}).items()}
-        return dg.materialize(
-            ASSETS,
-            selection=chosen,
-            partition_key=region,
-            instance=self.instance,
-            resources=dict(defs.resources or {}),
-            run_config={"ops": {name: item for name, item in config.items() if name in chosen}},
-            raise_on_error=False,
-        )
-
-    def vectors(self, dataset: str, region: str) -> CellVectors:
-        return CellVectors.from_table(self.lake.read(dataset, region).table())
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, tiny_settings) -> Iterator[Home]:
-    path = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
-        patch.setenv("MORA_HOME", str(path))
-        patch.setenv("MORA_SPARK_MASTER", "local[2]")
-        patch.setenv("MORA_SPARK_DRIVER_MEMORY", "1g")
-        for name in ("MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
-            patch.delenv(name, raising=False)
-        yield Home(path, tiny_settings, instance)
 
 
 @pytest.fixture(scope="module")

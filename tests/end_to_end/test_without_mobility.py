@@ -1,6 +1,5 @@
 """A region without mobility goes through the whole chain, embedded by the encoder of a region that has some."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -12,7 +11,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.presets.inductive.region import embed_region
 from mora_pipeline.steps import local_session, run_step
 from mora_pipeline.steps.ablation import ablations_step
-from tests.end_to_end.test_tiny_region import ASSETS, INDUCTIVE, NUM_CELLS, Home, failures, message, metadata
+from tests.end_to_end.conftest import ASSETS, Home
+from tests.end_to_end.test_tiny_region import INDUCTIVE, NUM_CELLS, failures, message, metadata
 
 REASON = "region.yaml has no mobility"
 METHODS, OF_INPUTS = ("mora", "inductive", "distilled", "raw", "coordinates"), ("inputs", "inputs_surroundings")
@@ -20,18 +20,6 @@ TRAINED = (
     "raw_files", "edges", "text_cells", "table_cells", "cells", "image_cells", "raster_cells", "text_features",
     "table_features", "image_features", "raster_features", "graph", "line_vectors", "embeddings",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, tiny_settings) -> Iterator[Home]:
-    path = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
-        patch.setenv("MORA_HOME", str(path))
-        patch.setenv("MORA_SPARK_MASTER", "local[2]")
-        patch.setenv("MORA_SPARK_DRIVER_MEMORY", "1g")
-        for name in ("MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
-            patch.delenv(name, raising=False)
-        yield Home(path, tiny_settings, instance)
 
 
 def rewrite(file: Path, without: tuple[str, ...] = (), **keys: object) -> Path:

@@ -181,3 +181,103 @@ def test_mistakes_are_one_message(cells: pa.Table, places: pd.DataFrame, region:
     ):
         with pytest.raises(UserError, match=message):
             load_tasks(region({"x": {**declared, **change}}), cells)
+
+
+def squares(cells: pa.Table, tmp_path: Path) -> pd.DataFrame:
+    """Places that are squares over several cells, with a label each; one is far away."""
+    pytest.importorskip("shapely")
+    frame = cells.select(["latitude", "longitude"]).to_pandas()
+    frame = frame.loc[frame.sub(frame.mean()).abs().sum(axis=1).sort_values().index].iloc[[0, 20, 50]]  # well inside
+    frame = pd.concat([frame, pd.DataFrame({"latitude": [10.0], "longitude": [10.0]})], ignore_index=True)
+    corners = [
+        (x - 0.02, y - 0.02, x + 0.02, y + 0.02) for y, x in frame[["latitude", "longitude"]].itertuples(index=False)
+    ]
+    ring = "POLYGON (({0} {1}, {2} {1}, {2} {3}, {0} {3}, {0} {1}))"
+    made = pd.DataFrame({"id": list("abcd"), "shape": [ring.format(*each) for each in corners]})
+    made = made.assign(value=[1.0, 2.0, 4.0, 8.0], people=[10, 20, 30, 40], county=["x", "x", "y", "z"])
+    made.to_csv(tmp_path / "places.csv", index=False)
+    return made
+
+
+def shares_of(made: pd.DataFrame, cells: pa.Table) -> pd.DataFrame:
+    """A row for each place, a column for each of the region's cells."""
+    from mora_pipeline.raw.polygons import spread_polygons
+
+    rows, own, shares = spread_polygons(pa.array(made["shape"]), None, RESOLUTION)
+    table = pd.DataFrame(0.0, index=made["id"], columns=cells["cell"].to_pylist())
+    for row, cell, share in zip(rows, own.tolist(), shares, strict=True):
+        if cell in table.columns:
+            table.loc[made["id"][row], cell] = share
+    return table
+
+
+SHAPED = {"places": {"path": "places.csv", "id": "id", "geometry": "shape"}}
+
+
+@pytest.mark.parametrize("located", [{"place": "id"}, {"geometry": "shape"}])
+def test_a_label_of_a_polygon_is_shared_by_its_cells(
+    cells: pa.Table, region: Make, tmp_path: Path, located: dict[str, str]
+) -> None:
+    """A mean is weighted by the share as well; what lies outside the region is lost once, not once a cell."""
+    made = squares(cells, tmp_path)
+    shares = shares_of(made, cells)
+    declared = {"level": "cell", "path": "places.csv", **located, "column": "value", "weight": "people"}
+    task = only(region({"x": declared}, **SHAPED), cells)
+    weights = shares.mul(made["people"].to_numpy(), axis=0)
+    expected = weights.mul(made["value"].to_numpy(), axis=0).sum() / weights.sum()
+    assert task.membership.indices.tolist() == np.flatnonzero(weights.sum() > 0).tolist()
+    assert np.allclose(task.target, expected.dropna())
+    assert task.reasons == {"outside the cells": 1}
+
+
+def test_a_sum_is_apportioned(cells: pa.Table, region: Make, tmp_path: Path) -> None:
+    made = squares(cells, tmp_path)
+    shares = shares_of(made, cells)
+    declared = {"level": "cell", "path": "places.csv", "geometry": "shape", "column": "people", "aggregate": "sum"}
+    task = only(region({"x": declared}, **SHAPED), cells)
+    expected = shares.mul(made["people"].to_numpy(), axis=0).sum()
+    assert np.allclose(task.target, expected[expected > 0])
+    assert task.target.sum() == pytest.approx(60)  # of the three inside
+
+
+def test_a_group_of_polygons_is_the_mean_of_its_members(cells: pa.Table, region: Make, tmp_path: Path) -> None:
+    made = squares(cells, tmp_path)
+    pd.DataFrame({"county": ["x", "y"], "crime": [1.0, 2.0]}).to_csv(tmp_path / "labels.csv", index=False)
+    declared = {"level": "group", "path": "labels.csv", "id": "county", "column": "crime",
+                "members": {"path": "places.csv", "place": "id", "group": "county"}}  # fmt: skip
+    task = only(region({"x": declared}, **SHAPED), cells)
+    shares = shares_of(made, cells)
+    assert np.allclose(task.membership.toarray(), [shares.loc[["a", "b"]].mean(), shares.loc["c"]])
+
+
+def test_labels_may_name_their_cells(cells: pa.Table, region: Make, tmp_path: Path) -> None:
+    """In any form and at any resolution; what is no cell is outside."""
+    names = [h3.int_to_str(cell) for cell in cells["cell"].to_pylist()[:2]]
+    coarse = h3.cell_to_parent(h3.int_to_str(cells["cell"].to_pylist()[120]), RESOLUTION - 1)
+    fine = h3.cell_to_children(names[1], RESOLUTION + 2)[0]
+    rows = [(names[0], 1.0), (fine.upper(), 2.0), (coarse, 3.0), ("nowhere", 4.0)]
+    pd.DataFrame(rows, columns=["h3", "value"]).to_csv(tmp_path / "labels.csv", index=False)
+    squares(cells, tmp_path)
+    declared = {"path": "labels.csv", "cell": "h3", "column": "value"}
+    task = only(region({"x": {"level": "cell", **declared}}, **SHAPED), cells)
+    own = dict(zip(cells["cell"].to_numpy()[task.membership.indices].tolist(), task.target.tolist(), strict=True))
+    wanted = {h3.str_to_int(each): 3.0 for each in h3.cell_to_children(coarse, RESOLUTION)}
+    assert own == {h3.str_to_int(names[0]): 1.0, h3.str_to_int(names[1]): 2.0, **wanted}
+    assert task.reasons == {"outside the cells": 1}
+    points = only(region({"x": {"level": "point", **declared}}, **SHAPED), cells)
+    assert points.target.tolist() == [1.0, 2.0]  # a coarser cell is no point
+
+
+def test_blocks_may_be_polygons(cells: pa.Table, region: Make, tmp_path: Path) -> None:
+    """A cell belongs to the group that has most of it."""
+    from mora_pipeline.evaluation.labels.tasks import load_groupings
+
+    made = squares(cells, tmp_path)
+    blocks = {"county": {"path": "places.csv", "geometry": "shape", "group": "county"}}
+    config = region(
+        {"x": {"level": "cell", "path": "places.csv", "place": "id", "column": "value"}}, blocks=blocks, **SHAPED
+    )
+    groups = load_groupings(config, cells)["county"]
+    shares = shares_of(made, cells)
+    by_group = np.stack([shares.loc[["a", "b"]].sum(), shares.loc["c"]])
+    assert groups.tolist() == np.where(by_group.max(axis=0) > 0, by_group.argmax(axis=0), -1).tolist()

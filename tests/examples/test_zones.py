@@ -49,7 +49,7 @@ def test_taxi_trips_count_one_each_between_zones(tmp_path: Path) -> None:
 
 def test_people_of_kontur_are_read_by_cell(tmp_path: Path) -> None:
     people = sample_of(understand(load_example("kontur", tmp_path, mitma, kontur)), "modalities.people")
-    assert counts(people) == {GOOD: 7}
+    assert counts(people) == {GOOD: 19}
 
 
 def test_things_of_openstreetmap_have_a_category_by_their_tags(tmp_path: Path) -> None:

@@ -78,11 +78,17 @@ def mitma(folder: Path) -> None:
     vector(file, shapes, {"ID": list(MITMA_ZONES)}, "EPSG:25830", "ESRI Shapefile")
 
 
+def kontur_people() -> dict[str, float]:
+    """People in cells of Madrid."""
+    cells = sorted(h3.grid_disk(h3.latlng_to_cell(*MITMA_ZONES["28079"], 8), 2))
+    return {cell: 100.0 + 37.0 * number for number, cell in enumerate(cells)}
+
+
 def kontur(folder: Path) -> None:
-    """The cells of Madrid's district and those around it, with a hundred people each, in web mercator."""
-    cells = sorted(h3.grid_disk(h3.latlng_to_cell(*MITMA_ZONES["28079"], 8), 1))
-    shapes = [outline(cell, "EPSG:3857") for cell in cells]
-    fields = {"h3": cells, "population": [100.0] * len(cells)}
+    """The cells of `kontur_people`, in web mercator."""
+    people = kontur_people()
+    shapes = [outline(cell, "EPSG:3857") for cell in people]
+    fields = {"h3": list(people), "population": list(people.values())}
     vector(folder / "kontur_population_ES_20231101.gpkg", shapes, fields, "EPSG:3857", "GPKG", geometry_name="geom")
 
 

@@ -43,3 +43,28 @@ def test_a_null_of_a_database_is_no_escaped_letter(tmp_path: Path) -> None:
     file = tmp_path / "export.csv"
     file.write_text('name,flow\n"a, b",\\N\n"c",3\n\\N,4\n')
     assert detect(str(file), {}, {"flow"}).dialect.escape == ""
+
+
+@pytest.mark.parametrize("flow", ["flow", "flow / 1", "coalesce(flow, 0)", "if(name = 'n3', flow, flow)"])
+@pytest.mark.parametrize("where", [None, "flow > 2", "number(flow) > 2"])
+def test_numbers_within_expressions_are_read_as_the_file_writes_them(tmp_path: Path, flow: str, where: str) -> None:
+    """A decimal comma that only an expression or a filter looks at would otherwise leave every row out, silently."""
+    file = tmp_path / "flows.csv"
+    file.write_text("name;flow\n" + "".join(f"n{number};{number},5\n" for number in range(8)))
+    source = Source((str(file),), "csv", {"name": "name", "flow": flow}, where=where)
+    found = [
+        row
+        for typed, _ in SourceReader.of(source, {"name": TEXT, "flow": NUMBER}).read_all()
+        for row in typed["flow"].to_pylist()
+    ]
+    assert found == [number + 0.5 for number in range(2 if where else 0, 8)]
+
+
+def test_a_filter_of_numbers_knows_thousands_where_no_role_is_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text('name,people\na,"1,234"\nb,"12"\nc,"1,234,567"\n')
+    source = Source((str(file),), "csv", {"name": "name"}, where="people > 1000")
+    names = [
+        name for typed, _ in SourceReader.of(source, {"name": TEXT}).read_all() for name in typed["name"].to_pylist()
+    ]
+    assert names == ["a", "c"]

@@ -202,7 +202,7 @@ def test_a_trip_has_the_fate_that_a_reader_of_one_row_gives(
     types = {**floats, "user": pa.string(), "time": pa.timestamp("us", "UTC")}
     table = pa.Table.from_pylist(rows, pa.schema(list(types.items())))
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=7)
-    rules = (WHOLE, *trip_rules(kinds))
+    rules = (WHOLE, *trip_rules(kinds, 7))
     validator = Validator(rules, None, "count")
     read = reader(tmp_path / "t.parquet", kinds=kinds)
     reasons = [*(rule.reason for rule in rules), GOOD]

@@ -16,7 +16,7 @@ from mora_pipeline.contract.rhythm import RHYTHM_COLUMNS
 from mora_pipeline.evaluation.methods.flows import STATISTICS, flow_statistics
 from mora_pipeline.evaluation.methods.interface import MethodContext, MethodVectors
 from mora_pipeline.modalities import kind_of
-from mora_pipeline.modalities.blocks import RAREST, SMALLEST_DEVIATION, Block, Present, Vectors, principal
+from mora_pipeline.modalities.blocks import Block, Present, Vectors, principal, unit_variance
 from mora_pipeline.presets.inductive.relations import neighbours, partners
 from mora_pipeline.presets.mora.factors import log_flow_factors
 from mora_pipeline.presets.rhythm import read_rhythm
@@ -169,18 +169,14 @@ def _standardised(regions: Sequence[tuple[npt.NDArray[np.floating], Present]], c
 def _scale(vectors: npt.NDArray[np.float64], components: int) -> Block:
     """The map to unit variance of each column, float64 [n, d], or of so many principal components of wider ones."""
     count, width = vectors.shape
-    mean = vectors.mean(axis=0) if count else np.zeros(width)
-    wide = bool(components) and width > components
-    turn = (
-        principal(vectors.astype(np.float32), components).matrix.astype(np.float64) if wide and count else np.eye(width)
-    )
-    turned = (vectors - mean) @ turn
-    deviation = turned.std(axis=0) if count else np.zeros(turn.shape[1])
-    size = np.abs(turned if wide else vectors).max(axis=0, initial=0)
-    varies = deviation > SMALLEST_DEVIATION * np.maximum(1, size)
-    if count and not wide:
-        varies &= (vectors != np.median(vectors, axis=0)).mean(axis=0) >= RAREST
-    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
+    if not count:
+        return Block.of(np.zeros(width), np.zeros((width, width)), np.zeros(width))
+    mean = vectors.mean(axis=0)
+    if not components or width <= components:
+        scale, varies = unit_variance(vectors)
+        return Block.of(mean, np.diag(scale), varies.astype(np.float64))
+    turn = principal(vectors.astype(np.float32), components).matrix.astype(np.float64)
+    scale, varies = unit_variance((vectors - mean) @ turn)
     return Block.of(mean, turn * scale, varies.astype(np.float64))
 
 

@@ -12,10 +12,9 @@ from mora_pipeline.contract.schemas import DIMENSION
 from mora_pipeline.parameters import Parameters
 
 
-class InductiveParameters(Parameters):
-    """Cells described by features, flows and surroundings, and encoded by Gaussian units."""
+class UnitsParameters(Parameters):
+    """The states of cells and the Gaussian units on them, of all presets that have them."""
 
-    dimension: int = Field(DIMENSION, ge=1, description="Length of an embedding; the method's is 128.")
     components: int = Field(64, ge=1, description="Principal components that a wider text or image vector keeps.")
     neighbours: int = Field(24, ge=0, description="Nearest cells whose mean describes a cell's surroundings; 0: none.")
     modality_weight: float = Field(
@@ -26,6 +25,12 @@ class InductiveParameters(Parameters):
     neighbour_weight: float = Field(0.5, ge=0, description="Weight of the mean over the nearest cells.")
     units: int = Field(1024, ge=2, description="Gaussian units, each centred on a cell of the region; at most all.")
     sharpness: float = Field(0.15, gt=0, description="γ of the units exp(-γ |x - centre|²); the mean |x|² is about 1.")
-    length: float = Field(3.0, gt=0, description="Root mean square length of an embedding, which is not normalised.")
     seed: int = Field(0, ge=0, description="Seed that chooses the cells which units are centred on.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")
+
+
+class InductiveParameters(UnitsParameters):
+    """Cells described by features, flows and surroundings, and encoded by Gaussian units."""
+
+    dimension: int = Field(DIMENSION, ge=1, description="Length of an embedding; the method's is 128.")
+    length: float = Field(3.0, gt=0, description="Root mean square length of an embedding, which is not normalised.")

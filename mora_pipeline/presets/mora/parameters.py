@@ -3,12 +3,9 @@
 One configuration serves all regions. docs/training.md says which labels and folds the defaults were chosen on.
 """
 
-from typing import Literal
-
 from pydantic import Field
 
-from mora_pipeline.parameters import Parameters
-from mora_pipeline.presets.inductive.parameters import InductiveParameters
+from mora_pipeline.presets.inductive.parameters import InductiveParameters, UnitsParameters
 from mora_pipeline.presets.mora.aligned_parameters import AlignedParameters
 
 FLOW_FIGURES = (
@@ -17,7 +14,7 @@ FLOW_FIGURES = (
 )  # fmt: skip
 
 
-class MoraParameters(Parameters):
+class MoraParameters(UnitsParameters):
     """How many numbers each part of a vector has, and what the parts are made from; 128 numbers by default."""
 
     gaussian_numbers: int = Field(
@@ -35,16 +32,8 @@ class MoraParameters(Parameters):
     aligned_numbers: int = Field(
         16, ge=0, description="Principal components of the LightGCN vectors aligned to the modalities."
     )
-    components: int = Field(64, ge=1, description="Principal components that a wider text or image vector keeps.")
-    neighbours: int = Field(24, ge=0, description="Nearest cells whose mean describes a cell's surroundings; 0: none.")
-    modality_weight: float = Field(0.3, ge=0, description="Weight of each modality, features and amounts together.")
-    flow_weight: float = Field(1.0, ge=0, description="Weight of the description of a cell's own flows.")
-    partner_weight: float = Field(0.7, ge=0, description="Weight of the mean over the cells it exchanges people with.")
-    neighbour_weight: float = Field(0.5, ge=0, description="Weight of the mean over the nearest cells.")
-    units: int = Field(1024, ge=2, description="Gaussian units, each centred on a cell of the region; at most all.")
     sharpness: float = Field(0.4, gt=0, description="γ of the units exp(-γ |x - centre|²); the mean |x|² is about 1.")
     seed: int = Field(0, ge=0, description="Seed of the units' centres; `aligned` adds it to its own.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes CUDA when there.")
     aligned: AlignedParameters = Field(AlignedParameters(), description="How the aligned LightGCN vectors are trained.")
 
     @property
@@ -64,5 +53,5 @@ class MoraParameters(Parameters):
 
     def units_for(self, numbers: int) -> InductiveParameters:
         """The settings of states and Gaussian units whose readout has so many numbers."""
-        shared = self.model_dump(include=set(InductiveParameters.model_fields))
-        return InductiveParameters(**{**shared, "dimension": numbers, "length": 1.0})
+        shared = self.model_dump(include=set(UnitsParameters.model_fields))
+        return InductiveParameters(**shared, dimension=numbers, length=1.0)

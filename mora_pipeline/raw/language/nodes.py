@@ -10,11 +10,21 @@ import pyarrow.compute as pc
 
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.language import kinds
-from mora_pipeline.raw.language.functions import CONSTANT, COUNT, FUNCTIONS, OPERATORS, WORDING, converted
-from mora_pipeline.raw.language.kinds import Values
+from mora_pipeline.raw.language.functions import (
+    CONSTANT,
+    COUNT,
+    DIGITS,
+    FUNCTIONS,
+    OPERATORS,
+    VALUE,
+    WORDING,
+    converted,
+)  # fmt: skip
+from mora_pipeline.raw.language.kinds import NUMBER, Values
 from mora_pipeline.raw.language.lists import element, entry
 
 CONSTANTS = (WORDING, COUNT, CONSTANT)
+CHOICES = ("coalesce", "if")
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,10 @@ class Node:
         for part in self.parts:
             yield from part.columns()
 
+    def number_columns(self, wanted: bool) -> Iterator[str]:
+        """The columns whose values are read as numbers; ``wanted``: its own values are."""
+        return iter(())
+
 
 @dataclass(frozen=True)
 class Constant(Node):
@@ -76,6 +90,9 @@ class Column(Node):
 
     def columns(self) -> Iterator[str]:
         yield self.name
+
+    def number_columns(self, wanted: bool) -> Iterator[str]:
+        return iter((self.name,) if wanted else ())
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,14 @@ class Call(Node):
     @property
     def parts(self) -> tuple[Node, ...]:
         return self.arguments
+
+    def number_columns(self, wanted: bool) -> Iterator[str]:
+        function = OPERATORS.get(self.name) or FUNCTIONS[self.name]
+        for place, argument in enumerate(self.arguments):
+            takes = self.compared_as or function.takes_at(place)
+            # One of the values that coalesce and if choose from is what is wanted of them.
+            chosen = wanted and takes == VALUE and self.name in CHOICES
+            yield from argument.number_columns(takes in (NUMBER, DIGITS) or chosen)
 
     def evaluate(self, rows: Rows) -> Values:
         function = OPERATORS.get(self.name) or FUNCTIONS[self.name]

@@ -120,9 +120,9 @@ def _tasks(
     names: Names,
 ) -> list[Entry]:
     labels = label_columns(table.columns, taken)
-    level = "cell" if "place" in spot else "point"
+    level = "point" if spot.keys().isdisjoint({"place", "cell"}) else "cell"
     own = population_column(table.columns, taken)
-    weight = own or (population_column(places.table.columns) if places and level == "cell" else None)
+    weight = own or (population_column(places.table.columns) if places and "place" in spot else None)
     tasks = []
     for name in labels[:MOST_TASKS]:
         task: dict[str, Any] = {"level": level, "path": table.path, **spot, "column": name}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mora_pipeline.region.draft.column_sample import Floats
-from mora_pipeline.region.draft.locations import Location, location_of, takes
+from mora_pipeline.region.draft.locations import Location, location_of
 from mora_pipeline.region.draft.mobility import missing_mobility, missing_places, mobility_entry, places_entry
 from mora_pipeline.region.draft.places import PlacesGuess, chosen_places, places_of, sampled_points
 from mora_pipeline.region.draft.resolution import by_cells, by_places, by_records
@@ -34,6 +34,8 @@ class Guesses:
         )
         self._moving = [guess.table for guess in self.mobilities]
         self.mobility: Guess | None = self.mobilities[0] if self.mobilities else None
+        if self.mobility and self.mobility.cells is not None:  # cells need no table that says where
+            candidates = [guess for guess in candidates if "cell" not in guess.location.roles]
         if self.mobility and self.mobility.kind == "od" and not self.mobility.others.get("time"):
             self.mobility = replace(self.mobility, table=found.of_last_year(self.mobility.table))
         candidates = [guess for guess in candidates if not self._moves(guess.table)]
@@ -63,7 +65,7 @@ class Guesses:
         if self.mobility is None:
             return [*([places_entry(self.places)] if self.places else []), *missing_mobility()]
         entries = [places_entry(self.places)] if self.places else []
-        by_cells_alone = self.mobility.cells is not None and takes("cell")
+        by_cells_alone = self.mobility.cells is not None
         if self.mobility.kind == "od" and not self.places and not by_cells_alone:
             entries = [missing_places(self.mobility)]
         self.unused += [f"{other.table.path} ({other.kind})" for other in self.mobilities[1:]]

@@ -12,7 +12,6 @@ from mora_pipeline.raw.forms import FileForm
 from mora_pipeline.raw.numbers import as_numbers
 from mora_pipeline.region.draft.column_sample import ColumnSample, Floats
 from mora_pipeline.region.draft.points import find_points, main_point
-from mora_pipeline.region.sections import PlacesConfig
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,6 @@ class Location:
         return _floats((numbers[0], numbers[1]))
 
 
-def takes(key: str) -> bool:
-    """Whether region.yaml takes ``geometry`` or ``cell`` as a location."""
-    return key in PlacesConfig.model_fields
-
-
 def location_of(columns: Mapping[str, ColumnSample], file: str, form: FileForm) -> Location | None:
     """Where the rows are; None if nothing says so, or if they have two ends.
 
@@ -61,12 +55,12 @@ def location_of(columns: Mapping[str, ColumnSample], file: str, form: FileForm) 
     points = find_points(columns)
     if point := main_point(points):
         return Location({"latitude": point.latitude, "longitude": point.longitude})
+    cells = [name for name, column in columns.items() if column.cell_resolution is not None]
+    if len(cells) == 1 and not points:
+        return Location({"cell": cells[0]})
     geometry = next((name for name, column in columns.items() if column.is_geometry), None)
-    if geometry and not points and takes("geometry"):
+    if geometry and not points:
         return Location({"geometry": geometry}, _crs(file, geometry, form))
-    cell = [name for name, column in columns.items() if column.cell_resolution is not None]
-    if len(cell) == 1 and not points and takes("cell"):
-        return Location({"cell": cell[0]})
     return None
 
 

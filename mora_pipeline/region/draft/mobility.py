@@ -17,7 +17,6 @@ from mora_pipeline.region.draft.roles import LABELS, has_any
 from mora_pipeline.region.draft.survey import RawFiles
 from mora_pipeline.region.draft.tables import Guess
 from mora_pipeline.region.draft.yaml_text import Entry, scalar
-from mora_pipeline.region.mobility import OdColumns
 
 MOST_OTHERS = 6  # columns that a comment offers
 FEW = 12  # values of a column up to which they are listed
@@ -42,8 +41,6 @@ def mobility_entry(guess: Guess, centre: tuple[float, float] | None) -> Entry:
     roles, notes, entries = dict(guess.roles), list(guess.notes), list[Entry]()
     if guess.kind == "od" and "flow" not in roles:
         notes.append("No column says how much moved: each row counts as one.")
-        if OdColumns.model_fields["flow"].is_required():
-            roles["flow"] = "1"
     notes += [f"Or {role}: {_named(names)}" for role, names in guess.others.items() if names and role in roles]
     if guess.others.get("origin, destination"):
         notes.append(f"Or origin and destination: {'; '.join(guess.others['origin, destination'])}")
@@ -147,7 +144,7 @@ def missing_mobility() -> list[Entry]:
 
 def _mixed(guess: Guess) -> list[str]:
     """Columns by which the rows of flows may be of several kinds, which are added up if nobody picks one."""
-    if guess.kind != "od":
+    if "flow" not in guess.roles:
         return []
     notes = []
     taken = {*guess.roles.values(), *guess.others.get("time", [])}

@@ -31,6 +31,7 @@ from mora_pipeline.region.draft.roles import (
 )  # fmt: skip
 from mora_pipeline.region.draft.survey import RawFiles
 
+NEARLY = 0.75  # of the score of the likeliest ends, from which others are offered
 MOST_ENDS = 24  # columns that are tried as ends of flows
 
 
@@ -117,8 +118,9 @@ def _flows(table: RawFiles, points: list[Point], ids: Collection[Ids]) -> Guess 
         return None
     score, origin, destination = pairs[0]
     roles, notes, others = {"origin": origin, "destination": destination}, list[str](), dict[str, list[str]]()
+    near = [(start, end) for likely, start, end in pairs[1:4] if likely >= NEARLY * score]
     others["origin, destination"] = [
-        f"{start}, {end}" for _, start, end in pairs[1:4] if {start, end} != {*roles.values()}
+        f"{one}, {other}" for one, other in near if {one, other}.isdisjoint(roles.values())
     ]
     if max(said(origin, ORIGIN), said(destination, DESTINATION)) < 0.3:
         notes.append("The names do not say which end is the origin: the first is taken.")

@@ -111,14 +111,19 @@ def _row(latitude: float, zoom: int) -> int:
     return int((1 - north / math.pi) / 2 * 2**zoom)
 
 
-def archive_entries(base: Path, resolution: int, latitude: float, names: Names) -> list[Entry]:
+def tile_archives(base: Path) -> list[str]:
+    """The archives of tiles below `base`, relative to it."""
+    return [below(path, base) for ending in ARCHIVES for path in expand(base, f"**/*{ending}") if path.isprintable()]
+
+
+def archive_entries(base: Path, archives: Sequence[str], resolution: int, latitude: float, names: Names) -> list[Entry]:
     """An image modality for each archive of tiles, MBTiles or PMTiles."""
     made = []
-    for file in [path for ending in ARCHIVES for path in expand(base, f"**/*{ending}")]:
-        if file.isprintable() and (zooms := _archive_zooms(file)):
+    for file in archives:
+        if zooms := _archive_zooms(str(base / file)):
             note = f"An archive of map tiles of zoom {zooms[0]} to {zooms[-1]}."
             zoom = _zoom(dict.fromkeys(zooms), resolution, latitude)
-            keys: dict[str, Any] = {"source": "xyz", "zoom": zoom, "path": below(file, base)}
+            keys: dict[str, Any] = {"source": "xyz", "zoom": zoom, "path": file}
             made.append(modality_entry(names.new("imagery", "imagery"), [note], "image", **keys))
     return made
 
