@@ -282,7 +282,7 @@ def test_a_csv_and_a_parquet_file_of_one_table_are_read_alike(read: Read, tmp_pa
     frame.assign(flow=pd.Series(written)).to_csv(tmp_path / "t.csv", index=False, quoting=1)
     table = {"place": pa.array(frame["place"].tolist(), pa.string()), "flow": pa.array(written, pa.string())}
     pq.write_table(pa.table(table), tmp_path / "t.parquet", row_group_size=7)
-    csv = {"separator": ",", "decimal": ".", "thousands": "", "encoding": "utf-8"}
+    csv = {"separator": ",", "decimal": ".", "thousands": "", "encoding": "utf-8", "null": [""]}
     by_csv, by_parquet = (
         [(row["place"], row["flow"]) for row in read(tmp_path / name, kinds=FLOW, csv=declared)]
         for name, declared in (("t.csv", csv), ("t.parquet", {}))
