@@ -14,6 +14,7 @@ from mora_pipeline.raw.crs import DEGREES, parquet_crs, stated_crs
 from mora_pipeline.raw.csv_files import MALFORMED, csv_batches
 from mora_pipeline.raw.dialect import Dialect, detect, number_format
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
+from mora_pipeline.raw.number_format import CENSUS
 from mora_pipeline.raw.numbers import as_numbers
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.source import GEOMETRY, NUMBER, Source
@@ -177,6 +178,8 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     written = dialect
     if written is None:
         written, remarks = _number_texts(file, source, declared, expressions, kinds)
+    if "null" not in declared:  # the first may stand behind any sample
+        written = replace(written, null=tuple(dict.fromkeys([*written.null, *map(str, CENSUS)])))
     nulls = tuple(dict.fromkeys([*ALWAYS_NULL, *(declared.get("null") or ())]))
     used = {name for each in [*expressions.values(), *([chosen] if chosen else [])] for name in each.columns}
     own = {name: value for name, value in stated.items() if name in used}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -301,3 +302,22 @@ def test_parameters_need_a_dataset() -> None:
         Source.parse({"files": ["a.xlsx"], "format": "xlsx", "columns": {}}, set())
     with pytest.raises(UserError, match=r"source\.columns lacks flow; it has id\."):
         Source.parse({"files": ["a.csv"], "format": "csv", "columns": {"id": "a"}}, {"id", "flow"})
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_annotations_of_the_census_are_no_numbers_wherever_they_stand(tmp_path: Path, form: str) -> None:
+    """Not only those that a sample shows: the one that stands behind it would be a label of −666,666,666."""
+    values = [float(number) for number in range(40_000)]
+    values[-1] = -666666666.0
+    path = tmp_path / f"labels.{form}"
+    if form == "csv":
+        path.write_text("y\n" + "".join(f"{value:.1f}\n" for value in values))
+    else:
+        pq.write_table(pa.table({"y": values}), path)
+    reader = SourceReader.of(Source((str(path),), form, {"y": "y"}), {"y": NUMBER})
+    read = pa.chunked_array([batch["y"] for batch, _ in reader.read_all()])
+    assert read.null_count == 1
+    assert pc.min(read).as_py() == 0.0
+    declared = SourceReader.of(Source((str(path),), form, {"y": "y"}, null=("5.0",)), {"y": NUMBER})
+    kept = pa.chunked_array([batch["y"] for batch, _ in declared.read_all()])
+    assert pc.min(kept).as_py() == -666666666.0
