@@ -66,7 +66,9 @@ def read_located(
         UserError: if nothing says where rows are, or as `SourceReader.of`.
     """
     if not {"latitude", "longitude"} <= set(source.columns) and not LOCATIONS.keys() & set(source.columns):
-        raise UserError("source.columns needs latitude and longitude, geometry, cell, or place (of a table of places).")
+        raise UserError(
+            "source.columns needs latitude and longitude, or place (an id of the table of places), geometry or cell."
+        )
     resolution, places, of_places = params["resolution"], None, list[ValidatedRows]()
     located = located_roles(source.columns)
     if "place" in located:

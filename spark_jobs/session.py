@@ -105,7 +105,6 @@ def default_settings(scratch: str) -> dict[str, str]:
         # Sums of floats are repeatable only in a fixed order: sorted input, added up as it comes.
         "spark.sql.execution.replaceHashWithSortAgg": "true",
         "spark.sql.requireAllClusterKeysForDistribution": "false",
-        "spark.sql.legacy.parquet.nanosAsLong": "true",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",

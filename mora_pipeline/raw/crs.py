@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.extras import geo_extra
+from mora_pipeline.raw.storage import opened
 
 DEGREES = "OGC:CRS84"  # longitude and latitude on WGS 84, in this order
 Floats = npt.NDArray[np.float64]
@@ -24,7 +25,8 @@ def parquet_crs(file: str, column: str) -> str | None:
         text for `to_degrees`; `DEGREES` where the file states none, as both formats define; None where the file says
         that its CRS is unknown.
     """
-    parquet = pq.ParquetFile(file)
+    with opened(file) as stream:
+        parquet = pq.ParquetFile(stream)
     metadata = parquet.metadata.metadata or {}
     if b"geo" in metadata:
         described = _json(metadata[b"geo"]).get("columns", {}).get(column)

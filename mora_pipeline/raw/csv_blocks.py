@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mora_pipeline.contract.errors import UserError
@@ -14,6 +13,7 @@ from mora_pipeline.raw.compression import CHUNK, chunks, label
 from mora_pipeline.raw.csv_records import LONGEST_RECORD, BadLineError, line_count, whole_records
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.sample import undecodable
+from mora_pipeline.raw.storage import size_of
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -137,7 +137,7 @@ def span_bounds(file: str, head: Head, span: tuple[int, int | None]) -> tuple[in
 
 def line_start(file: str, offset: int) -> int:
     """The first byte at or after `offset` at which a line begins, or the end of the file."""
-    if offset <= 0 or offset >= (size := Path(file).stat().st_size):
+    if offset <= 0 or offset >= (size := size_of(file)):
         return 0 if offset <= 0 else size
     position, before = offset - 1, b""
     for chunk in chunks(file, start=offset - 1, size=_FIRST_BYTES):

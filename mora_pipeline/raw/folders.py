@@ -9,7 +9,7 @@ from pathlib import Path
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.copies import in_order, without_copies
-from mora_pipeline.raw.formats import FORMATS, file_format, fix, known, named
+from mora_pipeline.raw.formats import FORMATS, IMAGE_FORMATS, file_format, fix, known, named
 from mora_pipeline.raw.globs import expand, in_any_case
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
 from mora_pipeline.raw.walk import Walk
@@ -75,7 +75,8 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
     else:
         raise UserError(_missing(said, path))
     loose = {item: inode for item, inode in walk.files.items() if item not in walk.partitions}
-    files, remarks = without_copies(loose, said)
+    pictures = formats is IMAGE_FORMATS  # the same pixels twice are no row twice
+    files, remarks = (list(loose), list[str]()) if pictures else without_copies(loose, said)
     files = in_order([*files, *walk.partitions])  # a table may hold the same rows twice
     if not files:
         raise UserError(_nothing(said, base, pattern, walk))

@@ -13,6 +13,8 @@ FORMATS: Mapping[str, str] = {
     **dict.fromkeys((".gpkg", ".shp", ".geojson", ".fgb"), "vector"),
 }
 IMAGE_FORMATS: Mapping[str, str] = {".tif": "geotiff", ".tiff": "geotiff"}
+# GDAL opens a file by its content: a GeoTIFF that is none could name other files and addresses.
+GEOTIFF_DRIVER = "GTiff"
 COMPANIONS = (".dbf", ".shx", ".prj", ".cpg", ".sbn", ".sbx", ".qix", ".qpj", ".shp.xml", ".tfw", ".aux.xml", ".crc")
 _NAMES = {"csv": "CSV", "parquet": "Parquet", "vector": "vector", "geotiff": "GeoTIFF"}
 _PARTIAL = (".crdownload", ".part", ".partial", ".tmp", ".temp", ".download", ".filepart")

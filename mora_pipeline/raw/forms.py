@@ -179,7 +179,7 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     written = dialect
     if written is None:
         written, remarks = _number_texts(file, source, declared, expressions, kinds)
-    if numbers and "null" not in declared:  # the sample need not have them
+    if "null" not in declared:  # the first may stand behind any sample
         written = replace(written, null=tuple(dict.fromkeys([*written.null, *ANNOTATIONS])))
         if source.format == "parquet":
             with parquet_file(file) as parquet:

@@ -98,9 +98,8 @@ def _without_sentinels(numbers: pa.Array, nulls: Sequence[str]) -> pa.Array:
     sentinels = [float(text) for text in nulls if PLAIN.fullmatch(text)]
     if not sentinels:
         return numbers
-    ends = pc.min_max(numbers)  # a pass over the numbers costs less than a search for each
-    least, most = ends["min"].as_py(), ends["max"].as_py()
-    if least is None or not any(least <= each <= most for each in sentinels):
+    smallest, largest = pc.min_max(numbers).values()
+    if not smallest.is_valid or not any(smallest.as_py() <= one <= largest.as_py() for one in sentinels):
         return numbers
     return pc.if_else(pc.is_in(numbers, pa.array(sentinels, pa.float64())), None, numbers)
 

@@ -69,7 +69,7 @@ class Source:
 
     def describe(self) -> str:
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
-        return f"{self.files[0]}{more}"
+        return f"{self.files[0]}{more}" + (f" (where {self.where})" if self.where else "")
 
 
 def checked_zone(name: str) -> None:

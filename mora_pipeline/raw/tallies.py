@@ -1,6 +1,6 @@
 """Raw rows counted on the way: by file and by what became of them, with the amount that they carry."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -59,16 +59,16 @@ class Tally:
         for (file, reason), count in other.counts.items():
             self.add(file, reason, count)
 
-    def by_reason(self, file: str | None = None) -> dict[str, Count]:
-        """Counts by reason, of one file or of all."""
-        total: dict[str, Count] = {}
-        for (own, reason), count in sorted(self.counts.items()):
-            if file in (None, own):
-                total[reason] = total.get(reason, Count()) + count
-        return total
+    def by_reason(self) -> dict[str, Count]:
+        """Counts by reason, of all files."""
+        return total_of(self.by_file().values())
 
-    def files(self) -> Iterator[str]:
-        yield from dict.fromkeys(file for file, _ in self.counts)
+    def by_file(self) -> dict[str, dict[str, Count]]:
+        """Counts by reason, of each file that has rows."""
+        files: dict[str, dict[str, Count]] = {}
+        for (file, reason), count in sorted(self.counts.items()):
+            files.setdefault(file, {})[reason] = count
+        return files
 
 
 def merged(tallies: Iterable[Tally]) -> Tally:

@@ -15,6 +15,7 @@ from mora_pipeline.raw.formats import file_format
 from mora_pipeline.raw.forms import form_of, parquet_file, sample
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from mora_pipeline.raw.values import as_texts, is_text
+from mora_pipeline.raw.vector_files import is_vector_file
 from mora_pipeline.region.sections import RawTable
 
 NUMBERS = {
@@ -163,6 +164,8 @@ def described(found: Found, table: RawTable, roles: Mapping[str, str]) -> dict[s
     """What `Source.parse` takes: files of a table of region.yaml, their format, and what plays each role."""
     files = [str(item) for item in found.files]
     form = file_format(found.files[0]) or "parquet"  # of a table format, whose files may have any name
+    if form == "csv" and found.files[0].suffix.lower() == ".zip" and is_vector_file(files[0]):
+        form = "vector"  # a zipped Shapefile
     partitions = {str(file): dict(values) for file, values in found.columns.items()}
     described = {"files": files, "format": form, "columns": dict(roles), **table.options()}
     return {**described, **({"partitions": partitions} if partitions else {})}

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
+from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.raw.dialect import checked_settings
 
 Name = Annotated[str, Field(min_length=1)]
 LOCATION = ("latitude", "longitude", "place", "geometry", "cell")  # keys that say where rows are
@@ -55,20 +57,34 @@ def checked_location(section: Any) -> None:
         raise problem(f"must say where its rows are: latitude and longitude, or {others} (it has {given})")
 
 
+def _as_list(value: Any) -> Any:
+    """One text or number where several may be said."""
+    return value if value is None or isinstance(value, list | dict) else [value]
+
+
+Nulls = Annotated[list[str | int | float] | None, BeforeValidator(_as_list)]
+
+
 class CsvDialect(Section):
     """How CSV files are written; what is not said is taken from the head of each file."""
 
-    separator: str | None = Field(default=None, min_length=1, max_length=1, description="between columns: , ; | or tab")
+    separator: str | None = Field(default=None, min_length=1, description="between columns: , ; | or tab")
     encoding: Name | None = Field(default=None, description="of the text, such as utf-8, latin-1 or cp1252")
     decimal: Literal[".", ","] | None = Field(default=None, description="decimal mark: . or ,")
-    thousands: Literal["", ",", ".", " ", "'", "_"] | None = Field(default=None, description="thousands mark; '': none")
-    quote: str | None = Field(default=None, max_length=1, description="around values that hold separators; '': none")
-    escape: str | None = Field(
-        default=None, max_length=1, description="before a quote inside quotes; '': it is doubled"
-    )
+    thousands: str | None = Field(default=None, description="thousands mark; '': none")
+    quote: str | None = Field(default=None, description="around values that hold separators; '': none")
+    escape: str | None = Field(default=None, description="before a quote inside quotes; '': it is doubled")
     skip_lines: int | None = Field(default=None, ge=0, description="lines before the header")
-    null: list[str | int | float] | None = Field(default=None, description="texts and numbers that mean: no value")
+    null: Nulls = Field(default=None, description="texts and numbers that mean: no value")
     multiline: bool | None = Field(default=None, description="whether a value in quotes may hold line breaks")
+
+    @model_validator(mode="after")
+    def _fits_the_reader(self) -> Self:
+        try:
+            checked_settings(self.declared())
+        except UserError as error:
+            raise problem(f"cannot be read by: {error}".rstrip(".")) from None
+        return self
 
     def declared(self) -> dict[str, Any]:
         """What is said, as the reader takes it."""
@@ -83,9 +99,7 @@ class RawTable(Section):
     csv: CsvDialect | None = Field(
         default=None, description="how CSV files are written, where their head does not tell"
     )
-    null: list[str | int | float] | None = Field(
-        default=None, description="texts and numbers that mean that there is no value"
-    )
+    null: Nulls = Field(default=None, description="texts and numbers that mean that there is no value")
     where: Name | None = Field(default=None, description="which rows are read, such as confidence > 0.5")
     crs: Name | None = Field(default=None, description="coordinate system of a geometry, where its file states none")
     layer: Name | None = Field(default=None, description="layer of a vector file that has several")

@@ -53,9 +53,9 @@ class Understanding:
 
     Attributes:
         samples: of each table; ``matches``: of labels, places and imagery.
-        box: of all points; None where there are none.
-        points: of them all, for a map.
-        cells: how many H3 cells the sampled rows are in.
+        box: of the points of places and mobility, else of all; None where there are none.
+        points: these, for a map.
+        cells: how many H3 cells the sampled rows of them are in.
         warnings: sentences; ``remarks``: what was found and not declared, by key.
     """
 
@@ -87,9 +87,8 @@ def understand(config: RegionConfig, progress: Callable[[str], None] = lambda ke
         _refuse(sample)
         samples.append(sample)
     points = {sample.table.key: sample.points for sample in samples if len(sample.points[0])}
-    cells = [sample.cells for sample in samples]
-    every = [np.concatenate([each[axis] for each in points.values()] or [np.empty(0)]) for axis in (0, 1)]
-    joint = every[0], every[1]
+    cells = [sample.cells for sample in samples if config.extent or not sample.table.key.startswith("modalities.")]
+    joint = _joint({key: each for key, each in points.items() if not key.startswith("modalities.")} or points)
     matches = [*_matched_places(samples), *matched_labels(config, checker, places), *_covered(config, joint)]
     warnings = [
         *warnings_of_points(points, _axes(samples)),
@@ -106,6 +105,11 @@ def understand(config: RegionConfig, progress: Callable[[str], None] = lambda ke
         tuple(warnings),
         checker.remarks,
     )
+
+
+def _joint(points: Mapping[str, Points]) -> Points:
+    latitude, longitude = ([each[axis] for each in points.values()] for axis in (0, 1))
+    return np.concatenate([*latitude, np.empty(0)]), np.concatenate([*longitude, np.empty(0)])
 
 
 def _places(config: RegionConfig, checker: Checker) -> Places | None:

@@ -111,11 +111,12 @@ def figures_of(files: Sequence[str], counts: Sequence[bytes], tally: Tally, form
     tables = [pa.ipc.open_stream(part).read_all() for part in counts]
     counted = added_counts(pa.concat_tables([FILE_COUNTS.empty_table(), *tables]))
     rows_of_file = {row["file"]: row for row in counted.to_pylist()}
+    counts_of_file = tally.by_file()
     records = []
     for number, file in enumerate(files):
         own = rows_of_file.get(number)
         days = (own["first_day"], own["last_day"]) if own else None
-        by_reason = {reason: as_record(count) for reason, count in tally.by_reason(file).items()}
+        by_reason = {reason: as_record(count) for reason, count in counts_of_file.get(file, {}).items()}
         records.append({"path": file, "rows": rows_in(file, form), "counts": by_reason, "days": days})
     return records
 

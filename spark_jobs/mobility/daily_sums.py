@@ -64,9 +64,11 @@ def pack_by_file(
             rhythm.add(table, batch)
             yield table
 
-    for table in condensed(with_slots()):
-        for part in spreading(table) if spreading else [table]:
-            yield from packed(part, "origin", buckets)
+    tables = condensed(with_slots())
+    if spreading:
+        tables = condensed(part for table in tables for part in spreading(table))
+    for table in tables:
+        yield from packed(table, "origin", buckets)
     yield from rhythm.packed(buckets)
     if counts:
         columns = [pa.array(column, pa.int64()) for column in zip(*counts, strict=True)]

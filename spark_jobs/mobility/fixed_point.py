@@ -100,17 +100,19 @@ def divided(amounts: Mapping[str, Numbers], *units: Numbers) -> Amounts:
     """
     whole = amounts[WHOLE]
     upper = amounts.get(UPPER, np.zeros_like(whole))
-    zero = np.zeros_like(whole)
-    digits = [upper & LIMB, upper >> 20, whole & LIMB, (whole >> 20) & LIMB, (whole >> 40) & LIMB, whole >> 60]
-    digits += [zero, zero, zero]  # base 2²⁰, the last are for what multiplying carries
-    for factor in units:
-        carry = zero
+    largest = int(whole.max(initial=0))
+    digits = [upper & LIMB, upper >> 20, *((whole >> bits) & LIMB for bits in range(0, largest.bit_length(), 20))]
+    for factor in units:  # in base 2²⁰
+        carry: Numbers | int = 0
         for place, digit in enumerate(digits):
             product = digit * factor + carry
             digits[place], carry = product & LIMB, product >> 20
+        digits += [np.asarray(carry) & LIMB, np.asarray(carry) >> 20]
     # 40 bits of the fraction and 44 of the units: the lowest four are zeros.
-    digits = [(low >> 4) | ((high & 15) << 16) for low, high in pairwise(digits)]
-    wholes = digits[4] | (digits[5] << 20) | (digits[6] << 40) | (digits[7] << 60)
+    digits = [(low >> 4) | ((high & 15) << 16) for low, high in pairwise([*digits, np.zeros_like(whole)])]
+    wholes = np.zeros_like(whole)
+    for bits, digit in zip(range(0, 64, 20), digits[4:], strict=False):
+        wholes |= digit << bits
     return {WHOLE: wholes, UPPER: digits[2] | (digits[3] << 20), LOWER: digits[0] | (digits[1] << 20)}
 
 

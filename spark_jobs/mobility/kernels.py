@@ -37,9 +37,11 @@ def pack_moves(
             rhythm.add(table, batch)
             yield table
 
-    for table in condensed(passing()):
-        for part in spreading(table) if spreading else [table]:
-            yield from packed(part, "origin", buckets)
+    tables = condensed(passing())
+    if spreading:
+        tables = condensed(part for table in tables for part in spreading(table))
+    for table in tables:
+        yield from packed(table, "origin", buckets)
     yield from rhythm.packed(buckets)
 
 

@@ -17,11 +17,11 @@ from mora_pipeline.raw.rule_sets import (
     AMOUNTS,
     CELL_FLOW_ROLES,
     END_CELLS,
+    ENDS,
     MOBILITY_ROLES,
     cell_flow_rules,
     event_rules,
     od_rules,
-    trip_points,
     trip_rules,
 )
 from mora_pipeline.raw.source import Source, checked_zone
@@ -138,10 +138,12 @@ def with_cells(rows: pa.RecordBatch, resolution: int) -> pa.RecordBatch:
 def read_trips(spark: SparkSession, params: Mapping[str, Any]) -> RawMoves:
     """Trips between two points each; a trip without a count is one."""
     source = Source.parse(parameter(params, "source"), set())
-    ends = [*(role for ends in trip_points(source.columns) for role in ends)]
-    ends += [end for end in END_CELLS if end in source.columns]
-    if len(ends) - 2 != len(trip_points(source.columns)):
-        raise UserError("source.columns needs latitude and longitude, or the cell, of a trip's origin and destination.")
+    ends: list[str] = []
+    for cell, point in zip(END_CELLS, (ENDS[:2], ENDS[2:]), strict=True):
+        own = [cell] if cell in source.columns else [role for role in point if role in source.columns]
+        if own not in ([cell], [*point]):
+            raise UserError(f"source.columns lacks {' and '.join(point)}, or {cell}.")
+        ends += own
     rules = trip_rules(source.columns, params["resolution"], params.get("latest"))
     time_zone = zone_of(params)  # without one, hours are read as they are written
     validated = ValidatedRows(spark, source, MOBILITY_ROLES["trips"], rules, time_zone, amount=AMOUNTS["trips"])

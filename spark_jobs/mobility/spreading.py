@@ -15,10 +15,9 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.cells import Spread, resolutions_of, to_resolution
 from mora_pipeline.raw.places import Places
 from spark_jobs.mobility.fixed_point import PARTS, divided, in_units
-from spark_jobs.mobility.move_tables import added_up
 
 Numbers = npt.NDArray[np.int64]
-PAIRS_AT_ONCE = 1 << 22
+PAIRS_AT_ONCE = 1 << 17  # what a processor's cache holds
 MOST_PAIRS = 100_000_000  # of cells, of one pair of places
 Spreading = Callable[[pa.Table], Iterator[pa.Table]]
 
@@ -92,5 +91,6 @@ def spread_moves(moves: pa.Table, spreading: Callable[[Numbers], Spread]) -> Ite
         table = {"slot": part["slot"].to_numpy()[row]} if "slot" in part.column_names else {}
         table |= {"origin": cells[origin], "destination": cells[destination], **divided_amounts}
         left = np.logical_or.reduce([amount != 0 for amount in divided_amounts.values()])
-        yield added_up(pa.table(table).filter(pa.array(left)))
+        moved = pa.table(table)
+        yield moved if left.all() else moved.filter(pa.array(left))
         start = end

@@ -309,13 +309,13 @@ def test_too_many_bad_rows_fail_with_the_reason_and_keep_the_rows_and_the_versio
     before = home.lake.read("edges", "alone").version
     flows = home.path / "raw" / "alone" / "flows.parquet"
     table = pd.read_parquet(flows)
-    table.loc[::2, "to"] = "nowhere"
+    table.loc[::2, "to"] = None
     table.to_parquet(flows)
     done = home.materialize("alone", "edges")
     told = message(done)
     quarantine = home.lake.read("quarantine/edges", "alone")
     assert "flows.parquet: 650 of 1,300 rows (50.00%) are bad" in told
-    assert "unknown place" in told
+    assert "id missing" in told
     assert str(quarantine.path) in told
     assert quarantine.path.is_dir()
     assert quarantine.rows == 650

@@ -176,7 +176,7 @@ def test_mistakes_are_one_message(cells: pa.Table, places: pd.DataFrame, region:
     for change, message in (
         ({"transform": "log1p"}, r"tasks\.x\.transform is log1p, but value holds -3"),
         ({"column": "valve"}, "Did you mean 'value'"),
-        ({"path": "broken.parquet"}, "not a readable Parquet file"),
+        ({"path": "broken.parquet"}, "cannot be read as Parquet"),
         ({"path": "nothing.csv"}, "nothing.csv"),
     ):
         with pytest.raises(UserError, match=message):

@@ -15,7 +15,7 @@ def test_divvy_is_read_from_its_zip(tmp_path: Path) -> None:
     """What macOS left in the zip is no table; trips without an end are left out; an end at 0, 0 is counted apart."""
     understood = understand(load_example("divvy", tmp_path, divvy))
     mobility = sample_of(understood, "mobility")
-    assert counts(mobility) == {GOOD: 4, NULL_ISLAND: 1}
+    assert counts(mobility) == {GOOD: 6, NULL_ISLAND: 1}
     assert set(mobility.points[0]) == {LOOP[0], PARK[0]}
     assert [warning for warning in understood.warnings if "0, 0" not in warning] == []
 

@@ -41,8 +41,8 @@ def test_taxi_trips_count_one_each_between_zones(tmp_path: Path) -> None:
     understood = understand(load_example("nyc_tlc", tmp_path, nyc_tlc))
     assert counts(sample_of(understood, "places")) == {GOOD: len(TAXI_ZONES)}
     mobility = sample_of(understood, "mobility")
-    assert counts(mobility) == {GOOD: 4, UNKNOWN_PLACE: 2}
-    assert mobility.counts[GOOD].amount == 4
+    assert counts(mobility) == {GOOD: 5, UNKNOWN_PLACE: 2}
+    assert mobility.counts[GOOD].amount == 5
     assert understood.box is not None
     assert 40.6 < understood.box.south < understood.box.north < 40.8  # feet of the state have become degrees
 

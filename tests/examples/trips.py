@@ -8,7 +8,7 @@ LOOP, PARK = (41.8789, -87.6359), (41.9117, -87.6316)
 
 
 def divvy(folder: Path) -> None:
-    """A month of trips: quoted header, two without an end, one that ends at 0, 0; macOS left its own beside it."""
+    """Two months of trips: quoted header, two without an end, one that ends at 0, 0; macOS left its own beside it."""
     head = [
         "ride_id", "rideable_type", "started_at", "ended_at", "start_station_name", "start_station_id",
         "end_station_name", "end_station_id", "start_lat", "start_lng", "end_lat", "end_lng", "member_casual",
@@ -22,10 +22,15 @@ def divvy(folder: Path) -> None:
         lines.append(
             f'"C{number:07}","electric_bike",{times},"State St","SL-007",{stop}{start[0]},{start[1]},{to},"member"'
         )
-    name = "202404-divvy-tripdata.csv"
-    zipped(
-        folder / "202404-divvy-tripdata.zip", {name: "\n".join([*lines, ""])}, {f"__MACOSX/._{name}": b"\0\5\x16\7\xff"}
-    )
+    name, more = "202404-divvy-tripdata.csv", "202405-divvy-tripdata"
+    others = {f"__MACOSX/._{name}": b"\0\5\x16\7\xff"}
+    zipped(folder / "202404-divvy-tripdata.zip", {name: "\n".join([*lines, ""])}, others)
+    # Larger months are in parts, within a folder.
+    parts = {
+        f"{more}/{more}_{number}.csv": "\n".join([lines[0], line, ""]) for number, line in enumerate(lines[1:3], 1)
+    }
+    others = {f"__MACOSX/{more}/._{more}_1.csv": b"\0\5\x16\7\xff", f"{more}/.DS_Store": b"\0\0\0\1Bud1"}
+    zipped(folder / f"{more}.zip", parts, others)
 
 
 def citi_bike(folder: Path) -> None:
@@ -39,7 +44,7 @@ def citi_bike(folder: Path) -> None:
     two = '539,"Metropolitan Ave & Bedford Ave",40.71534825,-73.96024116'
     rows = [
         f'897,"2019-07-01 00:00:00.1320","2019-07-01 00:14:58.0040",{one},{two},1,"Customer",2000,0',
-        f'267,"2019-07-01 00:00:05.1780","2019-07-01 00:04:32.4500",{two},{one},2,"Subscriber",1997,1',
+        f'267,"2019-07-01 00:00:05.1780","2019-07-01 00:04:32.4500",{two},{one},2,"Subscriber",\\N,1',
         f'99,"2019-07-06 10:00:05.1780","2019-07-06 10:04:32.4500",{two},{one},2,"Subscriber",1997,1',
         f'22,"2019-07-01 00:00:29.9930","2019-07-01 00:36:51.4410",3267,"8D OPS",0.0,0.0,{two},3,"Subscriber",1969,0',
     ]

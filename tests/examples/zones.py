@@ -136,7 +136,10 @@ def quackosm(folder: Path) -> None:
         b'{"version":"1.1.0","primary_column":"geometry","columns":{"geometry":{"encoding":"WKB","geometry_types":[]}}}'
     )
     (folder / "osm").mkdir()
-    pq.write_table(table.replace_schema_metadata({b"geo": geo}), folder / "osm" / "oberbayern.parquet")
+    pq.write_table(
+        table.replace_schema_metadata({b"geo": geo}),
+        folder / "osm" / "oberbayern-latest_nofilter_noclip_compact_sorted.parquet",
+    )
 
 
 def nyc_tlc(folder: Path) -> None:
@@ -155,6 +158,10 @@ def nyc_tlc(folder: Path) -> None:
         }
     )
     pq.write_table(table, folder / "yellow_tripdata_2024-01.parquet")
+    earlier = table.slice(0, 1)
+    for name in ("PULocationID", "DOLocationID"):  # whole numbers of another width until 2022
+        earlier = earlier.set_column(earlier.schema.get_field_index(name), name, earlier[name].cast(pa.int64()))
+    pq.write_table(earlier, folder / "yellow_tripdata_2022-12.parquet")
     shapes = [square(point, "EPSG:2263", 9) for point in TAXI_ZONES.values()]
     fields = {
         "OBJECTID": list(TAXI_ZONES),

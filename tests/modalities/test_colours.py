@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import from_bounds
 from rasterio.warp import transform_bounds
@@ -272,3 +273,13 @@ def test_the_case_of_a_colour_table(shared_data: Path, tmp_path: Path) -> None:
     with rasterio.open(file) as raster:
         indices, table = raster.read(1, window=Window(100, 100, 60, 50)), raster.colormap(1)
     assert np.array_equal(crop.pixels, [[table[index][:3] for index in line] for line in indices.tolist()])
+
+
+def test_a_file_that_leads_to_others_is_no_geotiff(tmp_path: Path) -> None:
+    """A virtual raster may name any file or address, whatever it is called itself."""
+    elsewhere = write(tmp_path / "elsewhere.tif", random("uint8", 3, 0, 255))
+    (tmp_path / "pictures").mkdir()
+    rasterio.shutil.copy(elsewhere, tmp_path / "pictures" / "a.tif", driver="VRT")
+    with rasterio.open(tmp_path / "pictures" / "a.tif") as source:
+        assert source.driver == "VRT"
+    assert "a.tif, which cannot be read as a GeoTIFF" in refusal(tmp_path, "pictures")

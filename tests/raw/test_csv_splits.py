@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mora_pipeline.raw.csv_blocks import blocks, line_start, read_head
 from mora_pipeline.raw.csv_files import csv_batches, csv_splits
-from mora_pipeline.raw.dialect import Dialect
+from mora_pipeline.raw.dialect import Dialect, detect
 from tests.raw.writing import read
 
 slow = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -83,3 +83,15 @@ def test_a_batch_has_no_more_rows_than_asked(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b\n" + "1,2\n" * 100)
     sizes = [len(batch) for batch in csv_batches(str(tmp_path / "table.csv"), Dialect(), ["a"], rows=30)]
     assert sizes == [30, 30, 30, 10]
+
+
+def test_a_file_at_an_address_is_read_in_splits(tmp_path: Path) -> None:
+    """Only the splits of a large file look for the lines that they begin with."""
+    path = tmp_path / "table.csv"
+    path.write_text("number\n" + "".join(f"{number}\n" for number in range(1000)))
+    address = path.as_uri()
+    dialect = detect(address, {}, ["number"]).dialect
+    spans = csv_splits(address, dialect, target_bytes=1000)
+    batches = [batch for span in spans for batch in csv_batches(address, dialect, ["number"], span)]
+    assert len(spans) > 2
+    assert [int(text) for batch in batches for text in batch["number"].to_pylist()] == list(range(1000))

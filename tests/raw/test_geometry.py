@@ -197,6 +197,7 @@ def test_geoparquet_states_its_crs(tmp_path: Path) -> None:
     assert parquet_geometry(file) == "geom"
     (point,) = read(pq.read_table(file)["geom"], parquet_crs(file, "geom"))
     assert point == pytest.approx(NEW_YORK, abs=2e-4)
+    assert parquet_crs(f"file://{file}", "geom") == parquet_crs(file, "geom")  # an address
 
 
 def test_geoparquet_without_a_crs_is_in_degrees_and_with_null_unknown(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as draw
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.number_format import CENSUS
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.source import NUMBER, TEXT, TIME, Source
 from mora_pipeline.raw.storage import size_of
@@ -283,13 +283,12 @@ def test_a_csv_and_a_parquet_file_of_one_table_are_read_alike(read: Read, tmp_pa
     frame.assign(flow=pd.Series(written)).to_csv(tmp_path / "t.csv", index=False, quoting=1)
     table = {"place": pa.array(frame["place"].tolist(), pa.string()), "flow": pa.array(written, pa.string())}
     pq.write_table(pa.table(table), tmp_path / "t.parquet", row_group_size=7)
-    csv = {"separator": ",", "decimal": ".", "thousands": "", "encoding": "utf-8"}
+    csv = {"separator": ",", "decimal": ".", "thousands": "", "encoding": "utf-8", "null": [""]}
     by_csv, by_parquet = (
         [(row["place"], row["flow"]) for row in read(tmp_path / name, kinds=FLOW, csv=declared)]
-        for name, declared in (("t.csv", csv), ("t.parquet", {}))
+        for name, declared in (("t.csv", csv), ("t.parquet", {"null": [""]}))
     )
-    none = {None, np.inf, -np.inf, *CENSUS}  # an annotation of the Census is no value in either
-    numbers = [None if value in none else value for value in frame["flow"]]
+    numbers = [value if value is None or abs(value) < np.inf else None for value in frame["flow"]]
     texts = [(value and value.strip()) or None for value in frame["place"]]
     assert (
         by_csv == by_parquet == [(text, n if n is None else float(n)) for text, n in zip(texts, numbers, strict=True)]
@@ -303,3 +302,22 @@ def test_parameters_need_a_dataset() -> None:
         Source.parse({"files": ["a.xlsx"], "format": "xlsx", "columns": {}}, set())
     with pytest.raises(UserError, match=r"source\.columns lacks flow; it has id\."):
         Source.parse({"files": ["a.csv"], "format": "csv", "columns": {"id": "a"}}, {"id", "flow"})
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_annotations_of_the_census_are_no_numbers_wherever_they_stand(tmp_path: Path, form: str) -> None:
+    """Not only those that a sample shows: the one that stands behind it would be a label of −666,666,666."""
+    values = [float(number) for number in range(40_000)]
+    values[-1] = -666666666.0
+    path = tmp_path / f"labels.{form}"
+    if form == "csv":
+        path.write_text("y\n" + "".join(f"{value:.1f}\n" for value in values))
+    else:
+        pq.write_table(pa.table({"y": values}), path)
+    reader = SourceReader.of(Source((str(path),), form, {"y": "y"}), {"y": NUMBER})
+    read = pa.chunked_array([batch["y"] for batch, _ in reader.read_all()])
+    assert read.null_count == 1
+    assert pc.min(read).as_py() == 0.0
+    declared = SourceReader.of(Source((str(path),), form, {"y": "y"}, null=("5.0",)), {"y": NUMBER})
+    kept = pa.chunked_array([batch["y"] for batch, _ in declared.read_all()])
+    assert pc.min(kept).as_py() == -666666666.0

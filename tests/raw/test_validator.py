@@ -121,8 +121,8 @@ def test_counts_of_parts_add_up_to_those_of_all(parts: list[Amounts]) -> None:
         values = np.array([math.nan if value is None else value for value in part])
         tallies.append(Tally({("file", GOOD): Count.of(len(part), values)}))
     whole = counted([value for part in parts for value in part])
-    assert merged(tallies).by_reason("file").get(GOOD, Count()) == whole
-    assert merged(tallies).by_reason("another") == {}
+    assert merged(tallies).by_reason().get(GOOD, Count()) == whole
+    assert merged(tallies).by_file().get("file", {}).get(GOOD, Count()) == whole
 
 
 def test_the_first_rule_that_holds_gives_the_reason(reader: Reader, tmp_path: Path) -> None:

@@ -100,8 +100,13 @@ def params(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_cells_are_the_sorted_union_of_all_datasets(spark: SparkSession, params: dict[str, Any], read: Any) -> None:
-    outcome = cells.run(spark, params)
+WORLD = {"box": [-90, -180, 90, 180]}
+
+
+def test_cells_in_an_extent_are_the_sorted_union_of_all_datasets(
+    spark: SparkSession, params: dict[str, Any], read: Any
+) -> None:
+    outcome = cells.run(spark, {**params, "extent": WORLD})
     table = read(params["output"]["cells"])
     assert table["cell"].tolist() == [A, B, C, D, E]
     assert table["node"].tolist() == [0, 1, 2, 3, 4]
@@ -113,8 +118,9 @@ def test_cells_are_the_sorted_union_of_all_datasets(spark: SparkSession, params:
     assert outcome.rows == {"cells": 5}
 
 
-def test_mobility_alone_makes_cells(spark: SparkSession, params: dict[str, Any], read: Any) -> None:
-    cells.run(spark, {**params, "members": [], "population": None})
+def test_without_an_extent_mobility_alone_makes_cells(spark: SparkSession, params: dict[str, Any], read: Any) -> None:
+    """Texts and tables of a wider area add none."""
+    cells.run(spark, {**params, "population": None})
     table = read(params["output"]["cells"])
     assert table["cell"].tolist() == [A, B, C, D]
     assert table["population"].isna().all()
@@ -142,7 +148,7 @@ def test_without_flows_places_make_cells(
 def test_a_dataset_of_another_resolution_is_told(spark: SparkSession, params: dict[str, Any], tmp_path: Path) -> None:
     other = dataset(tmp_path / "other", {"cell": [expected(40.0, -74.0, 8)]})
     with pytest.raises(UserError, match="1 of 6 cells are not of resolution 7"):
-        cells.run(spark, {**params, "members": [*params["members"], other]})
+        cells.run(spark, {**params, "extent": WORLD, "members": [*params["members"], other]})
 
 
 def test_the_check_finds_twins_and_disorder() -> None:

@@ -512,7 +512,10 @@ def test_users_that_nobody_told_cannot_hold_edges_back(spark: SparkSession, sour
         ({"output": {}}, "lack 'output.edges'"),
         ({"source": {"files": [], "format": "csv"}}, "must name at least one file"),
         ({"source": {"files": ["x.csv"], "format": "excel"}}, "say csv, parquet, vector"),
-        ({"source": {"files": ["x.csv"], "format": "csv", "columns": {}}}, "lacks destination_latitude"),
+        (
+            {"source": {"files": ["x.csv"], "format": "csv", "columns": {}}},
+            "lacks origin_latitude and origin_longitude, or origin_cell",
+        ),
     ],
 )
 def test_wrong_parameters_are_told(

@@ -56,7 +56,7 @@ TRIPS: dict[str, tuple[Callable[[Path], None], Flows]] = {
             (AJACCIO, PARIS, 31.0625),
         ],
     ),
-    "divvy": (divvy, [(LOOP, PARK, 2), (PARK, LOOP, 1), (LOOP, LOOP, 1)]),
+    "divvy": (divvy, [(LOOP, PARK, 4), (PARK, LOOP, 1), (LOOP, LOOP, 1)]),
     "divvy_stations": (divvy_stations, [(STATIONS[85], STATIONS[289], 2), (STATIONS[289], STATIONS[85], 1)]),
 }
 
@@ -94,7 +94,7 @@ ZONES: dict[str, tuple[Callable[[Path], None], Flows]] = {
     "nyc_tlc": (
         nyc_tlc,
         [
-            (TAXI_ZONES[230], TAXI_ZONES[1], 2),
+            (TAXI_ZONES[230], TAXI_ZONES[1], 3),
             (TAXI_ZONES[57], TAXI_ZONES[230], 1),
             (TAXI_ZONES[230], TAXI_ZONES[230], 1),
         ],

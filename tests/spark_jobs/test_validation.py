@@ -73,7 +73,7 @@ def check_counts(rows: ValidatedRows) -> None:
     counts = rows.tally.by_reason()
     assert counts[GOOD] == Count(NUM_GOOD, 2.0 * NUM_GOOD, 0, 2.0, 2.0)
     assert counts["flow missing or not a number"].unknown == len(NO_FLOW)
-    assert sorted(rows.tally.files()) == sorted(rows.source.files)
+    assert sorted(rows.tally.by_file()) == sorted(rows.source.files)
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

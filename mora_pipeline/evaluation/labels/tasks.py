@@ -10,13 +10,13 @@ import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
-from mora_pipeline.contract.cells import find_rows
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.sphere import on_unit_sphere
 from mora_pipeline.evaluation.labels.blocks import group_of_cells, middles, parents
-from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows, cell_rows, match_ids, read_roles
+from mora_pipeline.evaluation.labels.files import UNKNOWN, Rows, match_ids, read_roles
+from mora_pipeline.evaluation.labels.lying import as_arrow, has_location, lying, row_of_each
 from mora_pipeline.raw.labels import refuse_repeated
-from mora_pipeline.raw.places import Places, brought_up, spread_of
+from mora_pipeline.raw.places import Places
 from mora_pipeline.region import CellTask, GroupTask, Members, PlacesConfig, PointTask, RegionConfig
 from mora_pipeline.region.columns import Checker
 
@@ -184,7 +184,7 @@ class _Loader:
     def _point_task(self, name: str, task: PointTask, dropped: dict[str, int]) -> Labels:
         table = read_roles(self.config, f"tasks.{name}", task, {**task.location(), "column": task.column})
         table = _keep(table, table["column"].notna(), "no label", dropped)
-        table["row"] = self._row_of_each(table)
+        table["row"] = row_of_each(table, self.cells, self.config.resolution)
         table = _keep(table, table["row"] != UNKNOWN, "outside the cells", dropped)
         rows = table["row"].to_numpy(dtype=np.int64)
         return table["column"].to_numpy(), self._one_cell_each(rows), np.arange(len(rows))
@@ -240,55 +240,19 @@ class _Loader:
         table = read_roles(self.config, "places", places, {**places.place_roles(), "weight": weight})
         table = table[table["id"].notna()]
         if self.lying is None:
-            there = table[_has_location(table)]
-            self.lying = Places.of(_arrow(there), self.config.resolution)
+            there = table[has_location(table)]
+            self.lying = Places.of(as_arrow(there), self.config.resolution)
         once = table.drop_duplicates("id").reset_index(drop=True)
         number = pd.Index(self.lying.ids.to_numpy(zero_copy_only=False)).get_indexer(pd.Index(once["id"]))
         kept = ["id", *(["weight"] if weight else [])]
         return once[kept].assign(number=number)
 
     def _lying(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Each row once for each of its cells: ``row`` of the cell (or UNKNOWN), ``share``, and ``label``, the row."""
-        known = (table["number"] != UNKNOWN).to_numpy() if "number" in table else _has_location(table)
-        there = np.flatnonzero(known)
-        if "number" in table and self.lying is not None:
-            of, cells, shares = self.lying.spread(table["number"].to_numpy(dtype=np.int64)[there])
-        else:
-            of, cells, shares = spread_of(_arrow(table.iloc[there]).to_batches()[0], self.config.resolution)
-        alone = np.flatnonzero(~known)
-        at = np.concatenate([there[of], alone])
-        rows, found = find_rows(self.cells, cells)
-        row = np.concatenate([np.where(found, rows, UNKNOWN), np.full(len(alone), UNKNOWN)])
-        lying = table.iloc[at].assign(row=row, share=np.concatenate([shares, np.ones(len(alone))]), label=at)
-        return lying.sort_values("label", kind="stable")
-
-    def _row_of_each(self, table: pd.DataFrame) -> Rows:
-        """The row of the cell at the point that stands for each row, UNKNOWN where there is none."""
-        if "cell" not in table:
-            return cell_rows(table["latitude"], table["longitude"], self.config.resolution, self.cells)
-        cells = brought_up(pa.array(table["cell"].to_numpy(dtype=np.int64, na_value=0)), self.config.resolution)
-        rows, found = find_rows(self.cells, cells.fill_null(0).to_numpy())
-        return np.where(found, rows, UNKNOWN)
+        return lying(table, self.lying, self.cells, self.config.resolution)
 
     def _one_cell_each(self, rows: Rows) -> sparse.csr_matrix:
         parts = (np.ones(len(rows)), rows, np.arange(len(rows) + 1))
         return sparse.csr_matrix(parts, shape=(len(rows), len(self.cells)))
-
-
-def _has_location(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which rows have a cell, or a point on the globe, bool [n]."""
-    if "cell" in table:
-        return table["cell"].notna().to_numpy()
-    north, east = table["latitude"].to_numpy(), table["longitude"].to_numpy()
-    return np.asarray((np.abs(north) <= 90) & (np.abs(east) <= 180))  # false for NaN
-
-
-def _arrow(table: pd.DataFrame) -> pa.Table:
-    """The ids and locations of rows, as `raw.places` reads them."""
-    kinds = {"id": pa.string(), "cell": pa.int64(), "geometry": pa.large_binary()}
-    names = [name for name in ("id", "latitude", "longitude", "cell", "geometry") if name in table]
-    columns = {name: pa.array(table[name], kinds.get(name, pa.float64())) for name in names}
-    return pa.Table.from_batches([pa.record_batch(columns)])
 
 
 def _keep(table: pd.DataFrame, kept: pd.Series, reason: str, dropped: dict[str, int]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from mora_pipeline.modalities.encoder import IntArray
 from mora_pipeline.modalities.image.boundaries import Boundaries, FloatArray
 from mora_pipeline.modalities.image.mosaic import Crop, outward
 from mora_pipeline.modalities.image.rasters import DAMAGED, Layer, Picture, Span, damaged, grid_of, inside, placed
+from mora_pipeline.raw.formats import GEOTIFF_DRIVER
 
 OPEN_FILES = 128
 TORN = 1e7  # metres: no cell is that wide, unless the CRS cuts it at the antimeridian
@@ -148,7 +149,7 @@ class GeoTiffMosaic:
         if layer.file in self._open:
             self._open.move_to_end(layer.file)
             return self._open[layer.file]
-        source = rasterio.open(layer.file)
+        source = rasterio.open(layer.file, driver=GEOTIFF_DRIVER)
         if not layer.aligned:
             left, top, right, bottom = layer.window
             source = WarpedVRT(

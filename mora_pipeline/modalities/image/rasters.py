@@ -17,7 +17,7 @@ from mora_pipeline.modalities.image.colours import Colours, bands_of, colours_of
 from mora_pipeline.modalities.image.config import ImageModality
 from mora_pipeline.modalities.image.mosaic import outward
 from mora_pipeline.raw.folders import find_files
-from mora_pipeline.raw.formats import IMAGE_FORMATS
+from mora_pipeline.raw.formats import GEOTIFF_DRIVER, IMAGE_FORMATS
 
 ALIGNED = 1e-3  # pixels by which a file's grid may be off before it is resampled
 SAME_PLACE = 1.0  # pixels of the coarsest by which the files of one picture may differ
@@ -94,7 +94,7 @@ def header(file: Path, name: str | None = None) -> Any:
         UserError: if it is damaged or has no CRS.
     """
     try:
-        source = rasterio.open(file)
+        source = rasterio.open(file, driver=GEOTIFF_DRIVER)
     except DAMAGED as error:
         raise damaged(name or file, error) from error
     if source.crs is None:

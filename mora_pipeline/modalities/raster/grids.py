@@ -12,7 +12,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.modalities.raster.config import RasterModality
 from mora_pipeline.modalities.sampling import place_name, sampled
 from mora_pipeline.raw.folders import find_files
-from mora_pipeline.raw.formats import IMAGE_FORMATS
+from mora_pipeline.raw.formats import GEOTIFF_DRIVER, IMAGE_FORMATS
 
 # What files in use write for no data, often without declaring it.
 SENTINELS = {-200.0, -999.0, -9999.0, -32768.0, -32767.0, -99999.0, -999999.0}
@@ -42,7 +42,7 @@ class Grid:
         self.file, self.band, self.damaged = file, band, (RasterioError, OSError)
         self._said, self._nodata, self._counts = name or str(file), config.nodata or [], config.statistic == "sum"
         try:
-            self.source = rasterio.open(file)
+            self.source = rasterio.open(file, driver=GEOTIFF_DRIVER)
         except self.damaged as error:
             raise self._unreadable(error) from error
         source = self.source

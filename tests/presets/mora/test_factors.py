@@ -1,5 +1,7 @@
 """The part of a vector that belongs to its region: who goes where."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,11 +23,35 @@ def random_edges(num_cells, seed=0):
     return flow, Edges(origin, destination, flow[origin, destination])
 
 
-def test_factors_are_those_of_a_dense_decomposition():
-    flow, edges = random_edges(60)
-    found = log_flow_factors(edges, 60, 3)
+@pytest.mark.parametrize("num_cells", [12, 60])  # twelve vectors span all of twelve cells
+def test_factors_are_those_of_a_dense_decomposition(num_cells):
+    flow, edges = random_edges(num_cells)
+    found = log_flow_factors(edges, num_cells, 3)
     left, values, _ = np.linalg.svd(np.log1p(np.concatenate([flow, flow.T], axis=1)), full_matrices=False)
-    np.testing.assert_allclose(np.abs(found), np.abs(left[:, :3] * values[:3]), rtol=2e-2, atol=2e-2)
+    count = found.shape[1]
+    expected = left[:, :count] * values[:count]
+    signs = np.sign((found * expected).sum(axis=0))
+    np.testing.assert_allclose(found * signs, expected, atol=1e-5 * values[0])
+
+
+def test_factors_beyond_the_rank_of_the_flows_are_0():
+    """All go from one cell to all others: two factors, and no rounding that a scale of 1 would blow up."""
+    edges = Edges(np.zeros(59, np.int64), np.arange(1, 60), np.full(59, 20.0))
+    found = log_flow_factors(edges, 60, 5)
+    assert found[:, :2].any(axis=0).all()
+    assert not found[:, 2:].any()
+    assert not log_flow_factors(Edges(edges.origin, edges.destination, np.full(59, 1e-300)), 60, 5).any()
+
+
+def test_factors_need_little_memory_beyond_the_flows():
+    """A region has far more edges than cells: flows are held once, not beside their transpose."""
+    random, num_edges = np.random.default_rng(0), 400_000
+    edges = Edges(*random.integers(0, 2000, (2, num_edges), np.int32), random.exponential(1, num_edges))
+    tracemalloc.start()
+    log_flow_factors(edges, 2000, 8)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * num_edges
 
 
 @settings(max_examples=20, deadline=None)
