@@ -14,6 +14,7 @@ from mora_pipeline.raw.path_columns import folder_columns
 
 _LINK_SIZE = 1024  # bytes that the text of a link has at most
 _LOOKED_AT = 10_000  # files up to which the size of each is looked at, for links written as text
+DIFFERING = "is named as a copy of"
 COMPARED = 200  # files up to which all of equal size are compared; of more, only those whose names suggest a copy
 _SAMPLE = 1 << 16  # bytes at either end that are compared before a whole file is
 _COPY = re.compile(
@@ -44,6 +45,11 @@ def without_copies(files: Mapping[str, int], said: str) -> tuple[list[str], list
             for twin, first in _told_apart(same, remarks):
                 kept.remove(twin)
                 remarks.append(f"{twin} is a copy of {first}: it is left out.")
+    remarks += [
+        f"{path} {DIFFERING} {first}, but they differ: both are read. Remove it if it is an older download."
+        for path in in_order(kept)
+        if _is_marked(path) and (first := _without_mark(path)) in kept
+    ]
     return in_order(kept), remarks
 
 

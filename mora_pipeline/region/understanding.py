@@ -42,6 +42,7 @@ from mora_pipeline.region.samples import (
     take_sample,
 )
 from mora_pipeline.region.sections import PlacesConfig
+from mora_pipeline.region.warnings import warnings_of_copies, warnings_of_extent
 
 FEW_MATCH = 0.5  # of a table's places that are known, below which a warning says so
 MOST_COVERED = 5000  # points that imagery is asked about
@@ -92,6 +93,8 @@ def understand(config: RegionConfig, progress: Callable[[str], None] = lambda ke
     matches = [*_matched_places(samples), *matched_labels(config, checker, places), *_covered(config, joint)]
     warnings = [
         *warnings_of_points(points, _axes(samples)),
+        *warnings_of_extent(config, joint),
+        *warnings_of_copies(checker.remarks),
         *_warnings_of_rows(samples),
         *_warnings_of_matches(matches),
     ]

@@ -197,3 +197,18 @@ def test_what_is_allowed_and_seldom_meant_is_told(town: Callable[..., Path]) -> 
     warnings = understood(town({"rents.csv": rents, "flows.csv": flows})).warnings
     assert any(w.startswith("tasks.rent: 'rent': 4 of 20 values are -999") for w in warnings)
     assert any("mobility: 1 of its 1 unknown ids would be known but for capital" in w for w in warnings)
+
+
+def test_a_box_without_any_point_is_told(town: Callable[..., Path]) -> None:
+    assert any("extent.box" in warning for warning in understood(town(extent={"box": [19, 47, 20, 48]})).warnings)
+    assert understood(town(extent={"box": [47, 19, 48, 20]})).warnings == ()
+
+
+def test_a_file_named_as_a_copy_that_holds_other_rows_is_told(town: Callable[..., Path]) -> None:
+    folder = town()
+    (folder / "flows (1).csv").write_text((folder / "flows.csv").read_text() + "P01,P02,1\n")
+    mobility = {**REGION["mobility"], "path": "flows*.csv"}
+    (warning,) = understood(town(mobility=mobility)).warnings
+    assert "flows (1).csv is named as a copy of" in warning
+    (folder / "flows (1).csv").write_bytes((folder / "flows.csv").read_bytes())
+    assert understood(town(mobility=mobility)).warnings == ()
