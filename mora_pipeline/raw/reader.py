@@ -119,9 +119,19 @@ class SourceReader:
         try:
             form = self.forms[piece.file]
             for raw in form.batches(piece.file, (piece.first, piece.last)):
-                yield self._typed(form, raw, piece.file), raw
-        except (pa.ArrowInvalid, OSError) as error:
+                yield self._in_roles(form, raw, piece.file), raw
+        except (pa.ArrowException, OSError) as error:
             raise UserError(_unreadable(piece.file, error)) from None
+
+    def _in_roles(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:
+        try:
+            return self._typed(form, raw, file)
+        except pa.ArrowException as error:
+            named = ", ".join(f"'{column}'" for column in dict.fromkeys(map(self.source.columns.get, self.kinds)))
+            raise UserError(
+                f"{file} holds values that {named} cannot be made of ({' '.join(str(error).split())}). Correct them, or "
+                "name other columns."
+            ) from None
 
     def _typed(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:
         arrays: dict[str, pa.Array] = {}

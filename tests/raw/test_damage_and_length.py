@@ -15,7 +15,7 @@ from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.folders import find_files
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.shapes import shapes_of
-from mora_pipeline.raw.source import NUMBER, Source
+from mora_pipeline.raw.source import NUMBER, TEXT, Source
 from mora_pipeline.region.messages import parse_yaml
 
 
@@ -86,3 +86,10 @@ def test_a_region_that_is_no_yaml_is_told_in_a_line(text: str) -> None:
     with pytest.raises(UserError, match=r"region\.yaml: not valid YAML") as raised:
         parse_yaml("region.yaml", text)
     assert "\n" not in str(raised.value)
+
+
+def test_values_that_are_no_text_are_not_taken_for_a_damaged_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"name": [b"\xff\xfe"]}), tmp_path / "p.parquet")
+    reader = SourceReader.of(Source((str(tmp_path / "p.parquet"),), "parquet", {"name": "name"}), {"name": TEXT})
+    with pytest.raises(UserError, match=r"p\.parquet holds values that 'name' cannot be made of .*name other columns"):
+        list(reader.read_all())
