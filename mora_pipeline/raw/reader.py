@@ -128,9 +128,9 @@ class SourceReader:
             return self._typed(form, raw, file)
         except pa.ArrowException as error:
             named = ", ".join(f"'{column}'" for column in dict.fromkeys(map(self.source.columns.get, self.kinds)))
+            reason = " ".join(str(error).split())
             raise UserError(
-                f"{file} holds values that {named} cannot be made of ({' '.join(str(error).split())}). Correct them, or "
-                "name other columns."
+                f"{file} holds values that {named} cannot be made of ({reason}). Correct them, or name other columns."
             ) from None
 
     def _typed(self, form: FileForm, raw: pa.RecordBatch, file: str) -> pa.RecordBatch:

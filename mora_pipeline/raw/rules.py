@@ -19,6 +19,7 @@ Predicate = Callable[..., Mask]  # one Arrow array of n rows for each column →
 
 LARGEST = 2.0**40  # flow of one row: 4 million of them add up within 63 bits
 SMALLEST = 2.0**-40  # below, so few bits would be kept that a flow could become nothing
+LATEST_AFTER = 86_400_000_000  # microseconds that a row's time may be after its file was written: clocks, zones differ
 NO_COORDINATE = "coordinate missing or NaN"
 NO_LATITUDE = "latitude beyond ±90"
 NO_LONGITUDE = "longitude beyond ±180"

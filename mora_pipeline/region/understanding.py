@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -22,7 +23,7 @@ from mora_pipeline.raw.rule_sets import (
     trip_points,
     trip_rules,
 )
-from mora_pipeline.raw.rules import NULL_ISLAND
+from mora_pipeline.raw.rules import LATEST_AFTER, NULL_ISLAND
 from mora_pipeline.raw.source import Source
 from mora_pipeline.region.checks import checked
 from mora_pipeline.region.columns import Checker
@@ -30,7 +31,7 @@ from mora_pipeline.region.config import RegionConfig
 from mora_pipeline.region.geography import Box, boxed, warnings_of_points
 from mora_pipeline.region.kinds import KINDS
 from mora_pipeline.region.matches import Match, matched_labels
-from mora_pipeline.region.mobility import Mobility, TimedMobility
+from mora_pipeline.region.mobility import Mobility, TimedMobility, WindowedMobility
 from mora_pipeline.region.samples import (
     Points,
     RawTableRules,
@@ -174,17 +175,17 @@ def _tables(config: RegionConfig, checker: Checker) -> Iterator[RawTableRules]:
 
 def _mobility_table(config: RegionConfig, mobility: Mobility, checker: Checker) -> RawTableRules:
     source = source_of_heads(checker.table("mobility.path", mobility), mobility.columns.roles())
-    roles, columns = MOBILITY_ROLES[mobility.kind], source.columns
+    roles, columns, latest = MOBILITY_ROLES[mobility.kind], source.columns, _latest(mobility, source)
     places, points, cells = dict[str, str](), list[tuple[str, str]](), list[str]()
     if mobility.kind == "events":
         rules, points = event_rules(), [("latitude", "longitude")]
     elif mobility.kind == "trips":
-        rules, points = trip_rules(columns, config.resolution), trip_points(columns)
+        rules, points = trip_rules(columns, config.resolution, latest), trip_points(columns)
         cells = [end for end in END_CELLS if end in columns]
     elif config.places_or_none():
-        rules, places = od_rules(columns), {"origin": "origin_cell", "destination": "destination_cell"}
+        rules, places = od_rules(columns, latest), {"origin": "origin_cell", "destination": "destination_cell"}
     else:
-        rules, roles = cell_flow_rules(columns, config.resolution), CELL_FLOW_ROLES
+        rules, roles = cell_flow_rules(columns, config.resolution, latest), CELL_FLOW_ROLES
         cells = ["origin", "destination"]
     return RawTableRules(
         "mobility",
@@ -199,6 +200,13 @@ def _mobility_table(config: RegionConfig, mobility: Mobility, checker: Checker) 
         "mobility.maximum_bad_share",
         mobility.time_zone if isinstance(mobility, TimedMobility) else "UTC",
     )
+
+
+def _latest(mobility: Mobility, source: Source) -> dict[str, int] | None:
+    """The last time that the rows of each file may have, microseconds, where a window takes their days."""
+    if not isinstance(mobility, WindowedMobility) or mobility.window is None or mobility.window.date:
+        return None
+    return {file: Path(file).stat().st_mtime_ns // 1000 + LATEST_AFTER for file in source.files}
 
 
 def _remarks(checker: Checker, key: str) -> list[str]:

@@ -35,7 +35,6 @@ from spark_jobs.report import parameter
 from spark_jobs.validation import ValidatedRows
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
-TOLERANCE = 86_400_000_000  # microseconds that a row's time may be after its file was written: clocks and zones differ
 LONGEST_GAP_HOURS = 1e9  # a hundred thousand years: what 63 bits of microseconds hold, and more than anyone means
 
 

@@ -9,13 +9,14 @@ from pyspark.sql import SparkSession
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.bad_share import check_share
+from mora_pipeline.raw.rules import LATEST_AFTER
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.storage import is_remote
 from mora_pipeline.raw.tallies import rows_by_reason, total_of
 from spark_jobs.mobility.batches import add_missing, moves_of, rows_in
 from spark_jobs.mobility.edges import Written
 from spark_jobs.mobility.incremental import counted, window_of, write_window
-from spark_jobs.mobility.readers import TOLERANCE, RawMoves
+from spark_jobs.mobility.readers import RawMoves
 from spark_jobs.mobility.sums_cache import SumsCache, keys_of
 from spark_jobs.mobility.thresholds import BAD_SHARE, allowed_share, number_of_partitions, thresholds_of
 from spark_jobs.validation import BadRows, bad_examples, quarantine, total_counts
@@ -99,5 +100,5 @@ def checked_dates(params: Mapping[str, Any]) -> tuple[dict[str, int] | None, dic
         return days, dict(params)
     if "time" not in source.columns:
         raise UserError("mobility.window needs a day: give window.date (of the files' names) or columns.time.")
-    latest = {file: Path(file).stat().st_mtime_ns // 1000 + TOLERANCE for file in source.files}
+    latest = {file: Path(file).stat().st_mtime_ns // 1000 + LATEST_AFTER for file in source.files}
     return None, {**params, "latest": latest}

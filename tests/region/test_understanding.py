@@ -212,3 +212,18 @@ def test_a_file_named_as_a_copy_that_holds_other_rows_is_told(town: Callable[...
     assert "flows (1).csv is named as a copy of" in warning
     (folder / "flows (1).csv").write_bytes((folder / "flows.csv").read_bytes())
     assert understood(town(mobility=mobility)).warnings == ()
+
+
+def test_days_to_come_are_bad_where_a_window_takes_its_days_from_rows(town: Callable[..., Path]) -> None:
+    rows = [f"P{number:02},P03,1,2024-01-{number + 1:02}\n" for number in range(20)]
+    flows = "from,to,flow,day\n" + "".join(rows) + "P01,P02,1,9999-12-31\n"
+    columns = {**REGION["mobility"]["columns"], "time": "day"}
+    mobility = {**REGION["mobility"], "columns": columns, "window": {"weeks": 2}}
+    with pytest.raises(UserError, match="time after the file was written: 1"):
+        understood(town({"flows.csv": flows}, mobility=mobility))
+    assert counts(
+        understood(town({"flows.csv": flows}, mobility={**mobility, "maximum_bad_share": 0.1})), "mobility"
+    ) == {
+        "": 20,
+        "time after the file was written": 1,
+    }
