@@ -24,6 +24,7 @@ from mora_pipeline.raw.values import is_text
 from mora_pipeline.raw.wide import DESTINATION, FLOW, destinations, lengthened, long_type
 
 ROWS_PER_BATCH = 1 << 18
+FLOWS_AT_ONCE = 1 << 18  # of a table in wide form
 SAMPLE_ROWS = 1000  # of a Parquet file's texts, to tell how their numbers are written
 MOMENT = pa.timestamp("us", "UTC")  # of INT96
 ALWAYS_NULL = ("\\N",)  # how databases export it; no name and no id
@@ -83,11 +84,9 @@ class FileForm:
 
         A malformed record says nothing that a filter could look at: it stays.
         """
-        for batch in self._stored(file, span):
+        for batch in self._long(self._stored(file, span)):
             for name, value in self.stated.items():
                 batch = batch.append_column(name, pa.repeat(pa.scalar(value), batch.num_rows))
-            if self.wide:
-                batch = lengthened(batch, self.wide, self.columns[FLOW], (*self.null_texts, *self.written.null))
             if self.filter is not None:
                 chosen = self.filter.evaluate(batch, self.written)
                 if MALFORMED in batch.schema.names:
@@ -95,6 +94,17 @@ class FileForm:
                 batch = batch.filter(chosen)
             if batch.num_rows:
                 yield batch
+
+    def _long(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Batches of a table in wide form, made long a few rows at a time: each may have thousands of flows."""
+        if not self.wide:
+            yield from batches
+            return
+        null = (*self.null_texts, *self.written.null)
+        rows = max(1, FLOWS_AT_ONCE // len(self.wide))
+        for batch in batches:
+            for start in range(0, batch.num_rows, rows):
+                yield lengthened(batch.slice(start, rows), self.wide, self.columns[FLOW], null)
 
     def _stored(self, file: str, span: tuple[int, int | None]) -> Iterator[pa.RecordBatch]:
         names = self.needed()

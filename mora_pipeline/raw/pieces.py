@@ -102,8 +102,8 @@ def _made_valid(parts: Shapes, rows: Rows) -> tuple[Shapes, Rows]:
     import shapely
 
     good = shapely.is_valid(parts)
-    mended, again = parts_of(shapely.make_valid(parts[~good]), rows[~good])
-    return np.concatenate([parts[good], mended]), np.concatenate([rows[good], again])
+    valid, again = parts_of(shapely.make_valid(parts[~good]), rows[~good])
+    return np.concatenate([parts[good], valid]), np.concatenate([rows[good], again])
 
 
 def _densified(parts: Shapes) -> Shapes:

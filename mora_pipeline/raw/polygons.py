@@ -25,7 +25,7 @@ def spread_polygons(values: pa.Array | pa.ChunkedArray, crs: str | None, resolut
     """Each polygon spread on the cells that it covers, in proportion to the areas on the ellipsoid.
 
     Boundaries are straight between vertices, within 2 m at 50 degrees of latitude (`equal_area`). Rings that cross
-    themselves are mended; holes and several parts count; a polygon may cross the antimeridian, not a pole. A
+    themselves are repaired; holes and several parts count; a polygon may cross the antimeridian, not a pole. A
     geometry without an area is one point, as of `points_of`, and so in one cell.
 
     Args:

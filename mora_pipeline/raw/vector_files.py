@@ -11,6 +11,7 @@ import pyarrow as pa
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.extras import geo_extra
 from mora_pipeline.raw.shapes import flat
+from mora_pipeline.raw.storage import is_remote
 
 GEOMETRY = "geometry"  # what a layer's geometry is called beside its own name
 # GDAL opens a file by its content: a GeoPackage that is none could name other files and addresses.
@@ -102,9 +103,11 @@ def _find_layer(file: str, layer: str | None) -> _Layer:
     """The layer that is asked for, or the only one.
 
     Raises:
-        UserError: if there is no such layer, or several and none is asked for.
+        UserError: if there is no such layer, or several and none is asked for; if the file is at an address.
     """
     path = Path(file)
+    if is_remote(file):
+        raise UserError(f"{file} is at an address, but vector files are read from a disk. Mount the store as a folder.")
     if path.suffix.lower() == ".zip":
         return _layer_in_zip(file, layer)
     with path.open("rb") as opened:

@@ -22,6 +22,7 @@ NUMBERS = {
     "latitude", "longitude", "origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude",
     "flow", "users", "count", "weight",
 }  # fmt: skip
+SAMPLE_FILES = 5  # of a table, whose values are looked at; the columns of all are
 SAMPLE_ROWS = 100  # of a file, that are read to tell numbers from text, and times with a zone from those without
 _SHOWN_COLUMNS = 12  # a longer list of columns is cut in messages
 
@@ -84,10 +85,12 @@ class Checker:
     def columns(self, key: str, path_key: str, table: RawTable, roles: Mapping[str, str]) -> list[InputFile]:
         """Verify what plays each role, in each file; roles named in NUMBERS must hold numbers."""
         files = self.table(path_key, table)
+        sampled = spread_evenly(files)
         for file in files:
             for role, column in roles.items():
                 others = [other for other_role, other in roles.items() if other_role != role]
-                self.column(file, f"{key}.{role}", column, number=role in NUMBERS, others=others)
+                number = role in NUMBERS and file in sampled
+                self.column(file, f"{key}.{role}", column, number=number, others=others)
         return files
 
     def column(
@@ -126,9 +129,16 @@ class Checker:
     def label(self, key: str, table: RawTable, column: str, roles: Mapping[str, str]) -> list[InputFile]:
         """Verify a task's file: its label is a number, its roles are columns."""
         files = self.columns(key, f"{key}.path", table, roles)
+        sampled = spread_evenly(files)
         for file in files:
-            self.column(file, f"{key}.column", column, number=True)
+            self.column(file, f"{key}.column", column, number=file in sampled)
         return files
+
+
+def spread_evenly(files: Sequence[InputFile]) -> list[InputFile]:
+    """A few of a table's files whose values are looked at: the first, the last and some between."""
+    places = {round(number * (len(files) - 1) / (SAMPLE_FILES - 1)) for number in range(SAMPLE_FILES)}
+    return [files[place] for place in sorted(places)]
 
 
 def read_head(source: Source, path: Path, key: str) -> InputFile:

@@ -80,13 +80,17 @@ def cells_of_polygons(source: Source, resolution: int) -> Cells:
 
 
 def _crs_of(source: Source, file: str) -> str | None:
-    """As declared, else as the file states it; None: that of each value, or degrees."""
+    """As declared, else as the file states it; None: that of each value, or degrees.
+
+    Raises:
+        UserError: if the file says that it has none, and none is declared.
+    """
+    from mora_pipeline.raw.crs import parquet_crs, stated_crs
+
     if source.crs is not None or source.format == "csv":
         return source.crs
     if source.format == "vector":
         from mora_pipeline.raw.vector_files import vector_schema
 
-        return vector_schema(file, source.layer)[1]
-    from mora_pipeline.raw.crs import parquet_crs
-
-    return parquet_crs(file, source.columns["geometry"])
+        return stated_crs(vector_schema(file, source.layer)[1], None, file)
+    return stated_crs(parquet_crs(file, source.columns["geometry"]), None, file)

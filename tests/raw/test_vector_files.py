@@ -190,3 +190,8 @@ def test_half_a_file_is_refused_by_name(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:2000])
     with pytest.raises(UserError, match=r"zones\.gpkg cannot be read"):
         vector_schema(str(file))
+
+
+def test_a_vector_file_at_an_address_is_refused() -> None:
+    with pytest.raises(UserError, match=r"s3://bucket/zones\.gpkg is at an address, but vector files are read from a"):
+        vector_schema("s3://bucket/zones.gpkg")

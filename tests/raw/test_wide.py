@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as draw
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw import forms
 from mora_pipeline.raw.reader import SourceReader, as_json
 from mora_pipeline.raw.rule_sets import MOBILITY_ROLES
 from mora_pipeline.raw.source import Source
@@ -72,3 +73,17 @@ def test_a_pattern_that_matches_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("zone,to_A\nZ1,1\n")
     with pytest.raises(UserError, match=r"has no column like 'from_\*'; it has zone, to_A"):
         flows(tmp_path / "m.csv", "csv", "from_*")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_matrix_is_made_long_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """A batch of all rows of 10,000 zones would have 100 million flows."""
+    ids = [f"to_{number}" for number in range(5)]
+    table = pa.table({"zone": [f"Z{row}" for row in range(40)], **{name: list(range(40)) for name in ids}})
+    path = tmp_path / f"m.{form}"
+    pq.write_table(table, path) if form == "parquet" else table.to_pandas().to_csv(path, index=False)
+    whole = flows(path, form)
+    monkeypatch.setattr(forms, "FLOWS_AT_ONCE", 15)
+    reader = SourceReader.of(Source((str(path),), form, COLUMNS, wide="to_*"), MOBILITY_ROLES["od"])
+    assert max(batch.num_rows for batch, _ in reader.read_all()) == 15
+    assert flows(path, form) == whole

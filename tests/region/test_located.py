@@ -12,6 +12,7 @@ import yaml
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.source import Source
 from mora_pipeline.region import RegionConfig
+from mora_pipeline.region.extent import cells_of_polygons
 from mora_pipeline.region.jobs import mobility_job, places_source
 from mora_pipeline.region.samples import read_places
 from mora_pipeline.region.understanding import Understanding, understand
@@ -142,3 +143,17 @@ def test_texts_tables_and_labels_name_shapes_and_cells(tmp_path: Path) -> None:
     assert sizes["modalities.kontur"] == (4, 4, 4)
     assert matched(found, "tasks.people") == (4, 4)
     assert places_source(config)["columns"] == {"id": "LocationID", "geometry": "geometry"}
+
+
+def test_polygons_of_an_extent_without_a_crs_are_refused_until_it_is_declared(tmp_path: Path) -> None:
+    """Feet read as degrees are nowhere on the globe."""
+    zones(tmp_path, "feet.shp", FEET)
+    zones(tmp_path, "unknown.shp", None)
+    columns = {"geometry": "geometry"}
+    known = cells_of_polygons(Source((str(tmp_path / "feet.shp"),), "vector", columns), 9)
+    unknown = (str(tmp_path / "unknown.shp"),)
+    with pytest.raises(UserError, match=r"unknown\.shp has no \.prj file.*crs: EPSG:4326"):
+        cells_of_polygons(Source(unknown, "vector", columns), 9)
+    declared = cells_of_polygons(Source(unknown, "vector", columns, crs=FEET), 9)
+    assert len(known)
+    np.testing.assert_array_equal(np.unique(declared), np.unique(known))

@@ -103,7 +103,7 @@ def test_the_order_and_the_files_of_divided_flows_change_no_byte(
 def test_a_window_of_divided_flows_is_that_of_a_rebuild(
     spark: SparkSession, source: Any, output: Any, tmp_path: Path
 ) -> None:
-    """A night that adds a file to the sums in the cache, against all files at once."""
+    """A nightly incremental run that adds a file to the sums in the cache, against all files at once."""
     halves = [source(part, f"2024-01-0{n}.csv") for n, part in enumerate((flows().iloc[:150], flows().iloc[150:]), 1)]
     files = [half["files"][0] for half in halves]
     dates = {file: f"2024-01-0{n}" for n, file in enumerate(files, 1)}

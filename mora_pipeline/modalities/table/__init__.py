@@ -18,7 +18,7 @@ from mora_pipeline.modalities.table.encoding import encode_table_cells
 from mora_pipeline.raw.rule_sets import located_roles, located_rules, table_rules
 from mora_pipeline.raw.source import NUMBER
 from mora_pipeline.region import RegionConfig
-from mora_pipeline.region.columns import Checker, InputFile, listed
+from mora_pipeline.region.columns import Checker, InputFile, listed, spread_evenly
 from mora_pipeline.region.jobs import places_source, source_of
 from mora_pipeline.region.samples import RawTableRules, located_table
 
@@ -63,9 +63,10 @@ class TableKind(ModalityKind[TableModality]):
                     f"{checker.name}: {group_key} is '{globs}', which matches no column of {files[0].path.name}; it "
                     f"has {listed(files[0].columns)}.{near}"
                 )
+            sampled = spread_evenly(files)
             for file in files:
                 for column in columns:
-                    checker.column(file, group_key, column, number=True, glob=globs)
+                    checker.column(file, group_key, column, number=file in sampled, glob=globs)
 
     def raw_rules(self, key: str, config: TableModality, heads: list[InputFile]) -> RawTableRules:
         groups = list(config.expanded_groups(list(heads[0].columns)).values())

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.raw.formats import GEOTIFF_DRIVER
 from mora_pipeline.region.draft.evidence import Names
 from mora_pipeline.region.draft.paths import below, path_of, without_digits
 from mora_pipeline.region.draft.yaml_text import Entry
@@ -79,7 +80,7 @@ def _form(path: str) -> tuple[str, str]:
     import rasterio
 
     try:
-        with rasterio.open(path) as raster:
+        with rasterio.open(path, driver=GEOTIFF_DRIVER) as raster:
             count, kind, colours = raster.count, raster.dtypes[0], raster.colorinterp
     except rasterio.errors.RasterioError as error:
         raise UserError(f"Not read: {path}: {error}") from None
