@@ -114,16 +114,28 @@ def blocks(
     first, last = span_bounds(file, head, span)
     if last is not None and last <= first:
         return
-    line, lines_to_drop = 1, 0 if first else head.lines
-    for data in whole_records(decoded(file, part, dialect, first, last, size), dialect):
+    stream: Iterator[bytes] = decoded(file, part, dialect, first, last, size)
+    line = 1
+    if not first:  # what stands above the records has quotes of its own
+        stream, line = _behind(stream, head.lines), 1 + head.lines
+    for data in whole_records(stream, dialect):
         _check(data, line)
-        lines = line_count(data)
-        dropped = min(lines_to_drop, lines + (data[-1:] not in b"\r\n"))
-        records = without_lines(data if first else data.removeprefix(_MARK), dropped)
-        if records:
-            yield Block(records, line + dropped)
-        line += lines
-        lines_to_drop -= dropped
+        yield Block(data, line)
+        line += line_count(data)
+
+
+def _behind(stream: Iterator[bytes], lines: int) -> Iterator[bytes]:
+    """A stream of bytes without its first lines."""
+    above = b""
+    for chunk in stream:
+        above += chunk
+        if line_count(above) > lines:  # a last \r may be half of a line's end: one line more is asked for
+            break
+    below = without_lines(above.removeprefix(_MARK), lines)
+    _check(above[: len(above) - len(below)], 1)
+    if below:
+        yield below
+    yield from stream
 
 
 def span_bounds(file: str, head: Head, span: tuple[int, int | None]) -> tuple[int, int | None]:

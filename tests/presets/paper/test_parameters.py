@@ -30,7 +30,7 @@ def test_the_defaults_are_the_methods():
         "modalities": None,
     }
     temperatures = {kind.name: kind.config.model_fields["temperature"].default for kind in kinds()}
-    assert temperatures == {"text": 0.5, "table": 0.7, "image": 0.2}
+    assert temperatures == {"text": 0.5, "table": 0.7, "image": 0.2, "raster": 0.7}
     assert (LineParameters().dimension, LineParameters().order, LineParameters().negatives) == (128, 2, 5)
 
 
