@@ -367,3 +367,11 @@ def test_a_wrong_declaration_is_told(file: Path, declared: dict[str, object], me
         return
     with pytest.raises(UserError, match=message):
         detect(str(file), declared)
+
+
+@pytest.mark.parametrize("separator", [" ", ","])
+def test_a_lone_quote_in_a_remark_opens_no_value(tmp_path: Path, separator: str) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(b'said by 0 " of the agency\nid\n"\r"\n')
+    dialect = Dialect(separator=separator, skip_lines=1, multiline=True)
+    assert read(file, dialect, ["id"]) == ([["\r"]], [])
