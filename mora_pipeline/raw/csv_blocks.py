@@ -2,25 +2,19 @@
 
 import codecs
 import csv
-import io
-import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.compression import CHUNK, chunks, label
 from mora_pipeline.raw.csv_records import LONGEST_RECORD, BadLineError, line_count, whole_records
+from mora_pipeline.raw.csv_text import LINE_END_BYTES, position_after, rows_of
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.sample import undecodable
 from mora_pipeline.raw.storage import size_of
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
 _FIRST_BYTES = 1 << 16
 _MARK = codecs.BOM_UTF8
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 _LIKE_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 _STATEFUL = ("utf-7", "hz")
 
@@ -49,18 +43,6 @@ def is_ascii_compatible(encoding: str) -> bool:
     return bytes(range(128)).decode(name, "replace") == bytes(range(128)).decode("ascii")
 
 
-def rows_of(text: str, dialect: Dialect, strict: bool = False) -> "Reader":
-    """Python's own reader, for headers and in search of a faulty line."""
-    return csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=dialect.separator,
-        quotechar=dialect.quote or None,
-        escapechar=dialect.escape or None,
-        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        strict=strict,
-    )
-
-
 def read_head(file: str, part: str, dialect: Dialect) -> Head:
     """The header of a part.
 
@@ -77,7 +59,7 @@ def read_head(file: str, part: str, dialect: Dialect) -> Head:
             looked_at = len(data)
             head = _head_in(data, dialect)
             # A header that reaches the end of what is read may go on behind it.
-            if (head and without_lines(data, head.lines)) or len(data) > LONGEST_RECORD:
+            if (head and position_after(data, head.lines) < len(data)) or len(data) > LONGEST_RECORD:
                 break
     except BadLineError as error:
         raise UserError(f"{label(file, part)}, line {error.line}: {error}") from None
@@ -91,7 +73,8 @@ def read_head(file: str, part: str, dialect: Dialect) -> Head:
 
 
 def _head_in(data: bytes, dialect: Dialect) -> Head | None:
-    rest = without_lines(data.removeprefix(_MARK), dialect.skip_lines)
+    text = data.removeprefix(_MARK)
+    rest = text[position_after(text, dialect.skip_lines) :]
     reader = rows_of(rest.decode("utf-8", "replace"), dialect)
     try:
         row = next((row for row in reader if row), None)
@@ -131,10 +114,11 @@ def _behind(stream: Iterator[bytes], lines: int) -> Iterator[bytes]:
         above += chunk
         if line_count(above) > lines:  # a last \r may be half of a line's end: one line more is asked for
             break
-    below = without_lines(above.removeprefix(_MARK), lines)
-    _check(above[: len(above) - len(below)], 1)
-    if below:
-        yield below
+    above = above.removeprefix(_MARK)
+    end = position_after(above, lines)
+    _check(above[:end], 1)
+    if end < len(above):
+        yield above[end:]
     yield from stream
 
 
@@ -154,7 +138,7 @@ def line_start(file: str, offset: int) -> int:
     position, before = offset - 1, b""
     for chunk in chunks(file, start=offset - 1, size=_FIRST_BYTES):
         data = before + chunk
-        found = _LINE_END.search(data)
+        found = LINE_END_BYTES.search(data)
         if found and not (found.group() == b"\r" and found.end() == len(data)):
             return position + found.end()
         before = b"\r" if data.endswith(b"\r") else b""
@@ -167,17 +151,6 @@ def _position_behind(file: str, lines: int) -> int:
     for _ in range(lines):
         position = line_start(file, position + 1)
     return position
-
-
-def without_lines(data: bytes, lines: int) -> bytes:
-    """What follows the first lines."""
-    position = 0
-    for _ in range(lines):
-        found = _LINE_END.search(data, position)
-        if not found:
-            return b""
-        position = found.end()
-    return data[position:]
 
 
 def decoded(file: str, part: str, dialect: Dialect, start: int, end: int | None, size: int = CHUNK) -> Generator[bytes]:

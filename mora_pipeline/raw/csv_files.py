@@ -12,8 +12,9 @@ import pyarrow.csv as arrow_csv
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.raw.compression import chunks, compression_of, label, parts
-from mora_pipeline.raw.csv_blocks import Block, Head, blocks, is_ascii_compatible, read_head, rows_of, span_bounds
+from mora_pipeline.raw.csv_blocks import Block, Head, blocks, is_ascii_compatible, read_head, span_bounds
 from mora_pipeline.raw.csv_records import BadLineError, line_count
+from mora_pipeline.raw.csv_text import rows_of
 from mora_pipeline.raw.dialect import Dialect
 from mora_pipeline.raw.storage import size_of
 

@@ -4,10 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Collection
 
+from mora_pipeline.raw.csv_text import LINE_END
+
 SEPARATORS = (",", ";", "\t", "|")
 MOST_REMARKS = 100  # records before the header
 FITTING_SHARE = 0.9  # of the records, that must have as many values as the header
-LINE_END = re.compile(r"\r\n|\n|\r")
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*")
 
 
@@ -26,16 +27,6 @@ def remark_lines(text: str) -> int:
         if len(names) > 1 and len(widths) == 1 and looks_like_data(following[0].split(separator), []):
             return remarks - 1
     return remarks
-
-
-def position_after(text: str, lines: int) -> int:
-    position = 0
-    for _ in range(lines):
-        found = LINE_END.search(text, position)
-        if not found:
-            return len(text)
-        position = found.end()
-    return position
 
 
 def header_position(records: list[tuple[str, ...]], numbers: Collection[str]) -> int:

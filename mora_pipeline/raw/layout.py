@@ -1,22 +1,14 @@
 """How the lines of a text fall into records and values: the one reading that fits, or a refusal that shows several."""
 
 import csv
-import io
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.raw.header import (
-    LINE_END,
-    SEPARATORS,
-    header_position,
-    is_few,
-    looks_like_data,
-    position_after,
-    remark_lines,
-)
+from mora_pipeline.raw.csv_text import LINE_END, position_after, rows_of
+from mora_pipeline.raw.header import SEPARATORS, header_position, is_few, looks_like_data, remark_lines
 
 NAMES = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 _MOST_OPEN_LINES = 100  # of a record that the end of the sample cuts
@@ -153,14 +145,7 @@ def _records(text: str, whole: bool, layout: Layout) -> tuple[list[Record], tupl
         text = re.sub(
             rf"(?<![^{re.escape(layout.separator)}\r\n])\\N(?![^{re.escape(layout.separator)}\r\n])", r"\\\\N", text
         )
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=layout.separator,
-        quotechar=layout.quote or None,
-        escapechar=layout.escape or None,
-        quoting=csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE,
-        strict=True,
-    )
+    reader = rows_of(text, layout, strict=True)
     records, line = [], 0
     try:
         for values in reader:

@@ -1,14 +1,13 @@
 """The begin of a text file, in its encoding."""
 
 import codecs
-import re
 from dataclasses import dataclass
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.compression import chunks, label
+from mora_pipeline.raw.csv_text import LINE_END
 
 SAMPLE_BYTES = 1 << 18
-LINE_END = re.compile(r"\r\n|\n|\r")
 _MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
