@@ -44,7 +44,7 @@ def add(path: Path, replace: bool, check: bool) -> None:
     if check:
         click.echo("Checked; nothing was changed.")
         return
-    Registry.at_home().add(path, replace=replace)
+    Registry.at_home().remember(config, replace)
     with dagster_instance() as instance:
         instance.add_dynamic_partitions(REGIONS, [config.region])
     modalities = ", ".join(config.modalities) or ("none besides mobility" if config.mobility else "none")

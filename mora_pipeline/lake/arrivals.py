@@ -66,7 +66,7 @@ def look(root: Path, registry: Registry, partitions: Collection[str], seen: Mapp
             if before != now:
                 arrivals.problems.append(f"{folder.name}: waiting until its files stop changing.")
                 continue
-            registry.add(description)
+            registry.remember(config)
         except (UserError, OSError) as error:
             arrivals.problems.append(f"{folder.name}: {error}")
             continue

@@ -36,11 +36,18 @@ class Registry:
         from mora_pipeline.region import RegionConfig
         from mora_pipeline.region.checks import check_files
 
-        path = region_yaml.expanduser().resolve()
-        if path.is_dir():
-            path = path / "region.yaml"
-        config = RegionConfig.load(path)
+        config = RegionConfig.load(region_yaml.expanduser().resolve())
         check_files(config)
+        self.remember(config, replace)
+        return config
+
+    def remember(self, config: "RegionConfig", replace: bool = False) -> None:
+        """As `add`, of a region whose files were checked.
+
+        Raises:
+            UserError: if another existing file has the region's name.
+        """
+        path = config.file.resolve()
         with locked(self.path.with_suffix(".lock")):
             known = self.all()
             other = known.get(config.region, path)
@@ -50,7 +57,6 @@ class Registry:
                     f"(region: ...), or replace the old one: mora region add {path} --replace"
                 )
             self._write(known | {config.region: path})
-        return config
 
     def all(self) -> dict[str, Path]:
         """Every known region and the path of its `region.yaml`, by name.
