@@ -159,6 +159,7 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     if source.null:
         declared["null"] = [*(declared.get("null") or [""]), *source.null]
     dialect, remarks, crs, wide = None, tuple[str, ...](), source.crs, dict[str, str]()
+    annotations = tuple[str, ...]()
     if source.format == "csv":
         unproven = {"decimal": ".", "thousands": "", **declared}  # where no number is to be read
         detected = detect(file, unproven if source.wide or not numbers else declared, numbers - {FLOW})
@@ -174,6 +175,8 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
     else:
         with parquet_file(file) as parquet:
             columns = _parquet_columns(file, parquet)
+            if "null" not in declared:
+                annotations = annotations_in(parquet, numbers)
     if source.wide and not wide:
         wide = destinations(source.wide, columns, file)
     stated = {name: value for name, value in stated.items() if name not in columns}
@@ -191,9 +194,7 @@ def form_of(source: Source, kinds: Mapping[str, str], file: str) -> FileForm:
         written, remarks = _number_texts(file, source, declared, expressions, kinds)
     if "null" not in declared:  # the first may stand behind any sample
         written = replace(written, null=tuple(dict.fromkeys([*written.null, *ANNOTATIONS])))
-        if source.format == "parquet":
-            with parquet_file(file) as parquet:
-                remarks += annotations_in(parquet, numbers)
+    remarks += annotations
     nulls = tuple(dict.fromkeys([*ALWAYS_NULL, *(declared.get("null") or ())]))
     used = {name for each in [*expressions.values(), *([chosen] if chosen else [])] for name in each.columns}
     own = {name: value for name, value in stated.items() if name in used}
