@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -22,7 +22,8 @@ NUMBERS = {
     "latitude", "longitude", "origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude",
     "flow", "users", "count", "weight",
 }  # fmt: skip
-SAMPLE_FILES = 5  # of a table, whose values are looked at; the columns of all are
+SAMPLE_FILES = 5  # of a table, whose rows are looked at; the columns of all are
+File = TypeVar("File")
 SAMPLE_ROWS = 100  # of a file, that are read to tell numbers from text, and times with a zone from those without
 _SHOWN_COLUMNS = 12  # a longer list of columns is cut in messages
 
@@ -135,8 +136,8 @@ class Checker:
         return files
 
 
-def spread_evenly(files: Sequence[InputFile]) -> list[InputFile]:
-    """A few of a table's files whose values are looked at: the first, the last and some between."""
+def spread_evenly(files: Sequence[File]) -> list[File]:
+    """A few of a table's files whose rows are looked at: the first, the last and some between."""
     places = {round(number * (len(files) - 1) / (SAMPLE_FILES - 1)) for number in range(SAMPLE_FILES)}
     return [files[place] for place in sorted(places)]
 

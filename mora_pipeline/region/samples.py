@@ -19,11 +19,10 @@ from mora_pipeline.raw.rules import MALFORMED_ROW, UNKNOWN_PLACE, Rule, broken_r
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.tallies import GOOD, Count, Tally
 from mora_pipeline.raw.validator import Validator
-from mora_pipeline.region.columns import InputFile
+from mora_pipeline.region.columns import InputFile, spread_evenly
 from mora_pipeline.region.suspects import Suspects
 
 ROWS = 20_000  # of a table, that are read
-FILES = 5  # of a table, whose rows are read: the first, the last and some between
 MOST_PLACES = 2_000_000
 PLACE_COLUMNS = {
     "id": pa.string(),
@@ -220,8 +219,7 @@ def take_sample(
 
 
 def _thinned(source: Source) -> Source:
-    numbers = np.unique(np.linspace(0, len(source.files) - 1, FILES).round().astype(int))
-    return replace(source, files=tuple(source.files[number] for number in numbers))
+    return replace(source, files=tuple(spread_evenly(source.files)))
 
 
 def _heads(reader: SourceReader) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, bool]]:
@@ -253,7 +251,11 @@ def read_places(source: Source, resolution: int, spread: bool = False) -> Places
     Raises:
         UserError: if it cannot be read, or holds more than `MOST_PLACES`.
     """
-    rows = read_place_rows(source)
+    return places_of(read_place_rows(source), resolution, spread)
+
+
+def places_of(rows: pa.Table, resolution: int, spread: bool = False) -> Places:
+    """As `read_places`, of rows that were read; places at several points are left out."""
     return Places.of(rows.filter(pc.invert(pc.is_in(rows["id"], ambiguous_ids(rows)))), resolution, spread)
 
 

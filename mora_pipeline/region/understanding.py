@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
@@ -36,9 +37,9 @@ from mora_pipeline.region.samples import (
     Points,
     RawTableRules,
     TableSample,
+    places_of,
     points_in,
     read_place_rows,
-    read_places,
     source_of_heads,
     take_sample,
 )
@@ -123,17 +124,20 @@ def _places(config: RegionConfig, checker: Checker) -> Places | None:
         return None
     heads = checker.table(_key_of_places(config), table)
     source = source_of_heads(heads, table.place_roles())
-    _refuse_ambiguous(source, table, _key_of_places(config).removesuffix(".path"))
-    return read_places(source, config.resolution)
+    rows = read_place_rows(source)
+    _refuse_ambiguous(rows, source, table, _key_of_places(config).removesuffix(".path"))
+    return places_of(rows, config.resolution)
 
 
-def _refuse_ambiguous(source: Source, table: PlacesConfig, key: str) -> None:
+def _refuse_ambiguous(rows: pa.Table, source: Source, table: PlacesConfig, key: str) -> None:
     """Refuse a table of places in which too many ids are at several points, as a run does.
+
+    Args:
+        rows: those of the source.
 
     Raises:
         UserError: if there are too many.
     """
-    rows = read_place_rows(source)
     ambiguous = ambiguous_ids(rows)
     bad = pc.sum(pc.is_in(rows["id"], ambiguous)).as_py() or 0
     if bad > table.maximum_bad_share * len(rows):
