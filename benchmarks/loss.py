@@ -32,7 +32,7 @@ WAYS = {"tiled": contrastive_loss, "dense": dense_loss}
 
 
 def measure(way: str, batch: int, dimension: int, repeats: int) -> dict[str, float]:
-    """One step over the modalities, one a kind: the fastest of the repeats in seconds, the peak above the inputs in GiB."""
+    """One step over the modalities: the fastest of the repeats in seconds, the peak above the inputs in GiB."""
     function = WAYS[way]
     generator = torch.Generator().manual_seed(0)
     mobility, *others = (
