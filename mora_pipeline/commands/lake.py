@@ -1,4 +1,4 @@
-"""`mora lake`: which versions of a dataset are kept, and the way back to one of them."""
+"""`mora lake`: which versions of a dataset are kept, the way back to one of them, and what is damaged."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,12 +9,12 @@ from mora_pipeline.commands.base import MoraGroup
 from mora_pipeline.contract.errors import UserError
 
 if TYPE_CHECKING:
-    from mora_pipeline.lake import Lake, Version
+    from mora_pipeline.lake import Version
 
 
 @click.group(cls=MoraGroup)
 def lake() -> None:
-    """List what has been made, and go back to an earlier version."""
+    """List what has been made, go back to an earlier version, find and mend damage."""
 
 
 @lake.command(name="list")
@@ -27,11 +27,14 @@ def list_datasets(region: str) -> None:
       mora lake list us_east
     """
     from mora_pipeline.lake import Lake
+    from mora_pipeline.lake.verify import readable_datasets
 
-    datasets = datasets_of(Lake.at_home(), region)
-    if not datasets:
+    datasets, problems = readable_datasets(Lake.at_home(), region)
+    if not datasets and not problems:
         raise UserError(f"Nothing has been made for region '{region}' yet: mora materialize {region}")
-    width = max(len(version.dataset) for version in datasets)
+    width = max((len(version.dataset) for version in datasets), default=0)
+    for problem in problems:
+        click.echo(problem, err=True)
     for version in datasets:
         click.echo(f"{version.dataset:<{width}}  {version.rows:>12,} rows  {committed_at(version)}  {version.path}")
 
@@ -79,12 +82,46 @@ def restore(dataset: str, region: str, version: str | None) -> None:
     click.echo(f"Readers of {dataset} of {region} now see {restored.version}, {restored.rows:,} rows.")
 
 
-def datasets_of(lake: "Lake", region: str) -> list["Version"]:
-    """The current version of every dataset of a region, by name."""
-    from mora_pipeline.contract.names import checked_region_name
+@lake.command()
+@click.argument("region", required=False)
+@click.option("--fast", is_flag=True, help="Only sizes and Parquet footers, not every byte.")
+def verify(region: str | None, fast: bool) -> None:
+    """Compare every kept version of REGION, or of all regions, with its record; ends with 1 if something is damaged.
 
-    records = sorted(lake.root.glob(f"**/region={checked_region_name(region)}/current.json"))
-    return [lake.read(str(record.parent.parent.relative_to(lake.root)), region) for record in records]
+    \b
+    Examples:
+      mora lake verify us_east
+      mora lake verify --fast
+    """
+    from mora_pipeline.lake import Lake
+    from mora_pipeline.lake.verify import verify as verified
+
+    found = verified(Lake.at_home(), region, fast)
+    for damage in found.damages:
+        click.echo(damage.message, err=True)
+    hashed = "sizes and footers" if fast else f"{found.bytes / 1e6:,.1f} MB hashed"
+    old = f"; {found.unhashed} of before there were hashes, by their footers alone" if found.unhashed else ""
+    click.echo(f"{found.versions} versions, {found.files} files, {hashed}{old}: {len(found.damages) or 'no'} damage.")
+    if found.damages:
+        raise SystemExit(1)
+
+
+@lake.command()
+@click.argument("region", required=False)
+def repair(region: str | None) -> None:
+    """Mend what is damaged of REGION, or of all regions: readers see the newest whole version.
+
+    Every byte is verified first. Damaged versions are set aside, and nothing is deleted.
+
+    \b
+    Example:
+      mora lake repair us_east
+    """
+    from mora_pipeline.lake import Lake
+    from mora_pipeline.lake.repair import repair as repaired
+
+    for line in repaired(Lake.at_home(), region) or ["Nothing is damaged."]:
+        click.echo(line)
 
 
 def committed_at(version: "Version") -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mora_pipeline.commands.base import MoraGroup, console
+from mora_pipeline.contract.errors import UserError
 
 
 @click.group(cls=MoraGroup)
@@ -97,8 +98,12 @@ def list_regions() -> None:
         click.echo("No region yet. Add one: mora region add PATH_OF_REGION_YAML")
     lake, width = Lake.at_home(), max(map(len, known), default=0)
     for name, path in known.items():
-        committed = committed_at(lake.read("embeddings", name)) if lake.has("embeddings", name) else "no embeddings yet"
-        click.echo(f"{name:<{width}}  {committed:<20}  {path}")
+        try:
+            made = committed_at(lake.read("embeddings", name)) if lake.has("embeddings", name) else "no embeddings yet"
+        except UserError as error:
+            made = "damaged"
+            click.echo(str(error), err=True)
+        click.echo(f"{name:<{width}}  {made:<20}  {path}")
 
 
 @region.command()
@@ -112,19 +117,22 @@ def show(name: str) -> None:
     """
     import yaml
 
-    from mora_pipeline.commands.lake import committed_at, datasets_of
+    from mora_pipeline.commands.lake import committed_at
     from mora_pipeline.lake import Lake
     from mora_pipeline.lake.registry import Registry
+    from mora_pipeline.lake.verify import readable_datasets
 
     registry = Registry.at_home()
     path, config = registry.path_of(name), registry.load(name)
     click.echo(f"# {path}")
     click.echo(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False).rstrip())
     click.echo("\n# made so far")
-    datasets = datasets_of(Lake.at_home(), name)
+    datasets, problems = readable_datasets(Lake.at_home(), name)
     for version in datasets:
         click.echo(f"{version.dataset:<24} {version.rows:>12,} rows  {committed_at(version)}")
-    if not datasets:
+    for problem in problems:
+        click.echo(problem, err=True)
+    if not datasets and not problems:
         click.echo(f"nothing: mora materialize {name}")
 
 

@@ -5,22 +5,23 @@ replaced, and the version gets its ``version.json``, which marks it as committed
 process, tell what a killed process left from work in progress.
 """
 
-import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from mora_pipeline.contract.files import claim, is_claimed, locked, replace_file
+from mora_pipeline.contract.files import claim, is_claimed, locked, replace_file, sync
+from mora_pipeline.lake import records
+from mora_pipeline.lake.records import RECORD, DamagedRecordError
 
 VERSION_NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
 KEPT_VERSIONS = 3
 CURRENT = "current.json"
-RECORD = "version.json"
 _DRAFT = "draft-"
 _DROPPED = "dropped-"
+DAMAGED = "damaged-"  # before the name of a version that was set aside: nobody reads it, `mora prune` removes it
 _LIFE = ".lock"
 
 
@@ -70,9 +71,46 @@ def restore(folder: Path, version: str) -> dict[str, Any]:
         FileNotFoundError: if it is not kept.
     """
     with writing(folder):
-        record = json.loads((folder / version / RECORD).read_text(encoding="utf-8"))
+        record = records.read(folder / version / RECORD)
         _point_at(folder, record)
-    return dict(record)
+    return record
+
+
+def mend(folder: Path, damaged: bytes, version: str | None) -> bool:
+    """Point readers at a whole version instead of a damaged one, or at none.
+
+    Args:
+        damaged: content of ``current.json`` as it was examined.
+        version: a kept version that was verified; None if none is whole: then the pointer is removed.
+
+    Returns:
+        False if another process committed meanwhile; then nothing was changed.
+    """
+    current = folder / CURRENT
+    with writing(folder):
+        if not current.exists() or current.read_bytes() != damaged:
+            return False
+        if version is None:
+            current.unlink()
+            sync(folder)
+        else:
+            _point_at(folder, records.read(folder / version / RECORD))
+    return True
+
+
+def mend_record(folder: Path, version: str) -> None:
+    """Write the record of the version that readers see anew, from ``current.json``."""
+    with writing(folder):
+        if _current(folder).get("version") == version:
+            (folder / version / RECORD).unlink(missing_ok=True)
+            _mark_current(folder)
+
+
+def set_aside(folder: Path, version: str) -> None:
+    """Take a damaged version from the kept ones; readers must not see it."""
+    with writing(folder):
+        if _current(folder).get("version") != version and (folder / version).is_dir():
+            (folder / version).rename(folder / f"{DAMAGED}{version}")
 
 
 def committed_versions(folder: Path) -> list[Path]:
@@ -83,7 +121,7 @@ def committed_versions(folder: Path) -> list[Path]:
 def _point_at(folder: Path, record: dict[str, Any]) -> None:
     """Let readers see a version: replacing ``current.json`` is the one step that commits."""
     _mark_current(folder)
-    replace_file(folder / CURRENT, _text(record), partial_folder=folder / record["version"])
+    replace_file(folder / CURRENT, records.text_of(record), partial_folder=folder / record["version"])
     _mark_current(folder)
 
 
@@ -92,16 +130,15 @@ def _mark_current(folder: Path) -> None:
     record = _current(folder)
     home = folder / str(record.get("version"))
     if home.is_dir() and not (home / RECORD).exists():
-        replace_file(home / RECORD, _text(record))
+        replace_file(home / RECORD, records.text_of(record))
 
 
 def _current(folder: Path) -> dict[str, Any]:
     """The record of the version that readers see; empty if there is none, or it is damaged."""
     try:
-        record = json.loads((folder / CURRENT).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return records.read(folder / CURRENT)
+    except (FileNotFoundError, DamagedRecordError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _prune(folder: Path) -> None:
@@ -129,7 +166,3 @@ def _leftovers(folder: Path) -> list[Path]:
 
 def _life_of(draft: Path) -> Path:
     return draft.with_name(f".{draft.name}{_LIFE}")
-
-
-def _text(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, indent=2, default=str)

@@ -26,9 +26,15 @@ class RegionReader:
         return {name: item for name, item in self.config.modalities.items() if item.kind == kind}
 
     def read(self, dataset: str) -> Version:
-        """The current version of an input; what is begun from now on records it."""
-        self.lineage[dataset] = self.lake.read(dataset, self.region)
-        return self.lineage[dataset]
+        """The current version of an input; what is begun from now on records it.
+
+        Raises:
+            UserError: if there is none, or a file of it is gone or of another size.
+        """
+        version = self.lake.read(dataset, self.region)
+        version.check()
+        self.lineage[dataset] = version
+        return version
 
     def read_if_made(self, dataset: str) -> Version | None:
         """As `read`; None where no run has made it, such as one that is newer than the region's last run."""

@@ -7,7 +7,6 @@ old version or the new one, and a killed process leaves nothing that anybody rea
 """
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -22,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.contract.files import sync
 from mora_pipeline.contract.names import checked_region_name
-from mora_pipeline.lake import commits
+from mora_pipeline.lake import commits, records
+from mora_pipeline.lake.records import DamagedRecordError
 
 BATCH_ROWS = 1 << 20
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?")
@@ -37,7 +36,12 @@ def mora_home() -> Path:
 
 @dataclass(frozen=True)
 class Version:
-    """A committed version of a dataset of a region."""
+    """A committed version of a dataset of a region.
+
+    Attributes:
+        contents: by path in its folder, the ``bytes`` and ``sha256`` of every file, and the ``rows`` of Parquet; empty
+            for versions of before there were hashes.
+    """
 
     dataset: str
     region: str
@@ -47,6 +51,29 @@ class Version:
     inputs: Mapping[str, str] = field(default_factory=dict)
     schema: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    contents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """One digest of the content of all its files, whatever their names; empty if there are no hashes."""
+        return records.fingerprint(self.contents)
+
+    def check(self) -> None:
+        """Look cheaply whether its files are those that were committed: each is there, and of its size.
+
+        Raises:
+            UserError: if not; `lake.verify` looks at every byte.
+        """
+        for name, written in self.contents.items():
+            file = self.path / name
+            found = file.stat().st_size if file.exists() else None
+            if found != written["bytes"]:
+                state = "is gone" if found is None else f"has {found:,} bytes"
+                raise UserError(
+                    f"{file} {state}, but {written['bytes']:,} bytes were committed. If newer versions took its place "
+                    f"meanwhile, run it again; otherwise see what is damaged and mend it: mora lake verify "
+                    f"{self.region}, mora lake repair {self.region}"
+                )
 
     @cached_property
     def _files(self) -> tuple[Path, ...]:
@@ -62,6 +89,8 @@ class Version:
         Raises:
             UserError: if a file is missing, truncated or not Parquet.
         """
+        for file in self.files():
+            self._check_size(file)
         table = read_files(self.files(), columns)
         self._check_rows(table.num_rows)
         return table
@@ -74,11 +103,20 @@ class Version:
         """
         rows = 0
         for file in self.files():
+            self._check_size(file)
             with readable(file), pq.ParquetFile(file) as parquet:
                 for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
                     rows += batch.num_rows
                     yield batch
         self._check_rows(rows)
+
+    def _check_size(self, file: Path) -> None:
+        """A file of another size is not opened: cut short, or written by somebody else."""
+        written = self.contents.get(file.name, {}).get("bytes")
+        with readable(file):
+            found = file.stat().st_size
+            if written is not None and found != written:
+                raise OSError(f"it has {found:,} bytes, but {written:,} were committed")
 
     def _check_rows(self, rows: int) -> None:
         if rows != self.rows:
@@ -137,28 +175,31 @@ class Draft:
             UserError: if a part of the draft is not whole Parquet; the committed version stays.
         """
         rows, schema = self._rows_and_schema()
+        contents = records.contents_of(self.path)
+        for name, count in rows.items():
+            contents[name]["rows"] = count
         record = {
             "version": self.version,
-            "rows": rows,
+            "rows": sum(rows.values()),
             "inputs": self.inputs,
             "schema": {column.name: str(column.type) for column in schema},
             "details": dict(details or {}),
+            "files": contents,
         }
-        for file in self.path.rglob("*"):
-            sync(file)
-        sync(self.path)
+        record = records.sealed(record)
         commits.commit(self.lake.folder(self.dataset, self.region), self.path, record)
         commits.discard(self.path, self._life)
         return self.lake.version(self.dataset, self.region, record)
 
-    def _rows_and_schema(self) -> tuple[int, pa.Schema]:
-        rows, schema = 0, pa.schema([])
+    def _rows_and_schema(self) -> tuple[dict[str, int], pa.Schema]:
+        """The rows by file, and the columns of the last."""
+        rows, schema = dict[str, int](), pa.schema([])
         for file in sorted(self.path.glob("*.parquet")):
             try:
                 footer = pq.ParquetFile(file)
             except (pa.ArrowException, OSError) as error:
                 raise UserError(f"{file} is not a whole Parquet file ({error}). Nothing was committed.") from error
-            rows, schema = rows + footer.metadata.num_rows, footer.schema_arrow
+            rows[file.name], schema = footer.metadata.num_rows, footer.schema_arrow
         return rows, schema
 
     def discard(self) -> None:
@@ -194,27 +235,26 @@ class Lake:
         """
         current = self.folder(dataset, region) / commits.CURRENT
         try:
-            return self.version(dataset, region, json.loads(current.read_text(encoding="utf-8")))
+            return self.version(dataset, region, records.read(current))
         except FileNotFoundError:
             raise UserError(
                 f"`{dataset}` of region '{region}' has not been made yet: materialise it (mora materialize {region})."
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except DamagedRecordError as error:
             raise UserError(
-                f"{current} is damaged ({error}). Materialise `{dataset}` again, or point it at one of the versions "
-                f"beside it: mora lake restore {dataset} {region} VERSION"
+                f"{current} is damaged ({error}). Point it at the newest whole version: mora lake repair {region}. Or "
+                f"materialise `{dataset}` again."
             ) from error
 
     def has(self, dataset: str, region: str) -> bool:
         return (self.folder(dataset, region) / commits.CURRENT).exists()
 
     def versions(self, dataset: str, region: str) -> list[Version]:
-        """Committed versions that are still kept, oldest first."""
+        """Committed versions that are still kept, oldest first; those whose record is damaged are left out."""
         kept = []
         for path in commits.committed_versions(self.folder(dataset, region)):
-            with contextlib.suppress(FileNotFoundError):  # dropped a moment ago
-                record = json.loads((path / commits.RECORD).read_text(encoding="utf-8"))
-                kept.append(self.version(dataset, region, record))
+            with contextlib.suppress(FileNotFoundError, DamagedRecordError):  # dropped a moment ago, or not to be read
+                kept.append(self.version(dataset, region, records.read(path / records.RECORD)))
         return kept
 
     def restore(self, dataset: str, region: str, version: str) -> Version:
@@ -244,4 +284,5 @@ class Lake:
             record["inputs"],
             record["schema"],
             record["details"],
+            record.get("files", {}),
         )
