@@ -11,6 +11,7 @@ from mora_pipeline.commands.embed import embed
 from mora_pipeline.commands.lake import lake
 from mora_pipeline.commands.materialize import materialize
 from mora_pipeline.commands.region import region
+from mora_pipeline.commands.webserver import webserver
 
 
 @click.group(cls=MoraGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -33,7 +34,7 @@ def main() -> None:
     """
 
 
-for command in (region, materialize, backfill, nightly, benchmark, ablate, embed, lake, dev, demo):
+for command in (region, materialize, backfill, nightly, benchmark, ablate, embed, lake, dev, webserver, demo):
     main.add_command(command)
 
 

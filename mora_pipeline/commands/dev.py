@@ -3,10 +3,13 @@
 import os
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 import click
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.guard import HOSTS_VARIABLE, AllowedHosts
 
 
 @click.command()
@@ -18,27 +21,31 @@ def dev(port: int, host: str) -> None:
     In the UI: Assets, any asset, Materialize runs a region; the sensor new_regions adds the regions whose folders
     are put under $MORA_REGIONS (default $MORA_HOME/regions); the schedule nightly is off until switched on.
 
+    Nobody is asked for a password, and whoever reaches the UI can run programs here: keep it on 127.0.0.1, and
+    reach it from elsewhere by ssh -L. Requests by web pages of other sites are refused. Under a name of its own
+    it answers once $MORA_UI_HOSTS has that name.
+
     \b
     Examples:
       mora dev
       mora dev --port 3001
     """
-    from mora_pipeline.commands.instance import dagster_home, workspace_arguments
+    from mora_pipeline.commands.instance import dagster_home
+    from mora_pipeline.commands.services import services
+    from mora_pipeline.commands.supervisor import Supervisor
 
+    AllowedHosts.of(host, os.environ.get(HOSTS_VARIABLE, ""))  # a mistake in it is told before anything starts
     _check_free(host, port)
     home = dagster_home()
     click.echo(f"Dagster UI: http://{host}:{port} (in about 15 seconds)\nHistory: {home}\nStop: Ctrl-C")
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", *workspace_arguments()]
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-    # In Dagster's own folder it does not warn that the dagster.yaml of the current folder is another one.
-    os.chdir(home)
-    sys.stdout.flush()
-    # Become Dagster instead of starting it: then every signal reaches the process that ends the UI and the daemon.
-    os.execv(sys.executable, [*command, "--port", str(port), "--host", host])
+    with tempfile.TemporaryDirectory(prefix="mora-dev-") as private:
+        code = Supervisor(services(host, port, home, Path(private))).run()
+    sys.exit(code)
 
 
 def _check_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
