@@ -23,6 +23,11 @@ def webserver(port: int, host: str, workspace: Path) -> None:
 
     It answers to 127.0.0.1, localhost, [::1], --host and the names in $MORA_UI_HOSTS (with commas between), and refuses
     what web pages of other sites ask for.
+
+    \b
+    Examples:
+      mora webserver --workspace workspace.yaml
+      MORA_UI_HOSTS=mora.example.org mora webserver --host 0.0.0.0 --workspace /opt/dagster/workspace.yaml
     """
     serve(host, port, workspace, AllowedHosts.of(host, os.environ.get(HOSTS_VARIABLE, "")))
 
