@@ -122,7 +122,7 @@ def _wait(instance: "DagsterInstance", backfill_id: str) -> bool:
     """Report each run's change of state until the backfill has ended; True if every run succeeded."""
     from dagster import DagsterRunStatus, RunsFilter
 
-    from mora_pipeline.commands.instance import PARTITION_TAG
+    from mora_pipeline.runs import PARTITION_TAG
 
     shown: dict[str, str] = {}
     while True:

@@ -4,6 +4,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from mora_pipeline.contract.disk import disk_full
 from mora_pipeline.contract.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class MoraGroup(click.Group):
             return super().invoke(ctx)
         except UserError as error:
             raise UserMistake(str(error)) from error
+        except Exception as error:
+            if reason := disk_full(error):
+                raise UserMistake(reason) from error
+            raise
 
 
 def console(stderr: bool = False) -> "Console":

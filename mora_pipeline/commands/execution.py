@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mora_pipeline.commands.waiting import Waits, await_the_end_of_abandoned
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import mora_home
+from mora_pipeline.runs.identity import Process
+from mora_pipeline.runs.locks import clear_up_after_the_dead
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun, EventLogEntry
@@ -43,7 +46,8 @@ def run_region(region: str, select: str | None, run_config: Mapping[str, Any], j
             state = RunState.of(running.steps())
             click.echo(f"Run {running.run.run_id} of {region}, {len(state.steps)} steps")
             with progress_for(state) as shown:
-                for entry in running.events():
+                waits = Waits(instance, running.run, state, shown)
+                for entry in running.events(waits.tell):
                     shown.show(state.take(entry))
     if not state.succeeded:
         for message in state.errors or ["The run ended without a message."]:
@@ -65,8 +69,10 @@ def region_run(
     log = mora_home() / "logs" / f"{region}-{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     request = {"job": job, "region": region, "select": select, "run_config": run_config, "tags": {LOG_TAG: str(log)}}
+    request |= {"command": " ".join(["mora", *sys.argv[1:]])[:200], "front": Process.current().text}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        await_the_end_of_abandoned(region)
         running = RunProcess.start(instance, request, log)
         try:
             running.wait_for_run()
@@ -141,8 +147,12 @@ class RunProcess:
         plan = self.instance.get_execution_plan_snapshot(str(self.run.execution_plan_snapshot_id))
         return list(TopologicalSorter({key: sorted(deps) for key, deps in plan.step_deps.items()}).static_order())
 
-    def events(self) -> Iterator["EventLogEntry"]:
-        """Every event of the run in order, as it comes, until the process has ended."""
+    def events(self, idle: Callable[[], None] = lambda: None) -> Iterator["EventLogEntry"]:
+        """Every event of the run in order, as it comes, until the process has ended.
+
+        Args:
+            idle: called again and again while nothing comes.
+        """
         run_id, cursor, ended = self.run.run_id, None, False
         while True:
             page = self.instance.get_records_for_run(run_id, cursor=cursor)
@@ -157,31 +167,41 @@ class RunProcess:
             if ended:
                 self.end()
             else:
+                idle()
                 time.sleep(_POLL_SECONDS)
 
     def end(self) -> None:
-        """Cancel a run that still goes on, and record the end of one whose process could not do so itself."""
+        """Cancel a run that still goes on, record the end of one whose process could not, and leave nothing of it."""
         from dagster import DagsterRunStatus
+
+        from mora_pipeline.defs.dead_runs import end_run
 
         cancelled = self.process.poll() is None
         if cancelled:
+            self._stop()
+        try:
+            run = self._recorded()
+            if run is None or run.status in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
+                return
+            if cancelled or run.status is DagsterRunStatus.CANCELING:
+                self.instance.report_run_canceled(run)
+            elif not run.is_finished:
+                message = f"The run's process ended with code {self.process.returncode} before it could report."
+                end_run(self.instance, run, message)
+        finally:
+            clear_up_after_the_dead(mora_home())
+
+    def _stop(self) -> None:
+        """Let the process end; gently, so that it clears up, else at once."""
+        with suppress(Exception):  # a full disk, for one, must not keep the run going
             if run := self._recorded():
                 self.instance.report_run_canceling(run)  # else Dagster takes the signal for a failure
-            for _ in range(2):  # Dagster may lose a signal that arrives while a run begins
-                self.process.terminate()
-                try:
-                    self.process.wait(timeout=30)
-                    break
-                except subprocess.TimeoutExpired:
-                    continue
-            else:
-                self.process.kill()
-                self.process.wait()
-        run = self._recorded()
-        if run is None or run.status in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
-            return
-        if cancelled or run.status is DagsterRunStatus.CANCELING:
-            self.instance.report_run_canceled(run)
-        elif not run.is_finished:
-            message = f"The run's process ended with code {self.process.returncode} before it could report."
-            self.instance.report_run_failed(run, message)
+        for _ in range(2):  # Dagster may lose a signal that arrives while a run begins
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=30)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+        self.process.kill()
+        self.process.wait()

@@ -103,7 +103,7 @@ class PlainProgress:
         words = [clock, f"[{done}/{len(self.state.steps)}]", changed.name, changed.state]
         if changed.state in ("done", "failed"):
             words.append(f"{changed.seconds:.1f} s")
-        if changed.state == "done" and changed.note:
+        if changed.state in ("waiting", "done") and changed.note:
             words.append(changed.note)
         self.console.print(" ".join(words), markup=False)
 

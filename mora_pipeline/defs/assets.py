@@ -7,11 +7,14 @@ from typing import Any, cast
 import dagster as dg
 from pydantic import BaseModel, Field
 
+from mora_pipeline.contract.disk import disk_full
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.defs.fences import fence_of_step
 from mora_pipeline.defs.metadata import column_schema, result_metadata
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.spark import PipesSpark, SparkSubmit
+from mora_pipeline.runs.fence import RunEndedError
 from mora_pipeline.steps import Session, Step, StepResult, all_steps, run_step
 from mora_pipeline.steps.checks import DESCRIPTIONS
 from mora_pipeline.steps.interface import NoSettings
@@ -108,13 +111,20 @@ def run_in_dagster(
     """
     home = lake.path()
     tags = {"dagster.run_id": context.run_id, "dagster.asset": step.name}
-    session = Session(home, PipesSpark(context, spark), tracking.settings(home), tags, context.log)
+    fence = fence_of_step(context)
+    session = Session(home, PipesSpark(context, spark), tracking.settings(home), tags, context.log, fence=fence)
     try:
         return run_step(step, context.partition_key, session, settings)
     except UserError as error:
         raise dg.Failure(description=str(error), metadata=error.costs, allow_retries=False) from error
     except StepError as error:
         raise dg.Failure(description=str(error), metadata=error.costs) from error
+    except RunEndedError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except Exception as error:
+        if reason := disk_full(error):
+            raise dg.Failure(description=reason, allow_retries=False) from error
+        raise
 
 
 def _materialized(step: Step, result: StepResult) -> dg.MaterializeResult:

@@ -7,7 +7,7 @@ process, tell what a killed process left from work in progress.
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -56,9 +56,14 @@ def discard(draft: Path, life: IO[str]) -> None:
     life.close()
 
 
-def commit(folder: Path, draft: Path, record: dict[str, Any]) -> None:
-    """Turn a draft into the version that readers see, and drop versions beyond the last three."""
+def commit(folder: Path, draft: Path, record: dict[str, Any], fence: Callable[[], None] = lambda: None) -> None:
+    """Turn a draft into the version that readers see, and drop versions beyond the last three.
+
+    Args:
+        fence: raises if the draft may not be published any more; asked while nobody else can publish in the folder.
+    """
     with writing(folder):
+        fence()
         draft.rename(folder / record["version"])
         _point_at(folder, record)
         _prune(folder)

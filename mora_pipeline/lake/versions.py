@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -168,8 +168,11 @@ class Draft:
         """Write one Parquet file of the draft."""
         pq.write_table(table, self.path / name, compression="zstd")
 
-    def commit(self, details: Mapping[str, Any] | None = None) -> Version:
+    def commit(self, details: Mapping[str, Any] | None = None, fence: Callable[[], None] = lambda: None) -> Version:
         """Make this draft the version that readers see, and drop versions beyond the last three.
+
+        Args:
+            fence: raises if the draft may not be published any more; see `commits.commit`.
 
         Raises:
             UserError: if a part of the draft is not whole Parquet; the committed version stays.
@@ -187,7 +190,7 @@ class Draft:
             "files": contents,
         }
         record = records.sealed(record)
-        commits.commit(self.lake.folder(self.dataset, self.region), self.path, record)
+        commits.commit(self.lake.folder(self.dataset, self.region), self.path, record, fence)
         commits.discard(self.path, self._life)
         return self.lake.version(self.dataset, self.region, record)
 

@@ -76,6 +76,7 @@ class Session:
         tracking: where MLflow is.
         tags: of all MLflow runs, such as the id of the scheduler's run.
         log: for the people who watch.
+        fence: raises if the run has ended; asked in the step that publishes (`runs.fence`).
     """
 
     home: Path
@@ -83,6 +84,7 @@ class Session:
     tracking: TrackingSettings
     tags: Mapping[str, str] = field(default_factory=dict)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("mora_pipeline.steps"))
+    fence: Callable[[], None] = lambda: None
 
     def region(self, name: str) -> RegionConfig:
         """A region's settings, read anew from its region.yaml.
@@ -135,7 +137,10 @@ class RegionRun(RegionReader):
         passed = self.passes(given.values())
         versions = self._commit_evidence()
         if passed:
-            versions += [draft.commit({**self._details[draft.version], **(details or {})}) for draft in self._drafts]
+            fence = self.session.fence
+            versions += [
+                draft.commit({**self._details[draft.version], **(details or {})}, fence) for draft in self._drafts
+            ]
             self.log.info(f"Committed {', '.join(item.dataset for item in versions) or 'nothing'}.")
         else:
             self.log.error("A blocking check failed: nothing was committed, the versions before stay.")
@@ -164,7 +169,7 @@ class RegionRun(RegionReader):
                 file.rename(draft.path / f"{file.parent.name}-{file.name}")
             for folder in [item for item in draft.path.iterdir() if item.is_dir()]:
                 shutil.rmtree(folder)
-        return [draft.commit() for draft in due]
+        return [draft.commit(fence=self.session.fence) for draft in due]
 
     def explained(self, error: UserError | StepError) -> UserError | StepError:
         """The error, after committing what explains it, with the folders' final names in its message."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import IO, Any, Protocol
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.runs.orphans import interrupted_with_parent
 from mora_pipeline.steps.results import Check
 
 SECONDS_TO_END = 20.0  # of a child that was interrupted
@@ -107,8 +108,11 @@ def run_child(command: list[str], environment: Mapping[str, str], stdout: IO[byt
     """The exit code of a child that works in a folder of temporary files.
 
     Whatever ends this process's wait (an interrupt) ends the child first: gently, so that it clears up, else at once.
+    What ends this process itself, ends the child as well.
     """
-    child = subprocess.Popen(command, env=environment, cwd=tempfile.gettempdir(), stdout=stdout)
+    child = subprocess.Popen(
+        command, env=environment, cwd=tempfile.gettempdir(), stdout=stdout, preexec_fn=interrupted_with_parent
+    )
     try:
         return child.wait()
     except BaseException:

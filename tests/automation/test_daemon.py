@@ -11,8 +11,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from mora_pipeline.commands.instance import PARTITION_TAG, REGIONS
+from mora_pipeline.commands.instance import REGIONS
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.runs import PARTITION_TAG
 
 LIGHT = str(Path(__file__).with_name("light_definitions.py"))
 DAEMON = str(Path(sys.executable).with_name("dagster-daemon"))
