@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from mora_pipeline.contract.quoting import printable_lines
+
+LONGEST_MESSAGE = 3000  # characters that are shown
+
 
 class UserError(Exception):
     """A mistake in the user's data, files or settings.
@@ -14,3 +18,9 @@ class UserError(Exception):
     """
 
     costs: Mapping[str, float] = MappingProxyType({})
+
+    def __str__(self) -> str:
+        """The message, fit for a terminal, a log and a database whatever names and values it tells of."""
+        text = printable_lines(super().__str__())
+        cut = len(text) - LONGEST_MESSAGE
+        return text if cut <= 0 else f"{text[: LONGEST_MESSAGE * 2 // 3]} … {text[-LONGEST_MESSAGE // 3 :]}"

@@ -7,7 +7,6 @@ old version or the new one, and a killed process leaves nothing that anybody rea
 """
 
 import contextlib
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -21,17 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.home import mora_home
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.lake import commits, records
 from mora_pipeline.lake.records import DamagedRecordError
 
 BATCH_ROWS = 1 << 20
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?")
-
-
-def mora_home() -> Path:
-    """The folder that holds all a run makes: ``$MORA_HOME``, or ``.mora`` in the working directory."""
-    return Path(os.environ.get("MORA_HOME", ".mora")).expanduser().resolve()
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,20 @@ import glob
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.contract.quoting import printable
 from mora_pipeline.raw.copies import in_order, without_copies
 from mora_pipeline.raw.formats import FORMATS, IMAGE_FORMATS, file_format, fix, known, named
 from mora_pipeline.raw.globs import expand, in_any_case
 from mora_pipeline.raw.path_columns import folder_columns, name_columns
+from mora_pipeline.raw.roots import Bounds
 from mora_pipeline.raw.walk import Walk
 
+_NEARBY = 10_000  # names in a folder, among which the one that was meant is looked for
 _REMARKS = 20  # that are made of one path; each may be of a file
 
 __all__ = ["Found", "find_files", "folder_columns", "name_columns", "without_dots"]
@@ -49,7 +53,8 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
 
     Raises:
         UserError: if there are none, if formats are mixed, if a link leads nowhere, if a file is there both plain and
-            compressed, if a table cannot be read.
+            compressed, if a table cannot be read, if a file lies outside of the region's roots
+            (`mora_pipeline.raw.roots`), if the search takes too long.
     """
     if "://" in pattern:
         raise UserError(
@@ -57,13 +62,17 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
             "read such addresses where they are started by hand: docs/operations.md.)"
         )
     said, path = f"{where}is '{pattern}', ", base / pattern
-    walk = Walk(said, formats)
+    bounds = Bounds.of(base, said)
+    walk = Walk(bounds, formats)
     try:
+        if not glob.has_magic(pattern) or path.exists():
+            bounds.check(os.path.realpath(path))
         is_file, is_folder = path.is_file(), path.is_dir()
     except PermissionError as error:
         raise UserError(f"{said}and {path} cannot be read: {error.strerror}. Give access to it.") from None
-    except OSError as error:
-        raise UserError(f"{where}is '{pattern[:80]}', which is no path: {error.strerror}. Fix it.") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{where}is '{printable(pattern[:80])}', which is no path: {reason}. Fix it.") from None
     if is_file:
         if file_format(path, formats) is None:
             raise UserError(f"{said}and {path.name} is not a {known(formats)}. {fix(path.name)}.")
@@ -71,12 +80,16 @@ def find_files(base: Path, pattern: str, where: str, formats: Mapping[str, str] 
     elif is_folder:
         walk.add([str(path.resolve())])
     elif glob.has_magic(pattern):
-        walk.add(expand(base, pattern))
+        walk.add(expand(base, pattern, bounds))
     else:
+        bounds.check_kind(str(path))
         raise UserError(_missing(said, path))
     loose = {item: inode for item, inode in walk.files.items() if item not in walk.partitions}
     pictures = formats is IMAGE_FORMATS  # the same pixels twice are no row twice
     files, remarks = (list(loose), list[str]()) if pictures else without_copies(loose, said)
+    for item in files:
+        if item not in loose:  # where a link that is written as text leads
+            bounds.check(os.path.realpath(item))
     files = in_order([*files, *walk.partitions])  # a table may hold the same rows twice
     if not files:
         raise UserError(_nothing(said, base, pattern, walk))
@@ -101,7 +114,7 @@ def _shortened(remarks: list[str]) -> tuple[str, ...]:
 def _missing(said: str, path: Path) -> str:
     if path.is_symlink():
         return f"{said}a link to {path.readlink()}, which is not there. Fetch it, or fix the link."
-    near = did_you_mean(path.name, [item.name for item in path.parent.glob("*")])
+    near = did_you_mean(path.name, [item.name for item in islice(path.parent.glob("*"), _NEARBY)])
     return f"{said}but there is no {path}.{near or ' Fix the path or the root.'}"
 
 

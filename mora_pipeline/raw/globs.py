@@ -2,6 +2,7 @@
 
 import fnmatch
 import glob
+import itertools
 import os
 import re
 from collections import deque
@@ -9,45 +10,63 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.quoting import printable
+from mora_pipeline.raw.roots import Bounds
+
+MOST_PARTS = 64  # of a glob
+_AT_ONCE = 10_000  # entries of a folder that are read before the clock is looked at
 
 
-def expand(base: Path, pattern: str) -> Iterator[str]:
+def expand(base: Path, pattern: str, bounds: Bounds | None = None) -> Iterator[str]:
     """What a glob, relative to `base` or absolute, matches: files and folders, absolute, without '..'.
 
     Special characters in `base` have no meaning. ``**`` stands for folders at any depth. A name that starts with ``_``
     or ``.`` is matched only by a part of the pattern that starts so, as by Spark.
 
+    Args:
+        bounds: of the search; default: those of a path that is relative to `base`.
+
     Raises:
-        UserError: if a folder cannot be read.
+        UserError: if a folder cannot be read, lies outside of the bounds, or the search is too long.
     """
+    bounds = bounds or Bounds.of(base, f"a path is '{pattern}', ")
     absolute = Path(pattern).is_absolute()
     start, parts = (Path(pattern).anchor if absolute else str(base)), list(Path(pattern).parts[int(absolute) :])
     plain = next((number for number, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    folder = os.path.realpath(os.path.join(start, *parts[:plain]))
-    for path in _expand(folder, parts[plain:]) if os.path.lexists(folder) else ():
+    if len(parts) > MOST_PARTS:
+        raise UserError(f"{bounds.said}a pattern of {len(parts)} folders; {MOST_PARTS} are allowed. Fix it.")
+    folder = bounds.real(os.path.join(start, *parts[:plain]))
+    bounds.check(folder)
+    for path in _expand(folder, _without_repeats(parts[plain:]), bounds) if os.path.lexists(folder) else ():
         yield os.path.normpath(path) if ".." in parts[plain:] else path
 
 
-def _expand(folder: str, parts: list[str]) -> Iterator[str]:
+def _without_repeats(parts: list[str]) -> list[str]:
+    """``**/**`` is ``**``, which takes as long as the folders are many, not as many times as long."""
+    return [part for number, part in enumerate(parts) if part != "**" or number == 0 or parts[number - 1] != "**"]
+
+
+def _expand(folder: str, parts: list[str], bounds: Bounds) -> Iterator[str]:
     if not parts:
         yield folder
         return
     part, rest = parts[0], parts[1:]
     if part == "**":
-        for below in _folders(folder):
-            yield from _expand(below, rest)
+        for below in _folders(folder, bounds):
+            yield from _expand(below, rest, bounds)
     elif not glob.has_magic(part):
         path = f"{folder.rstrip('/')}/{part}"
         if os.path.lexists(path):
-            yield from _expand(path, rest)
+            yield from _expand(path, rest, bounds)
     elif os.path.isdir(folder):
         expression = re.compile(fnmatch.translate(part))
-        for entry in entries(folder):
+        bounds.check(f"{os.path.realpath(folder)}/")
+        for entry in entries(folder, bounds):
             if expression.match(entry.name) and (not is_hidden(entry.name) or part[0] == entry.name[0]):
-                yield from _expand(entry.path, rest)
+                yield from _expand(entry.path, rest, bounds)
 
 
-def _folders(top: str) -> Iterator[str]:
+def _folders(top: str, bounds: Bounds) -> Iterator[str]:
     """A folder and all below it; a linked one after those that are there themselves, if it is none of them."""
     seen, waiting, links = set[str](), deque([top]), deque[str]()
     while waiting or links:
@@ -56,8 +75,9 @@ def _folders(top: str) -> Iterator[str]:
         if real in seen or not os.path.isdir(folder):
             continue
         seen.add(real)
+        bounds.check(f"{real}/")
         yield folder
-        for entry in entries(folder):
+        for entry in entries(folder, bounds):
             if not is_hidden(entry.name):
                 if entry.is_symlink():
                     links.append(entry.path)
@@ -65,17 +85,23 @@ def _folders(top: str) -> Iterator[str]:
                     waiting.append(entry.path)
 
 
-def entries(folder: str) -> list[os.DirEntry[str]]:
+def entries(folder: str, bounds: Bounds | None = None) -> list[os.DirEntry[str]]:
     """What a folder holds, by name.
 
     Raises:
-        UserError: if it cannot be read.
+        UserError: if it cannot be read, or holds more than may be looked at.
     """
+    found: list[os.DirEntry[str]] = []
     try:
         with os.scandir(folder) as listing:
-            return sorted(listing, key=lambda entry: entry.name)
+            while some := list(itertools.islice(listing, _AT_ONCE)):
+                found += some
+                if bounds is not None:
+                    bounds.count(len(some))
     except OSError as error:
-        raise UserError(f"{folder} cannot be read: {error.strerror}. Give access to it, or leave it out.") from None
+        said = printable(folder)
+        raise UserError(f"{said} cannot be read: {error.strerror}. Give access to it, or leave it out.") from None
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def real_path(path: str, folders: dict[str, str]) -> str:

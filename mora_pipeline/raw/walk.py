@@ -8,6 +8,7 @@ from pathlib import Path
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.formats import COMPANIONS, ending, file_format, is_document, is_partial
 from mora_pipeline.raw.globs import entries, is_hidden
+from mora_pipeline.raw.roots import Bounds
 from mora_pipeline.raw.table_formats import current_files, table_kind
 
 _SHOWN = 5  # names that a remark lists
@@ -22,8 +23,8 @@ class Walk:
         kind: ``files``, ``delta`` or ``iceberg``.
     """
 
-    def __init__(self, said: str, formats: Mapping[str, str]) -> None:
-        self.said, self.formats = said, formats
+    def __init__(self, bounds: Bounds, formats: Mapping[str, str]) -> None:
+        self.bounds, self.said, self.formats = bounds, bounds.said, formats
         self.files: dict[str, int] = {}
         self.partitions: dict[str, dict[str, str]] = {}
         self.kind = "files"
@@ -41,8 +42,9 @@ class Walk:
         """Take a file that region.yaml names itself.
 
         Raises:
-            UserError: if the table that it lies in has it no longer.
+            UserError: if the table that it lies in has it no longer, or it lies outside of the bounds.
         """
+        self.bounds.check(os.path.realpath(path))
         self.files[path] = 0
         self._without_removed()
 
@@ -50,7 +52,8 @@ class Walk:
         """Take files, and all data files below folders; absolute paths without '..'.
 
         Raises:
-            UserError: if a link leads nowhere, a folder or a table cannot be read.
+            UserError: if a link leads nowhere, a folder or a table cannot be read, lies outside of the bounds or holds
+                too much.
         """
         real_folders: dict[str, str] = {}
         for path in paths:
@@ -58,13 +61,16 @@ class Walk:
             if folder not in real_folders:
                 real_folders[folder] = os.path.realpath(folder or "/").rstrip("/")
                 self._above |= _and_above(real_folders[folder])
+            self.bounds.check(f"{real_folders[folder]}/{path.rpartition('/')[2]}")
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode) or real_folders[folder] != folder:
                 self._links.append(path)
             elif stat.S_ISDIR(status.st_mode):
                 self._below(path, path)
-            else:
+            elif stat.S_ISREG(status.st_mode):
                 self._file(path, path, status.st_ino)
+            else:
+                self.bounds.check_kind(path)
         while self._links:
             links, self._links = sorted(set(self._links)), []
             for link in links:
@@ -95,7 +101,8 @@ class Walk:
             if real in self._folders:
                 continue
             self._folders[real] = folder
-            listing = entries(folder)
+            self.bounds.check(f"{real}/")
+            listing = entries(folder, self.bounds)
             if kind := table_kind(folder, {entry.name for entry in listing}, self.said):
                 self._table_of[folder] = folder
                 self._take_table(folder, kind)
@@ -134,7 +141,9 @@ class Walk:
                 f"{self.said}and {link} is a link to {os.readlink(link)}, which is not there. "
                 "Fetch it, or remove the link."
             ) from None
+        self.bounds.check(target)
         if not os.path.isdir(target):
+            self.bounds.check_kind(target)
             self._file(link if file_format(Path(link), self.formats) else target, target, 0)
         elif (here := self._folders.get(target, link)) != link:
             self._remarks.append(f"{link} is the same folder as {here}, by a link: it is read once.")

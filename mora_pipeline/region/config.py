@@ -8,13 +8,15 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.raw.folders import Found, find_files
+from mora_pipeline.raw.roots import checked_base
 from mora_pipeline.region.embeddings import EmbeddingDefaults
 from mora_pipeline.region.extent import ExtentConfig
 from mora_pipeline.region.kinds import KINDS, Modality
-from mora_pipeline.region.messages import parse_yaml, sentences
+from mora_pipeline.region.messages import sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
 from mora_pipeline.region.sections import PlacesConfig, Section, problem
 from mora_pipeline.region.tasks import MEAN, CellTask, GroupTask, Members, ReportedScores, TaskConfig
+from mora_pipeline.region.yaml_text import read_yaml
 
 ANCHOR = "mobility"  # the name of the mobility modality, which no other may take
 NO_MOBILITY = "region.yaml has no mobility"
@@ -52,13 +54,7 @@ class RegionConfig(Section):
         """
         path = Path(path)
         path = path / "region.yaml" if path.is_dir() else path
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise UserError(f"{path.absolute()} does not exist. Give the path of a region.yaml.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path.absolute()} cannot be read as text: {error}.") from None
-        data = parse_yaml(path.name, text)
+        data = read_yaml(path)
         try:
             config = cls.model_validate(data)
         except ValidationError as error:
@@ -129,8 +125,12 @@ class RegionConfig(Section):
 
     @property
     def base(self) -> Path:
-        """The absolute folder that relative paths start from."""
-        return (self._file.absolute().parent / self.root).resolve()
+        """The absolute folder that relative paths start from.
+
+        Raises:
+            UserError: if the region may not read it (`mora_pipeline.raw.roots`).
+        """
+        return checked_base(self._file.absolute().parent, self.root, f"{self._file.name}: ")
 
     def places_or_none(self) -> PlacesConfig | None:
         """The table of places, wherever it is declared."""

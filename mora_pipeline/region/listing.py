@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.globs import real_path
+from mora_pipeline.raw.roots import checked_path
 
 
 def read_listing(path: Path, where: str) -> dict[str, str]:
@@ -48,9 +49,9 @@ def listed_files(base: Path, path: str, files: Sequence[Path], where: str) -> di
     Raises:
         UserError: as `read_listing`, or if a file that is named is not there.
     """
-    where = f"{where}is '{path}', "
+    listing, where = checked_path(base, path, where), f"{where}is '{path}', "
     folders: dict[str, str] = {}
-    listed = {real_path(str(base / name), folders): text for name, text in read_listing(base / path, where).items()}
+    listed = {real_path(str(base / name), folders): text for name, text in read_listing(listing, where).items()}
     found = {file: real_path(str(file), folders) for file in files}
     missing = sorted(listed.keys() - set(found.values()))
     if missing:

@@ -1,13 +1,10 @@
-"""Turns what YAML and pydantic complain about into sentences: which file, which key, what is there, what to do."""
+"""Turns what pydantic complains about into sentences: which file, which key, what is there, what to do."""
 
-from collections.abc import Hashable
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
 
 NAME_RULE = "Use a lower-case letter, then lower-case letters, digits and underscores, 63 at most."
@@ -84,44 +81,3 @@ def _path(loc: tuple[int | str, ...]) -> str:
     if 0 < tag < len(parts) and parts[tag] in _TAGS:
         del parts[tag]
     return ".".join(part for part in parts if part != "[key]")
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key written twice is refused (plain YAML keeps the last), and the key `null` is a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if key == "null":
-                key_node.tag = "tag:yaml.org,2002:str"
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' is there twice; keep one", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def parse_yaml(file: str, text: str) -> dict[str, Any]:
-    """The mapping that `text` holds.
-
-    Raises:
-        UserError: with line and column, if it is not YAML; if a key is there twice; if it is not a mapping.
-    """
-    try:
-        data = yaml.load(text, _UniqueKeys)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise UserError(f"{file}: not valid YAML{where}: {error.problem}. Fix that line.") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}: not valid YAML: {' '.join(str(error).split())}.") from None
-    except RecursionError:
-        raise UserError(f"{file}: not valid YAML: it is nested too deep. A region needs a few levels.") from None
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:  # a 30 February, a list as a key
-        raise UserError(f"{file}: not valid YAML: a value or key cannot be read ({error}). Fix it.") from None
-    if not isinstance(data, dict):
-        what = "is empty" if data is None else f"holds {shown(data)}"
-        raise UserError(f"{file}: {what}; it must be a mapping with keys such as region, resolution and mobility.")
-    return data

@@ -57,7 +57,10 @@ def test_a_folder_whose_file_is_still_missing_waits_and_says_which(watch: Watch,
     assert list(watch().regions) == ["town"]
 
 
-def test_data_outside_the_folder_counts_too(watch: Watch, write_region: WriteRegion, tmp_path: Path) -> None:
+def test_data_outside_the_folder_counts_too(
+    watch: Watch, write_region: WriteRegion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MORA_DATA_ROOTS", str(tmp_path))
     town = write_region(watch.root / "town")
     outside = town.with_name("trips.csv").rename(tmp_path / "trips.csv")
     town.write_text(town.read_text().replace("path: trips.csv", f"path: {outside}"))
@@ -67,8 +70,11 @@ def test_data_outside_the_folder_counts_too(watch: Watch, write_region: WriteReg
     assert list(watch().regions) == ["town"]
 
 
-def test_a_linked_folder_is_waited_for_too(watch: Watch, write_region: WriteRegion, tmp_path: Path) -> None:
+def test_a_linked_folder_is_waited_for_too(
+    watch: Watch, write_region: WriteRegion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its files change, one is added, and a link in it leads nowhere until its file is fetched."""
+    monkeypatch.setenv("MORA_DATA_ROOTS", f"{tmp_path / 'disk'}:{tmp_path}")
     town, disk = write_region(watch.root / "town"), tmp_path / "disk"
     disk.mkdir()
     first = town.with_name("trips.csv").rename(disk / "first.csv")

@@ -16,7 +16,7 @@ from mora_pipeline.raw.folders import find_files
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.shapes import shapes_of
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
-from mora_pipeline.region.messages import parse_yaml
+from mora_pipeline.region.yaml_text import parse_yaml
 
 
 def test_a_header_of_a_hundred_thousand_columns_is_read_in_seconds(tmp_path: Path) -> None:

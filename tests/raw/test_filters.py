@@ -7,7 +7,7 @@ import pytest
 from mora_pipeline.raw.dialect import detect
 from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.source import NUMBER, TEXT, Source
-from mora_pipeline.region.messages import parse_yaml
+from mora_pipeline.region.yaml_text import parse_yaml
 
 
 def read(file: Path, where: str, null: tuple[str, ...] = ()) -> list[dict[str, object]]:

@@ -16,10 +16,11 @@ def check_tiles(checker: Checker, key: str, config: ImageModality) -> None:
         UserError: if there is none, or it is no picture.
     """
     from mora_pipeline.modalities.image.pictures import size_of
-    from mora_pipeline.modalities.image.stores import open_tiles
+    from mora_pipeline.modalities.image.stores import open_tiles, tile_path
 
     assert config.zoom is not None, "ImageModality requires a zoom for xyz"
-    archive, path = Path(config.path).suffix.lower() in ARCHIVES, str(checker.base / Path(config.path))
+    archive = Path(config.path).suffix.lower() in ARCHIVES
+    path = tile_path(checker.base, config.path, f"{checker.name}: {key} ")
     said = f"{checker.name}: {key} is '{config.path}', "
     if archive and not Path(path).is_file():
         raise UserError(f"{said}but there is no {path}. Fix the path or the root.")

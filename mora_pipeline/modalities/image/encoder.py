@@ -15,6 +15,7 @@ from mora_pipeline.modalities.encoder import Image, Progress, Vectors
 from mora_pipeline.modalities.image.config import DEFAULT_SPECS, LITE0, LITE0_SIZE
 from mora_pipeline.modalities.image.cores import on_every_core
 from mora_pipeline.modalities.weights import first_line, hub_is_out_of_reach
+from mora_pipeline.raw.roots import checked_path
 
 if TYPE_CHECKING:
     import torch
@@ -166,6 +167,8 @@ def _open_clip(name: str, architecture: str, weights: str, root: Path | None, de
         raise UserError(f"open_clip has no architecture '{architecture}'. It has, for example, {', '.join(near)}.")
     file = (root or Path()) / Path(weights).expanduser()
     tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if weights not in tags and root is not None:
+        checked_path(root, str(file), "encoder weights ")
     if weights not in tags and not file.is_file():
         kind = "file" if file.suffix in WEIGHT_SUFFIXES or "/" in weights else "file or tag"
         raise UserError(

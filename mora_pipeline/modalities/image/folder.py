@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mora_pipeline.modalities.image.tiles import Place
+from mora_pipeline.raw.roots import Bounds
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,20 @@ class FolderTiles:
             yield lambda x, y: (y, x), "columns and rows are the other way round: swap {x} and {y}"
 
     def _bytes(self, x: int, y: int, number: int) -> bytes | None:
+        file = self.file(x, y)
+        if not file.is_file():  # nothing, or a pipe, which would be waited for
+            return None
+        if self._bounds.roots is not None:
+            self._bounds.check(str(file.resolve()))
         try:
-            with self.file(x, y).open("rb") as stream:
+            with file.open("rb") as stream:
                 return stream.read(number)
         except FileNotFoundError:
             return None
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        return Bounds.of(Path(self.template.partition("{")[0]).parent, f"tiles are in '{self.template}', ")
 
     def _quadkey(self, x: int, y: int) -> str:
         bits = range(self.zoom - 1, -1, -1)

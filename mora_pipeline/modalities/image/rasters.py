@@ -18,6 +18,7 @@ from mora_pipeline.modalities.image.config import ImageModality
 from mora_pipeline.modalities.image.mosaic import outward
 from mora_pipeline.raw.folders import find_files
 from mora_pipeline.raw.formats import GEOTIFF_DRIVER, IMAGE_FORMATS
+from mora_pipeline.raw.roots import checked_path
 
 ALIGNED = 1e-3  # pixels by which a file's grid may be off before it is resampled
 SAME_PLACE = 1.0  # pixels of the coarsest by which the files of one picture may differ
@@ -73,7 +74,7 @@ def picture_files(base: Path, config: ImageModality, where: str) -> list[tuple[P
     """
     if not config.band_files:
         return [(file,) for file in find_files(base, config.path, where, IMAGE_FORMATS).files]
-    folder = base / config.path
+    folder = checked_path(base, config.path, where)
     if not folder.is_dir():
         raise UserError(
             f"{where}is '{config.path}', but it must be the folder of the files that bands names: {folder}."

@@ -7,6 +7,21 @@ from mora_pipeline.modalities.image.folder import FolderTiles
 from mora_pipeline.modalities.image.mbtiles import MbTiles
 from mora_pipeline.modalities.image.pmtiles import PmTiles
 from mora_pipeline.modalities.image.tiles import ARCHIVES, MBTILES, Tiles
+from mora_pipeline.raw.roots import checked_path
+
+
+def tile_path(base: Path, path: str, where: str) -> str:
+    """The absolute template or archive of tiles that region.yaml names.
+
+    Args:
+        base: the folder that relative paths start from.
+        where: start of the messages, such as ``region.yaml: modalities.sky.path ``.
+
+    Raises:
+        UserError: if it leads out of the region's roots.
+    """
+    checked_path(base, path.partition("{")[0] or ".", where)
+    return str(base / Path(path))
 
 
 def open_tiles(path: str, zoom: int) -> Tiles:

@@ -12,6 +12,7 @@ from mora_pipeline.modalities.image.boundaries import cell_boundaries
 from mora_pipeline.modalities.image.geotiff import GeoTiffMosaic
 from mora_pipeline.modalities.image.mosaic import Mosaic
 from mora_pipeline.modalities.image.rasters import picture_files
+from mora_pipeline.modalities.image.stores import tile_path
 from mora_pipeline.modalities.image.xyz import XyzMosaic
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def open_mosaic(modality: "ImageModality", base: Path, where: str = "region.yaml
     """
     if modality.source == "xyz":
         assert modality.zoom is not None, "RegionConfig requires a zoom for xyz"
-        return XyzMosaic(str(base / Path(modality.path)), modality.zoom)
+        return XyzMosaic(tile_path(base, modality.path, where), modality.zoom)
     return GeoTiffMosaic(picture_files(base, modality, where), modality.band_numbers, modality.limits)
 
 

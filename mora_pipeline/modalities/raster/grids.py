@@ -13,6 +13,7 @@ from mora_pipeline.modalities.raster.config import RasterModality
 from mora_pipeline.modalities.sampling import place_name, sampled
 from mora_pipeline.raw.folders import find_files
 from mora_pipeline.raw.formats import GEOTIFF_DRIVER, IMAGE_FORMATS
+from mora_pipeline.raw.roots import checked_path
 
 # What files in use write for no data, often without declaring it.
 SENTINELS = {-200.0, -999.0, -9999.0, -32768.0, -32767.0, -99999.0, -999999.0}
@@ -203,7 +204,7 @@ def column_files(base: Path, config: RasterModality, where: str) -> dict[str, tu
     for name, (pattern, band) in config.columns.items():
         if pattern is None:
             files = list(find_files(base, config.path, where, IMAGE_FORMATS).files)
-        elif (base / config.path).is_dir():
+        elif checked_path(base, config.path, where).is_dir():
             of_band = where.replace(".path ", f".bands.{name} ")
             files = list(find_files(base / config.path, pattern, of_band, IMAGE_FORMATS).files)
         else:

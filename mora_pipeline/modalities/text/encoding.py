@@ -14,6 +14,7 @@ from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.devices import best_device
 from mora_pipeline.modalities.encoder import IntArray, Progress, TextEncoder, Vectors
 from mora_pipeline.modalities.weights import first_line, hub_is_out_of_reach
+from mora_pipeline.raw.roots import checked_path
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ def make_text_encoder(spec: str, root: Path | None = None, device: str | None = 
         return SentenceEncoder("all-MiniLM-L6-v2", str(get_model_path()), device)
     folder = (root or Path()) / Path(spec).expanduser()
     if folder.is_dir():
+        if root is not None:
+            checked_path(root, str(folder), "encoder ")
         return SentenceEncoder(folder.resolve().name, str(folder), device)
     if spec.startswith((".", "/", "~")) or spec.count("/") > 1 or "\\" in spec:
         raise UserError(

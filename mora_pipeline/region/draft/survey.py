@@ -11,6 +11,7 @@ from mora_pipeline.raw.copies import without_copies
 from mora_pipeline.raw.formats import FORMATS, IMAGE_FORMATS, file_format
 from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
 from mora_pipeline.raw.globs import entries, is_hidden
+from mora_pipeline.raw.roots import Bounds
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.walk import Walk
 from mora_pipeline.region.draft.column_sample import ColumnSample
@@ -87,8 +88,10 @@ def survey(folder: Path, apart: Collection[str] = ()) -> Survey:
             compressed.
     """
     base = folder.resolve()
-    walk = Walk(f"{folder} is given, ", {**FORMATS, **IMAGE_FORMATS})
-    tops = [entry.path for entry in entries(str(base)) if not is_hidden(entry.name) and entry.name not in apart]
+    bounds = Bounds.of(base, f"{folder} is given, ")
+    bounds.check(f"{base}/")
+    walk = Walk(bounds, {**FORMATS, **IMAGE_FORMATS})
+    tops = [entry.path for entry in entries(str(base), bounds) if not is_hidden(entry.name) and entry.name not in apart]
     walk.add(tops if apart else [str(base)])
     files, copies = without_copies(walk.files, f"{folder} is given, ")
     remarks = [*walk.remarks(), *copies]
