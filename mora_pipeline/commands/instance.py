@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mora_pipeline.contract.files import locked
-from mora_pipeline.lake import mora_home
+from mora_pipeline.lake import mora_home, opened
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -25,7 +25,7 @@ def dagster_home() -> Path:
     ``dagster.yaml`` is a link to the project's, unless the user put a file there, and whose databases are made here:
     two processes that made them at the same time would break them.
     """
-    home = mora_home()
+    home = opened(mora_home(), create=True)
     os.environ["MORA_HOME"] = str(home)
     chosen = os.environ.get("DAGSTER_HOME")
     folder = Path(chosen).expanduser().resolve() if chosen else home / "dagster"

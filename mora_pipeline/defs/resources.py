@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from mora_pipeline.lake import mora_home
+from mora_pipeline.lake import mora_home, opened
 from mora_pipeline.tracking import TrackingSettings
 
 
@@ -16,8 +16,8 @@ class LakeResource(dg.ConfigurableResource):
     home: str | None = Field(default=None, description="Folder of everything a run makes; default $MORA_HOME or .mora.")
 
     def path(self) -> Path:
-        """The home's absolute folder."""
-        return Path(self.home).expanduser().resolve() if self.home else mora_home()
+        """The home's absolute folder, ready for use."""
+        return opened(Path(self.home).expanduser().resolve() if self.home else mora_home(), create=True)
 
 
 class Tracking(dg.ConfigurableResource):

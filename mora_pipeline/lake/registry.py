@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.files import locked, replace_file
-from mora_pipeline.lake import mora_home
+from mora_pipeline.contract.home import mora_home
+from mora_pipeline.lake.home import opened
+from mora_pipeline.lake.relocation import REGISTRY, inside
 
 if TYPE_CHECKING:
     from mora_pipeline.region import RegionConfig
 
 
 class Registry:
-    """The regions of one home, kept in ``regions.json`` as {region: absolute path of region.yaml}."""
+    """The regions of one home, in ``regions.json`` as {region: path of region.yaml}; one inside it is relative."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.path = home / "regions.json"
+        self.path = home / REGISTRY
 
     @classmethod
     def at_home(cls) -> "Registry":
-        return cls(mora_home())
+        return cls(opened(mora_home()))
 
     def add(self, region_yaml: Path, replace: bool = False) -> "RegionConfig":
         """Check a `region.yaml` and the files it names, and remember it; adding it again changes nothing.
@@ -47,6 +49,7 @@ class Registry:
         Raises:
             UserError: if another existing file has the region's name.
         """
+        opened(self.home, create=True)
         path = config.file.resolve()
         with locked(self.path.with_suffix(".lock")):
             known = self.all()
@@ -59,14 +62,14 @@ class Registry:
             self._write(known | {config.region: path})
 
     def all(self) -> dict[str, Path]:
-        """Every known region and the path of its `region.yaml`, by name.
+        """Every known region and the absolute path of its `region.yaml`, by name.
 
         Raises:
             UserError: if ``regions.json`` cannot be read.
         """
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
-            return {str(name): Path(path) for name, path in sorted(content.items())}
+            return {str(name): self.home / path for name, path in sorted(content.items())}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, AttributeError, TypeError) as error:
@@ -116,4 +119,6 @@ class Registry:
             self._write({name: path for name, path in self.all().items() if name != region})
 
     def _write(self, regions: dict[str, Path]) -> None:
-        replace_file(self.path, json.dumps({name: str(path) for name, path in sorted(regions.items())}, indent=2))
+        replace_file(
+            self.path, json.dumps({name: inside(self.home, regions[name]) for name in sorted(regions)}, indent=2)
+        )

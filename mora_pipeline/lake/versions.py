@@ -23,6 +23,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.home import mora_home
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.lake import commits, records
+from mora_pipeline.lake.home import opened
 from mora_pipeline.lake.records import DamagedRecordError
 
 BATCH_ROWS = 1 << 20
@@ -213,7 +214,7 @@ class Lake:
 
     @classmethod
     def at_home(cls) -> "Lake":
-        return cls(mora_home() / "lake")
+        return cls(opened(mora_home()) / "lake")
 
     def folder(self, dataset: str, region: str) -> Path:
         """The folder of the versions of a dataset of a region; both names are checked, so none can leave the lake."""

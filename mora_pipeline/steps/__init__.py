@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.lake import mora_home
+from mora_pipeline.lake import mora_home, opened
 from mora_pipeline.steps.ablation import ablations_step
 from mora_pipeline.steps.benchmark import benchmark_step
 from mora_pipeline.steps.champion import CHAMPION_STEP
@@ -48,7 +48,7 @@ def local_session(home: Path | None = None) -> Session:
     Args:
         home: default: $MORA_HOME, or ``.mora`` in the working directory.
     """
-    folder = Path(home).expanduser().resolve() if home else mora_home()
+    folder = opened(Path(home).expanduser().resolve() if home else mora_home(), create=True)
     link = os.environ.get("MORA_MLFLOW_URL")
     return Session(folder, LocalSpark(), TrackingSettings.of(folder, os.environ.get("MLFLOW_TRACKING_URI"), link))
 

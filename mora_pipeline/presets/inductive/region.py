@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import CellVectors
-from mora_pipeline.lake import Lake, mora_home
+from mora_pipeline.lake import Lake, mora_home, opened
 from mora_pipeline.lake.reading import RegionReader, edge_rows
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.modalities import LoadedModality, kind_of
@@ -49,7 +49,7 @@ def embed_region(region: str, encoder: str, home: Path | None = None) -> CellVec
     Raises:
         UserError: if there is no such encoder, or it does not fit the region.
     """
-    home = home or mora_home()
+    home = opened(home or mora_home())
     reader = RegionReader(Registry(home).load(region), Lake(home / "lake"))
     folder = encoder_version(reader.lake, encoder).path
     name = preset_in(folder)
