@@ -2,6 +2,7 @@
 
 import click
 
+from mora_pipeline.commands.alert import alert
 from mora_pipeline.commands.backfill import backfill, nightly
 from mora_pipeline.commands.base import MoraGroup
 from mora_pipeline.commands.benchmark import ablate, benchmark
@@ -10,7 +11,9 @@ from mora_pipeline.commands.dev import dev
 from mora_pipeline.commands.embed import embed
 from mora_pipeline.commands.lake import lake
 from mora_pipeline.commands.materialize import materialize
+from mora_pipeline.commands.metrics import metrics
 from mora_pipeline.commands.region import region
+from mora_pipeline.commands.status import status
 from mora_pipeline.commands.webserver import webserver
 
 
@@ -34,6 +37,8 @@ def main() -> None:
     """
 
 
+for command in (status, alert, metrics):
+    main.add_command(command)
 for command in (region, materialize, backfill, nightly, benchmark, ablate, embed, lake, dev, webserver, demo):
     main.add_command(command)
 
