@@ -139,16 +139,15 @@ def show(name: str) -> None:
 @region.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Forget the region NAME; its raw files and what was made from them stay.
+    """Forget the region NAME, or a partition that was mistyped in the UI; its files, and what was made of them, stay.
 
     \b
     Example:
       mora region remove us_east
     """
-    from mora_pipeline.commands.instance import REGIONS, dagster_instance
+    from mora_pipeline.commands.instance import dagster_instance
+    from mora_pipeline.defs.region_jobs import forget
     from mora_pipeline.lake.registry import Registry
 
-    Registry.at_home().remove(name)
     with dagster_instance() as instance:
-        instance.delete_dynamic_partition(REGIONS, name)
-    click.echo(f"Forgot {name}. Its files were not touched.")
+        click.echo(forget(instance, Registry.at_home(), name))

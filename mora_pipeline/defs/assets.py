@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from mora_pipeline.contract.disk import disk_full
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.defs.fences import fence_of_step
-from mora_pipeline.defs.metadata import column_schema, result_metadata
+from mora_pipeline.defs.metadata import column_schema, figures, result_metadata
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.spark import PipesSpark, SparkSubmit
@@ -41,11 +41,14 @@ def asset_of(step: Step) -> dg.AssetsDefinition:
         return _materialized(step, run_in_dagster(step, config, context, lake, spark, tracking))
 
     check_specs = [
-        dg.AssetCheckSpec(name, asset=step.name, blocking=True, description=DESCRIPTIONS.get(name))
+        dg.AssetCheckSpec(
+            name, asset=step.name, blocking=True, description=DESCRIPTIONS.get(name), partitions_def=regions
+        )
         for name in step.checks
     ]
     check_specs += [
-        dg.AssetCheckSpec(name, asset=step.name, description=DESCRIPTIONS.get(name)) for name in step.warnings
+        dg.AssetCheckSpec(name, asset=step.name, description=DESCRIPTIONS.get(name), partitions_def=regions)
+        for name in step.warnings
     ]
     decorate = dg.asset(name=step.name, pool=step.pool, check_specs=check_specs, **_description(step))
     return decorate(materialize if step.settings is NoSettings else materialize_with_settings)
@@ -134,7 +137,7 @@ def _materialized(step: Step, result: StepResult) -> dg.MaterializeResult:
             dg.AssetCheckResult(
                 check_name=check.name,
                 passed=bool(check.passed),
-                metadata=dict(check.figures),
+                metadata=figures(check.figures),
                 severity=dg.AssetCheckSeverity.WARN if check.name in step.warnings else dg.AssetCheckSeverity.ERROR,
             )
             for check in result.checks

@@ -8,7 +8,7 @@ from mora_pipeline.steps.ablation import ablations_step
 
 materialize_region = dg.define_asset_job(
     "materialize_region",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("arrivals"),
     partitions_def=regions,
     description="The whole chain of one region, from its raw files to embeddings, benchmark and distilled encoder.",
 )

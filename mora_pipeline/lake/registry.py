@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.files import locked, replace_file
 from mora_pipeline.contract.home import mora_home
+from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.lake.home import opened
 from mora_pipeline.lake.relocation import REGISTRY, inside
 
@@ -86,8 +87,8 @@ class Registry:
         known = self.all()
         if region not in known:
             raise UserError(
-                f"Region '{region}' is not known; known are {', '.join(known) or 'none'}. "
-                "Add it: mora region add PATH_OF_REGION_YAML"
+                f"Region '{region}' is not known; known are {', '.join(known) or 'none'}."
+                f"{did_you_mean(region, known)} Add it: mora region add PATH_OF_REGION_YAML"
             )
         return known[region]
 

@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 from mora_pipeline.commands.instance import dagster_home
+from mora_pipeline.lake.registry import Registry
 
 Found = TypeVar("Found")
 
@@ -52,6 +53,15 @@ def home(mora_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.get() as found:
         yield found
+
+
+@pytest.fixture
+def known_regions(home: Path, write_region: Callable[..., Path], tmp_path: Path) -> list[str]:
+    """Two regions that the home knows, by name."""
+    names = ["north", "south"]
+    for name in names:
+        Registry.at_home().add(write_region(tmp_path / name))
+    return names
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """When a folder under the watched root counts as a complete new region."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -156,9 +157,9 @@ def test_the_sensor_starts_anew_from_a_cursor_it_cannot_read(instance: dg.Dagste
     assert json.loads(result.cursor or "") == {}
 
 
-def test_one_night_has_one_run_key_a_region(instance: dg.DagsterInstance) -> None:
+def test_one_night_has_one_run_key_a_region(instance: dg.DagsterInstance, known_regions: list[str]) -> None:
     """Dagster starts no second run for a key, so a repeated tick does nothing."""
-    instance.add_dynamic_partitions(REGIONS, ["north", "south"])
+    instance.add_dynamic_partitions(REGIONS, known_regions)
 
     def keys(moment: str) -> list[str | None]:
         context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.fromisoformat(moment))
@@ -173,3 +174,37 @@ def test_a_night_without_regions_is_skipped_with_a_reason(instance: dg.DagsterIn
     context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.fromisoformat("2026-03-01T02:00Z"))
     (only,) = nightly(context)
     assert isinstance(only, dg.SkipReason)
+
+
+def test_a_night_passes_over_a_partition_that_is_no_region(
+    instance: dg.DagsterInstance, known_regions: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    instance.add_dynamic_partitions(REGIONS, [*known_regions, "nroth"])
+    context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.fromisoformat("2026-03-01T02:00Z"))
+    requests = [request for request in nightly(context) if isinstance(request, dg.RunRequest)]
+    assert [request.partition_key for request in requests] == ["north", "south"]
+    assert "'nroth' is no region and is passed over. Did you mean 'north'?" in capfd.readouterr().err
+
+
+def test_the_sensor_shows_what_it_refuses_once_and_that_it_was_mended(
+    instance: dg.DagsterInstance, write_region: WriteRegion, home: Path
+) -> None:
+    """A refusal is an event of a check, whether or not other folders start runs; the same one is not told again."""
+    root = home / "regions"
+    write_region(root / "town", "city")
+    write_region(root / "north")
+    first = new_regions(dg.build_sensor_context(instance))
+    (told,) = first.asset_events
+    assert isinstance(told, dg.AssetCheckEvaluation)
+    assert not told.passed
+    assert "the folder is 'town'" in str(told.metadata["town"].value)
+    second = new_regions(dg.build_sensor_context(instance, cursor=first.cursor))
+    assert [request.partition_key for request in second.run_requests or []] == ["north"]
+    (told,) = second.asset_events
+    assert (told.passed, set(told.metadata)) == (False, {"town"})
+    instance.add_dynamic_partitions(REGIONS, ["north"])
+    third = new_regions(dg.build_sensor_context(instance, cursor=second.cursor))
+    assert third.asset_events == []
+    shutil.rmtree(root / "town")
+    (told,) = new_regions(dg.build_sensor_context(instance, cursor=third.cursor)).asset_events
+    assert told.passed

@@ -33,10 +33,11 @@ def test_the_nightly_schedule_runs_every_region_once(
     start: Callable[..., Any],
     waiting: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
+    known_regions: list[str],
 ) -> None:
     """A schedule of every minute in place of the nightly one: each tick gives each region one run."""
     monkeypatch.setenv("MORA_NIGHTLY_CRON", "* * * * *")
-    instance.add_dynamic_partitions(REGIONS, ["north", "south"])
+    instance.add_dynamic_partitions(REGIONS, known_regions)
     command = [sys.executable, "-m", "dagster", "schedule", "start", "nightly", "-f", LIGHT]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     start(DAEMON, "run", "-f", LIGHT)

@@ -61,6 +61,7 @@ def test_a_step_becomes_an_asset_with_its_metadata_and_checks(run, lake) -> None
     assert lake.read("thing", "tiny").version in str(shown["datasets"])
     (check,) = done.get_asset_check_evaluations()
     assert (check.check_name, check.passed, check.metadata["bad"].value) == ("no_nan", True, 1)
+    assert check.partition == "tiny"  # each region has its own status
 
 
 def test_a_failed_check_fails_the_run_and_commits_nothing(run, lake) -> None:
