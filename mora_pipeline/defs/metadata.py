@@ -1,4 +1,4 @@
-"""What assets show in the UI: columns, tables, pictures, datasets. Full numbers are in the lake; here they are short."""
+"""What assets show in the UI: columns, tables, pictures, datasets; figures are short, the lake has them in full."""
 
 from collections.abc import Mapping
 from pathlib import Path
