@@ -20,6 +20,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import mora_home
 from mora_pipeline.runs.identity import Process
 from mora_pipeline.runs.locks import clear_up_after_the_dead
+from mora_pipeline.steps import FORCE_TAG
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun, EventLogEntry
@@ -29,8 +30,13 @@ LOG_TAG = "mora/log"  # of the runs started here: the file of what was printed o
 _POLL_SECONDS = 0.3
 
 
-def run_region(region: str, select: str | None, run_config: Mapping[str, Any], job: str = MAIN_JOB) -> bool:
+def run_region(
+    region: str, select: str | None, run_config: Mapping[str, Any], job: str = MAIN_JOB, force: bool = False
+) -> bool:
     """Run a job for a region and show its progress; True if it succeeded.
+
+    Args:
+        force: make anew also what has not changed.
 
     Raises:
         UserError: if the region, its files, the selection or a setting is wrong; then nothing has been started.
@@ -42,7 +48,7 @@ def run_region(region: str, select: str | None, run_config: Mapping[str, Any], j
     Registry.at_home().load(region)
     with dagster_instance() as instance:
         instance.add_dynamic_partitions(REGIONS, [region])
-        with region_run(instance, region, select, run_config, job) as running:
+        with region_run(instance, region, select, run_config, job, force) as running:
             state = RunState.of(running.steps())
             click.echo(f"Run {running.run.run_id} of {region}, {len(state.steps)} steps")
             with progress_for(state) as shown:
@@ -58,7 +64,12 @@ def run_region(region: str, select: str | None, run_config: Mapping[str, Any], j
 
 @contextmanager
 def region_run(
-    instance: "DagsterInstance", region: str, select: str | None, run_config: Mapping[str, Any], job: str = MAIN_JOB
+    instance: "DagsterInstance",
+    region: str,
+    select: str | None,
+    run_config: Mapping[str, Any],
+    job: str = MAIN_JOB,
+    force: bool = False,
 ) -> Iterator["RunProcess"]:
     """A started run that does not outlive the block: an interrupt or SIGTERM cancels it.
 
@@ -68,7 +79,8 @@ def region_run(
     before = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     log = mora_home() / "logs" / f"{region}-{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    request = {"job": job, "region": region, "select": select, "run_config": run_config, "tags": {LOG_TAG: str(log)}}
+    tags = {LOG_TAG: str(log), **({FORCE_TAG: "true"} if force else {})}
+    request = {"job": job, "region": region, "select": select, "run_config": run_config, "tags": tags}
     request |= {"command": " ".join(["mora", *sys.argv[1:]])[:200], "front": Process.current().text}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

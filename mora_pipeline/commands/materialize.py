@@ -17,17 +17,24 @@ from mora_pipeline.contract.errors import UserError
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Dagster run config, as YAML."
 )
 @click.option("--set", "assignments", multiple=True, metavar="ASSET.KEY=VALUE", help="One setting; may be repeated.")
+@click.option("--force", is_flag=True, help="Make also what has not changed since it was made.")
 @click.option(
     "--encoder",
     metavar="OTHER",
     help="Embed by the encoder of region OTHER (preset mora or inductive): the embeddings are not trained.",
 )
 def materialize(
-    region: str, select: str | None, config_file: Path | None, assignments: tuple[str, ...], encoder: str | None
+    region: str,
+    select: str | None,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    force: bool,
+    encoder: str | None,
 ) -> None:
     """Make everything of REGION: cells, graph, features, embeddings, benchmark and distilled encoder.
 
-    The run is recorded where the Dagster UI shows it (mora dev). Ends with 1 if a step fails.
+    What has not changed stays as it is: the code, the settings, region.yaml, the raw files and what else it is made
+    from. If something has, the run is recorded where the Dagster UI shows it (mora dev). Ends with 1 if a step fails.
 
     \b
     Examples:
@@ -36,17 +43,23 @@ def materialize(
       mora materialize us_east --select embeddings+        (and all that is made from them)
       mora materialize us_east --set embeddings.units=512 --set line_vectors.seed=1
       mora materialize us_east --config settings.yaml
+      mora materialize us_east --force
       mora materialize us_east --set embeddings.preset=paper --set embeddings.paper.layers=1
       mora materialize us_west --encoder us_east           (vectors in the space of us_east)
     """
     from mora_pipeline.commands.execution import run_region
     from mora_pipeline.commands.run_config import assign, run_config
+    from mora_pipeline.commands.unchanged import unchanged_steps
 
     config = run_config(config_file, assignments)
     if encoder:
         assign(config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
         check_encoder(region, config["ops"]["embeddings"]["config"], select)
-    if not run_region(region, select, config):
+    if not force and (unchanged := unchanged_steps(region, select, config)):
+        click.echo("\n".join(f"{step}: {reason}" for step, reason in unchanged.items()))
+        click.echo(f"Nothing to do for {region}. Make it anew all the same: mora materialize {region} --force")
+        return
+    if not run_region(region, select, config, force=force):
         sys.exit(1)
     click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
 

@@ -15,7 +15,7 @@ from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.spark import PipesSpark, SparkSubmit
 from mora_pipeline.runs.fence import RunEndedError
-from mora_pipeline.steps import Session, Step, StepResult, all_steps, run_step
+from mora_pipeline.steps import FORCE_TAG, Session, Step, StepResult, all_steps, run_step
 from mora_pipeline.steps.checks import DESCRIPTIONS
 from mora_pipeline.steps.interface import NoSettings
 from mora_pipeline.steps.spark import StepError
@@ -95,6 +95,7 @@ def _description(step: Step) -> dict[str, Any]:
         "group_name": step.group,
         "kinds": set(step.kinds),
         "description": inspect.cleandoc(step.description or ""),
+        "code_version": step.code_version,
         "metadata": column_schema(step.columns) if step.columns else None,
     }
 
@@ -107,15 +108,17 @@ def run_in_dagster(
     spark: SparkSubmit,
     tracking: Tracking,
 ) -> StepResult:
-    """Run a step for the region of a run.
+    """Run a step for the region of a run; one that has made the same already, only if the run's tag says so.
 
     Raises:
         dagster.Failure: with the message of the step; a user's mistake is not tried again.
     """
     home = lake.path()
     tags = {"dagster.run_id": context.run_id, "dagster.asset": step.name}
-    fence = fence_of_step(context)
-    session = Session(home, PipesSpark(context, spark), tracking.settings(home), tags, context.log, fence=fence)
+    force, fence = context.run.tags.get(FORCE_TAG) == "true", fence_of_step(context)
+    session = Session(
+        home, PipesSpark(context, spark), tracking.settings(home), tags, context.log, force=force, fence=fence
+    )
     try:
         return run_step(step, context.partition_key, session, settings)
     except UserError as error:

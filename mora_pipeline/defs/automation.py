@@ -1,4 +1,4 @@
-"""What happens by itself: the nightly run of every region, and a first run of every new region."""
+"""What happens by itself: a run of every region that has changed each night, and a first run of every new region."""
 
 import json
 import os
@@ -12,6 +12,11 @@ from mora_pipeline.defs.jobs import materialize_region
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.lake.arrivals import look, watched_root
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.steps import Session, all_steps, local_session
+from mora_pipeline.steps.memoised import what_has_changed
+
+PARTITION_TAG = "dagster/partition"
+REASON_TAG = "mora/reason"  # of a nightly run: what has changed
 
 REFUSED = "/refused"  # no folder has such a name
 
@@ -22,18 +27,47 @@ REFUSED = "/refused"  # no folder has such a name
     execution_timezone=os.environ.get("MORA_NIGHTLY_TIME_ZONE", "UTC"),
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description=(
-        "One run of every region each night. Off until switched on: here, or with `mora nightly on`. "
-        "MORA_NIGHTLY_CRON and MORA_NIGHTLY_TIME_ZONE choose another time."
+        "One run each night of every region that has changed since it was made (its raw files, region.yaml, the "
+        "code), or whose last run failed; the tick names the reason for each region. Off until switched on: here, or "
+        "with `mora nightly on`. MORA_NIGHTLY_CRON and MORA_NIGHTLY_TIME_ZONE choose another time."
     ),
 )
 def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run a region and day: a tick that the daemon takes up again after a crash adds none."""
+    """At most one run a region and day: a tick that the daemon takes up again after a crash adds none."""
     known = _regions(context)
     day = context.scheduled_execution_time.date().isoformat()
     if not known:
         yield dg.SkipReason("There is no region yet: mora region add PATH_OF_REGION_YAML")
+        return
+    session, unchanged = local_session(), list[str]()
     for region in sorted(known):
-        yield dg.RunRequest(run_key=f"{day}-{region}", partition_key=region)
+        reason = _failed(context.instance, region) or _changed(region, session)
+        if reason is None:
+            unchanged.append(region)
+            context.log.info(f"{region} is left as it is: neither its files nor region.yaml nor the code have changed.")
+            continue
+        context.log.info(f"{region} is run: {reason}.")
+        yield dg.RunRequest(run_key=f"{day}-{region}", partition_key=region, tags={REASON_TAG: reason})
+    if len(unchanged) == len(known):
+        yield dg.SkipReason(
+            f"Nothing has changed since it was made (files, region.yaml, code): {', '.join(unchanged)}."
+        )
+
+
+def _changed(region: str, session: Session) -> str | None:
+    """What has changed of a region; one that cannot be judged is run, whose run tells why."""
+    try:
+        return what_has_changed(region, session, [step for step in all_steps() if step.in_chain])
+    except Exception as error:  # one region must not take the night from the others
+        return f"whether it has changed cannot be told ({type(error).__name__})"
+
+
+def _failed(instance: dg.DagsterInstance, region: str) -> str | None:
+    """Why a region is run although nothing may have changed: its last run did not end well."""
+    filters = dg.RunsFilter(job_name=materialize_region.name, tags={PARTITION_TAG: region})
+    last = next(iter(instance.get_runs(filters, limit=1)), None)
+    failed = last is not None and last.status == dg.DagsterRunStatus.FAILURE
+    return f"its last run, {last.run_id[:8]}, failed" if last and failed else None
 
 
 def _regions(context: dg.ScheduleEvaluationContext) -> list[str]:

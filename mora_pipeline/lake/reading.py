@@ -23,7 +23,7 @@ class RegionReader:
 
     def modalities(self, kind: str) -> dict[str, ModalityConfig]:
         """The region's modalities of a kind, in the order of region.yaml."""
-        return {name: item for name, item in self.config.modalities.items() if item.kind == kind}
+        return self.config.modalities_of(kind)
 
     def read(self, dataset: str) -> Version:
         """The current version of an input; what is begun from now on records it.

@@ -7,6 +7,7 @@ old version or the new one, and a killed process leaves nothing that anybody rea
 """
 
 import contextlib
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,14 @@ class Version:
                     f"meanwhile, run it again; otherwise see what is damaged and mend it: mora lake verify "
                     f"{self.region}, mora lake repair {self.region}"
                 )
+
+    def is_whole(self) -> bool:
+        """As `check`, without the message."""
+        try:
+            self.check()
+        except (UserError, OSError):
+            return False
+        return True
 
     @cached_property
     def _files(self) -> tuple[Path, ...]:
@@ -164,6 +173,21 @@ class Draft:
         """Write one Parquet file of the draft."""
         pq.write_table(table, self.path / name, compression="zstd")
 
+    @cached_property
+    def contents(self) -> records.Contents:
+        """Size and SHA-256 of its files, which are on the disk then; nothing may be written after this was asked."""
+        return records.contents_of(self.path)
+
+    def is_like(self, version: Version, details: Mapping[str, Any]) -> bool:
+        """Whether committing the draft would publish the same as a version: bytes, inputs, and what it says of them.
+
+        Args:
+            details: as for `commit`; the MLflow run, which says who made it, does not count.
+        """
+        told, before = ({**each, "mlflow_run": None} for each in (details, version.details))
+        same = json.loads(records.text_of(told)) == before and self.inputs == dict(version.inputs)
+        return same and bool(version.contents) and records.fingerprint(self.contents) == version.fingerprint
+
     def commit(self, details: Mapping[str, Any] | None = None, fence: Callable[[], None] = lambda: None) -> Version:
         """Make this draft the version that readers see, and drop versions beyond the last three.
 
@@ -174,9 +198,7 @@ class Draft:
             UserError: if a part of the draft is not whole Parquet; the committed version stays.
         """
         rows, schema = self._rows_and_schema()
-        contents = records.contents_of(self.path)
-        for name, count in rows.items():
-            contents[name]["rows"] = count
+        contents = {name: {**file, "rows": rows[name]} if name in rows else file for name, file in self.contents.items()}
         record = {
             "version": self.version,
             "rows": sum(rows.values()),

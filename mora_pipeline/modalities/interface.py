@@ -43,6 +43,7 @@ class ModalityKind(ABC, Generic[Config]):
         cells_checks: names of the checks that hold back its cells: those that the job reports.
         tags: what encodes it, as labels of the step.
         uses_gpu: whether a GPU encodes it where there is one.
+        code_version: another one for code that gives other cells or features, which are then made anew.
     """
 
     name: ClassVar[str]
@@ -55,6 +56,7 @@ class ModalityKind(ABC, Generic[Config]):
     cells_checks: ClassVar[tuple[str, ...]] = ("cells_known",)
     tags: ClassVar[frozenset[str]] = frozenset({"numpy"})
     uses_gpu: ClassVar[bool] = False
+    code_version: ClassVar[str] = "1"
 
     @abstractmethod
     def check_files(self, checker: Checker, key: str, config: Config) -> None:

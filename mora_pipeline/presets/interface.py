@@ -83,6 +83,7 @@ class Preset(ABC, Generic[Settings]):
         settings: its settings, all with defaults.
         inputs: names of the steps that it reads beside those that encode the modalities.
         transferable: whether its encoder, trained on one region, can embed another.
+        code_version: another one for code that gives other vectors, which are then made anew.
     """
 
     name: ClassVar[str]
@@ -90,6 +91,7 @@ class Preset(ABC, Generic[Settings]):
     settings: ClassVar[type[Parameters]]
     inputs: ClassVar[tuple[str, ...]] = ("cells",)
     transferable: ClassVar[bool] = False
+    code_version: ClassVar[str] = "1"
 
     @abstractmethod
     def train(self, region: RegionReader, settings: Settings, training: Training) -> EncodedRegion:

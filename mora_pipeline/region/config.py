@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import checked_region_name
@@ -11,7 +11,7 @@ from mora_pipeline.raw.folders import Found, find_files
 from mora_pipeline.raw.roots import checked_base
 from mora_pipeline.region.embeddings import EmbeddingDefaults
 from mora_pipeline.region.extent import ExtentConfig
-from mora_pipeline.region.kinds import KINDS, Modality
+from mora_pipeline.region.kinds import KINDS, Modality, ModalityConfig
 from mora_pipeline.region.messages import sentences
 from mora_pipeline.region.mobility import Mobility, OdMobility
 from mora_pipeline.region.sections import PlacesConfig, Section, problem
@@ -132,6 +132,14 @@ class RegionConfig(Section):
         """
         return checked_base(self._file.absolute().parent, self.root, f"{self._file.name}: ")
 
+    def base_of(self, *named: str | BaseModel) -> Path:
+        """As `base`, for whoever opens nothing but what these paths, or these parts of region.yaml, name."""
+        return self.base
+
+    def modalities_of(self, kind: str) -> dict[str, ModalityConfig]:
+        """The modalities of a kind, in the order of region.yaml."""
+        return {name: item for name, item in self.modalities.items() if item.kind == kind}
+
     def places_or_none(self) -> PlacesConfig | None:
         """The table of places, wherever it is declared."""
         within = self.mobility.places if isinstance(self.mobility, OdMobility) else None
@@ -147,4 +155,4 @@ class RegionConfig(Section):
 
     def find(self, path_pattern: str) -> Found:
         """As `files`, with what is odd about them."""
-        return find_files(self.base, path_pattern, f"{self.file.name}: a path ")
+        return find_files(self.base_of(path_pattern), path_pattern, f"{self.file.name}: a path ")

@@ -20,13 +20,16 @@ from mora_pipeline.steps.graph import GRAPH
 from mora_pipeline.steps.grid import grid_steps
 from mora_pipeline.steps.interface import Session, Step, Tracker, region_run
 from mora_pipeline.steps.line import LINE_VECTORS
+from mora_pipeline.steps.memoised import run_memoised
 from mora_pipeline.steps.progress import LogProgress
 from mora_pipeline.steps.raw import RAW_FILES
 from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.spark import LocalSpark
 from mora_pipeline.tracking import TrackingSettings
 
-__all__ = ["Session", "Step", "StepResult", "all_steps", "local_session", "run_region", "run_step"]
+__all__ = ["FORCE_TAG", "Session", "Step", "StepResult", "all_steps", "local_session", "run_region", "run_step"]
+
+FORCE_TAG = "mora/force"  # of a scheduler's run: "true" makes all of it anew
 
 
 def all_steps() -> list[Step]:
@@ -54,7 +57,7 @@ def local_session(home: Path | None = None) -> Session:
 
 
 def run_step(step: Step, region: str, session: Session, settings: BaseModel | None = None) -> StepResult:
-    """Run one step of a region.
+    """Run one step of a region; one that has made the same already keeps its versions, and says since when.
 
     Args:
         settings: of the type that the step declares; default: its defaults.
@@ -64,7 +67,10 @@ def run_step(step: Step, region: str, session: Session, settings: BaseModel | No
         StepError: if a Spark job broke down.
     """
     with region_run(step, region, session) as running:
-        return step.run(running, settings or step.settings(), LogProgress(session.log), Tracker(running))
+        chosen, progress, tracker = settings or step.settings(), LogProgress(session.log), Tracker(running)
+        if step.code_version is None:
+            return step.run(running, chosen, progress, tracker)
+        return run_memoised(running, chosen, progress, tracker)
 
 
 def run_region(

@@ -13,8 +13,10 @@ import pyarrow as pa
 from mora_pipeline.contract import schemas
 from mora_pipeline.evaluation.protocol.metrics import METRICS, Metric
 from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
+from mora_pipeline.modalities import kinds
+from mora_pipeline.presets.registry import presets
 from mora_pipeline.steps.features import features_names
-from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker, code_version
 from mora_pipeline.steps.results import Check, Markdown, StepResult
 
 
@@ -28,12 +30,11 @@ def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tr
     from mora_pipeline.evaluation.report.data import benchmark_facts, report_data
     from mora_pipeline.evaluation.report.markdown import markdown_report
     from mora_pipeline.evaluation.report.page import write_report
-    from mora_pipeline.lake.reading import RegionReader
 
     vectors = ArrayCache(region.home / "cache" / "vectors")
     context = MethodContext(region, settings.raw_components, vectors.folder)
     sources = {  # their features stay as wide as they are, so that both regions have the same numbers
-        name: MethodContext(RegionReader(region.session.region(name), region.lake), 0, vectors.folder)
+        name: MethodContext(region.other(name), 0, vectors.folder)
         for name in settings.transfer_from
     }
     scores = ArrayCache(region.home / "cache" / "scores")
@@ -106,4 +107,5 @@ def benchmark_step() -> Step:
         columns=schemas.BENCHMARK,
         checks=("every_method_scored",),
         pool="gpu",
+        code_version=code_version("1", kinds(), presets().values()),
     )

@@ -56,4 +56,5 @@ CHAMPION_STEP = Step(
     group="evaluation",
     kinds=frozenset({"mlflow"}),
     settings=ChampionSettings,
+    code_version="1",
 )

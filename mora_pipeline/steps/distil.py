@@ -61,4 +61,5 @@ DISTILLED_ENCODER = Step(
     settings=DistillParameters,
     columns=schemas.VECTORS.append(HELD_OUT),
     checks=("one_row_per_cell", "no_nan"),
+    code_version="1",
 )

@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
+from mora_pipeline.modalities import kinds
 from mora_pipeline.presets.interface import EncodedRegion, Training
 from mora_pipeline.presets.registry import EmbeddingsSettings, choose, embeddings_settings, presets, settings_of
 from mora_pipeline.steps.checks import LEAST_FAMILIARITY, cells_familiar, no_nan, not_collapsed, one_row_per_cell
 from mora_pipeline.steps.features import features_names
-from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.interface import Progress, RegionRun, Step, Tracker, code_version
 from mora_pipeline.steps.results import Markdown, Picture, StepResult
 
 
@@ -110,4 +111,5 @@ def embeddings_step() -> Step:
         checks=("one_row_per_cell", "no_nan", "not_collapsed"),
         warnings=("cells_familiar",),
         pool="gpu",
+        code_version=code_version("1", kinds(), presets().values()),
     )

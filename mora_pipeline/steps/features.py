@@ -14,7 +14,7 @@ from mora_pipeline.contract import schemas
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.modalities import ModalityKind, kinds
 from mora_pipeline.steps.checks import cells_known, no_nan
-from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker, code_version
 from mora_pipeline.steps.results import StepResult
 from mora_pipeline.steps.tables import coverage_table, markdown_rows
 
@@ -72,23 +72,44 @@ def amounts_of(region: RegionRun, kind: ModalityKind[Any]) -> tuple[dict[str, pa
     made = {name: table for name, table in tables.items() if table is not None}
     # One without amounts has a table too, or that of an earlier region.yaml would stay.
     amounts, left_out = dict.fromkeys(tables, schemas.amounts([]).empty_table()) | made, dict[str, str]()
-    if not made or not region.config.tasks:
-        return amounts, left_out
+    with region.answering():
+        if made and region.config.tasks:
+            kept, left_out = _without_labels(region, made)
+            amounts |= kept
+        region.answer = sorted(left_out)
+    for amount, reason in left_out.items():
+        region.log.warning(f"The amount {amount} is no feature: {reason}. The task's leaks: allowed would keep it.")
+    return amounts, left_out
+
+
+def _without_labels(region: RegionRun, made: dict[str, pa.Table]) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Amounts by modality, less those that are a label, and why those are left out."""
     from mora_pipeline.evaluation.labels.leaks import without_labels
     from mora_pipeline.evaluation.labels.tasks import load_readable_tasks
     from mora_pipeline.evaluation.protocol.parameters import BenchmarkParameters
 
-    cells = region.read("cells").table()
+    cells, kept, left_out = region.read("cells").table(), dict[str, pa.Table](), dict[str, str]()
     tasks, problems = load_readable_tasks(region.config, cells)
     for task, problem in problems.items():
         region.log.warning(f"No amount is compared with the label {task}, which cannot be read. {problem}")
     for name, table in made.items():
         bound = BenchmarkParameters().leak_bound
-        amounts[name], reasons = without_labels(table, cells["cell"].to_numpy(), tasks, bound)
+        kept[name], reasons = without_labels(table, cells["cell"].to_numpy(), tasks, bound)
         left_out |= {f"{amount} of {name}": reason for amount, reason in reasons.items()}
-    for amount, reason in left_out.items():
-        region.log.warning(f"The amount {amount} is no feature: {reason}. The task's leaks: allowed would keep it.")
-    return amounts, left_out
+    return kept, left_out
+
+
+def no_amount_is_a_label(region: RegionRun, answer: list[str], *, kind: ModalityKind[Any]) -> bool:
+    """Whether none of the published amounts is a label now, as none was when they were made.
+
+    What was left out then cannot be told from what is published: the features are made anew.
+    """
+    if answer:
+        return False
+    with region.answering():
+        published = {name: region.read(f"amounts/{name}").table() for name in region.modalities(kind.name)}
+        made = {name: table for name, table in published.items() if table.num_columns > 1}
+        return not (made and region.config.tasks and _without_labels(region, made)[1])
 
 
 def _numbers(table: pa.Table) -> npt.NDArray[np.float64]:
@@ -110,6 +131,8 @@ def features_steps() -> list[Step]:
             columns=schemas.VECTORS,
             checks=("cells_known", "no_nan"),
             pool="gpu" if kind.uses_gpu else None,
+            code_version=code_version("1", [kind]),
+            answers_alike=partial(no_amount_is_a_label, kind=kind),
         )
         for kind in kinds()
     ]

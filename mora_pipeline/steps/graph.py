@@ -67,4 +67,5 @@ GRAPH = Step(
     columns=schemas.GRAPH,
     checks=("follows_strategy",),
     pool="spark",
+    code_version="1",
 )

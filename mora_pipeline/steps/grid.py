@@ -14,7 +14,7 @@ from mora_pipeline.modalities import ModalityKind, kinds
 from mora_pipeline.region import NO_MOBILITY
 from mora_pipeline.region.jobs import extent_of, mobility_job, places_source
 from mora_pipeline.steps.checks import cells_known
-from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker
+from mora_pipeline.steps.interface import NoSettings, Progress, RegionRun, Step, Tracker, code_version
 from mora_pipeline.steps.results import Check, StepResult
 from mora_pipeline.steps.spark import SparkReport, merged_checks
 from mora_pipeline.steps.tables import count_table, coverage_table
@@ -164,6 +164,7 @@ EDGES = _step(
     inputs=("raw_files",),
     columns=schemas.EDGES,
     checks=("edges_positive", "edges_clustered", "flow_conserved", "places_shares_sum_to_one", "bad_rows_within_limit"),
+    code_version="1",
 )
 
 
@@ -178,6 +179,7 @@ def grid_steps() -> list[Step]:
             inputs=("raw_files",),
             columns=kind.cells_schema,
             checks=kind.cells_checks,
+            code_version=code_version("1", [kind]),
         )
         for kind in spark
     ]
@@ -188,6 +190,7 @@ def grid_steps() -> list[Step]:
         inputs=("edges", *(f"{kind.name}_cells" for kind in spark)),
         columns=schemas.CELLS,
         checks=("cells_unique_and_sorted",),
+        code_version=code_version("1", kinds()),
     )
     looked_up = [
         Step(
@@ -199,6 +202,7 @@ def grid_steps() -> list[Step]:
             kinds=frozenset({"python", "parquet"}),
             columns=kind.cells_schema,
             checks=("cells_known",),
+            code_version=code_version("1", [kind]),
         )
         for kind in kinds()
         if not kind.job

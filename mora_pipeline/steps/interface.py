@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.lake import Draft, Lake, Version
+from mora_pipeline.lake import Draft, Version
 from mora_pipeline.lake.reading import RegionReader
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.lake.tracing import Trace, TracedConfig, TracedLake
 from mora_pipeline.region import RegionConfig
 from mora_pipeline.steps.meter import Meter
 from mora_pipeline.steps.results import Check, StepResult
@@ -50,6 +51,9 @@ class Step:
         kinds: engines and formats, for the UI.
         pool: `spark` or `gpu`, where one machine can carry one such step at a time.
         in_chain: whether it belongs to the main chain of a region.
+        code_version: another one for code that gives other results, which are then made anew. None: its results are
+            never remembered, and made anew by every run. `python -m tests.steps.code_versions` watches over it.
+        answers_alike: whether the question that the step asks (`RegionRun.answering`) still has the answer it had.
     """
 
     name: str
@@ -64,6 +68,20 @@ class Step:
     warnings: tuple[str, ...] = ()
     pool: str | None = None
     in_chain: bool = True
+    code_version: str | None = None
+    answers_alike: Callable[["RegionRun", Any], bool] | None = None
+
+
+class Versioned(Protocol):
+    """A plugin whose results depend on its own code."""
+
+    name: ClassVar[str]
+    code_version: ClassVar[str]
+
+
+def code_version(own: str, *plugins: Iterable[Versioned]) -> str:
+    """The code version of a step that works by plugins, such as kinds of modalities: its own, and those of theirs."""
+    return " ".join([own, *(f"{one.name}={one.code_version}" for some in plugins for one in some)])
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ class Session:
         tags: of all MLflow runs, such as the id of the scheduler's run.
         log: for the people who watch.
         fence: raises if the run has ended; asked in the step that publishes (`runs.fence`).
+        force: whether steps are made although nothing has changed.
     """
 
     home: Path
@@ -85,6 +104,7 @@ class Session:
     tags: Mapping[str, str] = field(default_factory=dict)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("mora_pipeline.steps"))
     fence: Callable[[], None] = lambda: None
+    force: bool = False
 
     def region(self, name: str) -> RegionConfig:
         """A region's settings, read anew from its region.yaml.
@@ -99,12 +119,33 @@ class RegionRun(RegionReader):
     """One step of one region at work: what it reads is recorded, what it makes is committed after its checks."""
 
     def __init__(self, step: Step, region: str, session: Session, meter: Meter) -> None:
-        super().__init__(session.region(region), Lake(session.home / "lake"))
-        self.step, self.session, self.meter = step, session, meter
+        self.trace, self.configs = Trace(), dict[str, RegionConfig]()
+        lake = TracedLake(session.home / "lake", self.trace)
+        self.session = session
+        super().__init__(self._traced(region), lake)
+        self.step, self.meter = step, meter
         self.home, self.log, self.spark = session.home, session.log, session.spark
         self._drafts: list[Draft] = []
         self._evidence: list[Draft] = []
         self._details: dict[str, Mapping[str, Any]] = {}
+        self.answer: Any = None
+
+    def other(self, region: str) -> RegionReader:
+        """What another region has; it is recorded as this one's inputs are."""
+        return RegionReader(self._traced(region), self.lake)
+
+    def _traced(self, region: str) -> TracedConfig:
+        self.configs[region] = self.session.region(region)
+        return TracedConfig.of(self.configs[region], self.trace)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """What is read in the block matters to the step by the answer alone that it puts into `answer`, as JSON.
+
+        As long as `Step.answers_alike` says that the answer holds, the step is not made anew for it.
+        """
+        with self.trace.answering():
+            yield
 
     def begin(self, dataset: str, evidence: bool = False, details: Mapping[str, Any] | None = None) -> Draft:
         """A new version of an output, made from all inputs read so far.
@@ -137,11 +178,11 @@ class RegionRun(RegionReader):
         passed = self.passes(given.values())
         versions = self._commit_evidence()
         if passed:
-            fence = self.session.fence
-            versions += [
-                draft.commit({**self._details[draft.version], **(details or {})}, fence) for draft in self._drafts
-            ]
-            self.log.info(f"Committed {', '.join(item.dataset for item in versions) or 'nothing'}.")
+            told = {draft.version: {**self._details[draft.version], **(details or {})} for draft in self._drafts}
+            kept, fence = self._made_before(told), self.session.fence
+            versions += kept or [draft.commit(told[draft.version], fence) for draft in self._drafts]
+            names = ", ".join(item.dataset for item in versions) or "nothing"
+            self.log.info(f"{'The same as before, so the versions stay' if kept else 'Committed'}: {names}.")
         else:
             self.log.error("A blocking check failed: nothing was committed, the versions before stay.")
         if passed and self._drafts:
@@ -151,6 +192,22 @@ class RegionRun(RegionReader):
         shown = {**(metadata or {}), **self.meter.metadata()}
         rows = versions[-1].rows if passed and self._drafts else None
         return StepResult(versions, passed, results, shown, data_version, rows)
+
+    def _made_before(self, details: Mapping[str, Mapping[str, Any]]) -> list[Version]:
+        """The versions before, if all drafts are byte for byte the same, from the same inputs; else none.
+
+        What was made from those versions need not be made again.
+        """
+        versions = list[Version]()
+        for draft in self._drafts if self.step.code_version is not None and not self.session.force else ():
+            try:
+                before = self.lake.read(draft.dataset, self.region)
+            except UserError:
+                return []
+            if not draft.is_like(before, details[draft.version]) or not before.is_whole():
+                return []
+            versions.append(before)
+        return versions
 
     def skip(self, reason: str) -> StepResult:
         """End the step without outputs, because the region has nothing to make them of; what needs them does without.

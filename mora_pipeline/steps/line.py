@@ -56,4 +56,5 @@ LINE_VECTORS = Step(
     columns=schemas.VECTORS,
     checks=("one_row_per_cell", "no_nan"),
     pool="gpu",
+    code_version="1",
 )

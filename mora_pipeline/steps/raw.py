@@ -31,4 +31,4 @@ def run(region: RegionRun, settings: NoSettings, progress: Progress, tracker: Tr
     return region.finish(metadata=metadata, data_version=hashlib.sha256(repr(stamps).encode()).hexdigest()[:16])
 
 
-RAW_FILES = Step("raw_files", run, __doc__, inputs=(), group="raw", kinds=frozenset({"yaml"}))
+RAW_FILES = Step("raw_files", run, __doc__, inputs=(), group="raw", kinds=frozenset({"yaml"}), code_version="1")

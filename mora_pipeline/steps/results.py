@@ -42,6 +42,7 @@ class StepResult:
         metadata: figures, texts, `Markdown`, `Picture` and paths for people, by name.
         data_version: changes with what the step made; None if it made nothing.
         rows: of the main dataset; None if it was not committed.
+        unchanged: why nothing was made, where the versions before stay; else None.
     """
 
     versions: list[Version]
@@ -50,3 +51,4 @@ class StepResult:
     metadata: Mapping[str, Any]
     data_version: str | None = None
     rows: int | None = None
+    unchanged: str | None = None

@@ -1,6 +1,7 @@
 """When a folder under the watched root counts as a complete new region."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import datetime
@@ -10,6 +11,7 @@ import dagster as dg
 import pytest
 
 from mora_pipeline.commands.instance import REGIONS
+from mora_pipeline.defs import automation
 from mora_pipeline.defs.automation import new_regions, nightly
 from mora_pipeline.lake.arrivals import Arrivals, look
 from mora_pipeline.lake.registry import Registry
@@ -208,3 +210,32 @@ def test_the_sensor_shows_what_it_refuses_once_and_that_it_was_mended(
     shutil.rmtree(root / "town")
     (told,) = new_regions(dg.build_sensor_context(instance, cursor=third.cursor)).asset_events
     assert told.passed
+def test_a_night_runs_what_has_changed_or_failed_and_names_the_reasons(
+    home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["failed", "new_day", "odd", "same"]
+    instance.add_dynamic_partitions(REGIONS, names)
+    found = {"new_day": "edges: changed: raw files"}
+
+    def what_has_changed(region: str, *_: object) -> str | None:
+        if region == "odd":
+            raise RuntimeError("a bug")
+        return found.get(region)
+
+    monkeypatch.setattr(automation, "what_has_changed", what_has_changed)
+    tags = {"dagster/partition": "failed"}
+    instance.add_run(dg.DagsterRun("materialize_region", status=dg.DagsterRunStatus.FAILURE, tags=tags))
+
+    def night() -> list[dg.RunRequest | dg.SkipReason]:
+        moment = datetime.fromisoformat("2026-03-01T02:00Z")
+        return list(nightly(dg.build_schedule_context(instance, scheduled_execution_time=moment)))
+
+    asked = {item.partition_key: item.tags["mora/reason"] for item in night() if isinstance(item, dg.RunRequest)}
+    assert set(asked) == {"failed", "new_day", "odd"}
+    assert asked["new_day"] == "edges: changed: raw files"
+    assert re.fullmatch(r"its last run, [0-9a-f]{8}, failed", asked["failed"])
+    for name in ("failed", "new_day", "odd"):
+        instance.delete_dynamic_partition(REGIONS, name)
+    (only,) = night()
+    assert isinstance(only, dg.SkipReason)
+    assert only.skip_message == "Nothing has changed since it was made (files, region.yaml, code): same."

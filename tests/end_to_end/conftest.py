@@ -13,6 +13,7 @@ from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.definitions import defs
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.steps import FORCE_TAG
 
 ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
 SIDE = 10
@@ -34,9 +35,13 @@ class Home:
         self.instance.add_dynamic_partitions("regions", [region])
 
     def materialize(
-        self, region: str, *names: str, settings: dict[str, dict[str, object]] | None = None
+        self, region: str, *names: str, settings: dict[str, dict[str, object]] | None = None, force: bool = True
     ) -> dg.ExecuteInProcessResult:
-        """Make the named assets of a region, or all; `settings` by asset, instead of those of all tests."""
+        """Make the named assets of a region, or all; `settings` by asset, instead of those of all tests.
+
+        Args:
+            force: make anew what has not changed as well.
+        """
         chosen = list(names) or [asset.key.to_user_string() for asset in ASSETS]
         config = self.settings["ops"] | {name: {"config": item} for name, item in (settings or {}).items()}
         return dg.materialize(
@@ -44,6 +49,7 @@ class Home:
             selection=chosen,
             partition_key=region,
             instance=self.instance,
+            tags={FORCE_TAG: "true"} if force else None,
             resources=dict(defs.resources or {}),
             run_config={"ops": {name: item for name, item in config.items() if name in chosen}},
             raise_on_error=False,

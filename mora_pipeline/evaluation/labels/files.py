@@ -40,7 +40,7 @@ def read_roles(config: RegionConfig, key: str, table: RawTable, roles: Mapping[s
         UserError: if a file or column is missing, a file is damaged, or more labels than 1 % are no numbers.
     """
     wanted = {role: column for role, column in roles.items() if column is not None}
-    Checker(config.base, config.file.name).columns(key, f"{key}.path", table, wanted)
+    Checker(config.base_of(table), config.file.name).columns(key, f"{key}.path", table, wanted)
     kinds = {role: KINDS.get(role, TEXT if role in IDS else NUMBER) for role in wanted}
     source = Source.parse(source_of(config, table, wanted), set(), key)
     reader = SourceReader.of(source, kinds)

@@ -154,7 +154,7 @@ class _Loader:
 
     def _cell_task(self, name: str, task: CellTask, dropped: dict[str, int]) -> Labels:
         key = f"tasks.{name}"
-        heads = Checker(self.config.base, self.config.file.name).table(f"{key}.path", task)
+        heads = Checker(self.config.base_of(task), self.config.file.name).table(f"{key}.path", task)
         labelled = all(task.weight in head.columns for head in heads)  # else of the places
         roles = {**task.location(), "column": task.column}
         own_weight = task.weight if labelled or task.place is None else None

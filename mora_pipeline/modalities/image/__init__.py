@@ -51,7 +51,7 @@ class ImageKind(ModalityKind[ImageModality]):
         from mora_pipeline.modalities.image.coverage import refuse_uncovered
         from mora_pipeline.modalities.image.windows import cell_windows, open_mosaic
 
-        cells, mosaic = reader.cells(), open_mosaic(config, reader.config.base)
+        cells, mosaic = reader.cells(), open_mosaic(config, reader.config.base_of(config))
         windows = cell_windows(cells, mosaic)
         if not windows.num_rows and len(cells):
             refuse_uncovered(cells, mosaic, f"{reader.config.file.name}: modalities.{name}")
@@ -61,8 +61,8 @@ class ImageKind(ModalityKind[ImageModality]):
         from mora_pipeline.modalities.image.encoder import make_image_encoder
         from mora_pipeline.modalities.image.windows import encode_windows, open_mosaic, usual_side
 
-        windows, mosaic = reader.read(f"image_cells/{name}").table(), open_mosaic(config, reader.config.base)
-        encoder = make_image_encoder(config.encoder, reader.config.base)
+        windows, mosaic = reader.read(f"image_cells/{name}").table(), open_mosaic(config, reader.config.base_of(config))
+        encoder = make_image_encoder(config.encoder, reader.config.base_of(config))
         if config.encoder in DEFAULT_SPECS and (side := usual_side(windows)) > FINE_WINDOW:
             logger.warning(
                 "modalities.%s: a cell has %.0f pixels across, of which %d reach the encoder. `encoder: default:224` "

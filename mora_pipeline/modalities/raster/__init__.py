@@ -85,7 +85,7 @@ class RasterKind(ModalityKind[RasterModality]):
         from mora_pipeline.modalities.raster.zonal import cell_numbers
 
         where = f"{reader.config.file.name}: modalities.{name}.path "
-        files = column_files(reader.config.base, config, where)
+        files = column_files(reader.config.base_of(config), config, where)
         return {column: cell_numbers(cells, *item, config) for column, item in files.items()}
 
     def encode(self, reader: RegionReader, name: str, config: RasterModality, progress: Progress) -> CellVectors:

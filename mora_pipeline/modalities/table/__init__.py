@@ -83,7 +83,7 @@ class TableKind(ModalityKind[TableModality]):
 
     def job_parameters(self, region: RegionConfig, name: str, config: TableModality) -> dict[str, Any]:
         roles = self._located(config)
-        header = Checker(region.base, region.file.name).table(f"modalities.{name}.path", config)[0]
+        header = Checker(region.base_of(config), region.file.name).table(f"modalities.{name}.path", config)[0]
         return {
             "source": source_of(region, config, {**roles, **config.roles("weight")}),
             "groups": config.expanded_groups(list(header.columns)),
