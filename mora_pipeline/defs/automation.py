@@ -58,7 +58,7 @@ def _changed(region: str, session: Session) -> str | None:
     """What has changed of a region; one that cannot be judged is run, whose run tells why."""
     try:
         return what_has_changed(region, session, [step for step in all_steps() if step.in_chain])
-    except Exception as error:  # one region must not take the night from the others
+    except Exception as error:  # noqa: BLE001 - one region must not take the night from the others
         return f"whether it has changed cannot be told ({type(error).__name__})"
 
 

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, PrivateAttr
 
@@ -64,9 +64,9 @@ class TracedConfig(RegionConfig):
     _reads: Any = PrivateAttr(default=None)
 
     @classmethod
-    def of(cls, config: RegionConfig, trace: Trace) -> Self:
+    def of(cls, config: RegionConfig, trace: Trace) -> "TracedConfig":
         """The same settings, noting in `trace`."""
-        traced = cls.model_construct(**{name: getattr(config, name) for name in RegionConfig.model_fields})
+        traced = cls.model_construct(**{name: getattr(config, name) for name in _FIELDS})
         traced._file = config.file
         traced._reads = trace
         return traced

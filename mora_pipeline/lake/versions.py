@@ -198,7 +198,9 @@ class Draft:
             UserError: if a part of the draft is not whole Parquet; the committed version stays.
         """
         rows, schema = self._rows_and_schema()
-        contents = {name: {**file, "rows": rows[name]} if name in rows else file for name, file in self.contents.items()}
+        contents = {
+            name: {**file, "rows": rows[name]} if name in rows else file for name, file in self.contents.items()
+        }
         record = {
             "version": self.version,
             "rows": sum(rows.values()),

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,17 @@ def listing(base: Path, texts: Iterable[str]) -> Listing:
         base: the folder that relative paths start from; a region that moves with its files keeps its listing.
         texts: paths, globs, paths with placeholders such as ``{z}``, or anything else.
     """
-    files = dict[str, None]()
-    for text in sorted(set(texts)):
+    files, single = set[str](), defaultdict[str, set[str]](set)
+    for text in set(texts):
         for path in _matches(base, text):
-            files.update(dict.fromkeys(_below(path) if os.path.isdir(path) else _companions(path)))
+            if os.path.isdir(path):
+                files.update(_below(path))
+            else:
+                folder, name = os.path.split(path)
+                single[folder].add(_stem(name))
+                files.add(path)
+    for folder, stems in single.items():
+        files.update(_companions(folder, stems))
     digest, changed = hashlib.sha256(), 0
     for file in sorted(files):
         digest.update(f"{os.path.relpath(file, base)}\0".encode(errors="surrogateescape"))
@@ -95,8 +103,14 @@ def _below(folder: str) -> Iterator[str]:
         yield from (os.path.join(parent, name) for name in names)
 
 
-def _companions(file: str) -> list[str]:
-    folder, name = os.path.split(file)
-    stem = name.split(".")[0] if not name.startswith(".") else name
-    with os.scandir(folder or ".") as entries:
-        return [entry.path for entry in entries if entry.name == name or entry.name.startswith(f"{stem}.")]
+def _companions(folder: str, stems: set[str]) -> list[str]:
+    """The files of a folder whose names begin as those of files that were named."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if _stem(entry.name) in stems]
+    except OSError:
+        return []
+
+
+def _stem(name: str) -> str:
+    return name if name.startswith(".") else name.split(".")[0]

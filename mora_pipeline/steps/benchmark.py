@@ -34,8 +34,7 @@ def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tr
     vectors = ArrayCache(region.home / "cache" / "vectors")
     context = MethodContext(region, settings.raw_components, vectors.folder)
     sources = {  # their features stay as wide as they are, so that both regions have the same numbers
-        name: MethodContext(region.other(name), 0, vectors.folder)
-        for name in settings.transfer_from
+        name: MethodContext(region.other(name), 0, vectors.folder) for name in settings.transfer_from
     }
     scores = ArrayCache(region.home / "cache" / "scores")
     labels = label_digests(region.config)  # before the labels are read

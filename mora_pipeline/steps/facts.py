@@ -1,6 +1,5 @@
 """All that a step's result depends on, as facts that can be compared: a name for people, and a digest or a version."""
 
-import glob
 import hashlib
 import json
 import os
@@ -148,7 +147,7 @@ def tracking_place(settings: TrackingSettings, home: Path) -> str:
 def _environment() -> Facts:
     libraries = {f"library {name}": found for name in LIBRARIES if (found := _installed(name))}
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
-    gpu = "GPU" if glob.glob("/dev/nvidia[0-9]*") and not hidden else "CPU"
+    gpu = "GPU" if any(Path("/dev").glob("nvidia[0-9]*")) and not hidden else "CPU"
     return {**libraries, "Python": platform.python_version(), "kind of device": f"{gpu}, {platform.machine()}"}
 
 

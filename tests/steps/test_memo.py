@@ -111,7 +111,9 @@ def test_checks_and_what_people_see_are_told_again(session: Session) -> None:
     work = Work(body, checks=("no_nan",))
     assert made(work, session)
     again = run_step(work.step, "tiny", session)
-    assert [(check.name, check.passed, dict(check.figures)) for check in again.checks] == [("no_nan", True, {"rows": 2})]
+    assert [(check.name, check.passed, dict(check.figures)) for check in again.checks] == [
+        ("no_nan", True, {"rows": 2})
+    ]
     told = again.metadata
     assert (told["text"], told["map"]) == (Markdown("**x**"), Picture(b"png", "map"))
     assert (told["page"], told["n"]) == (Path("/p"), 3)

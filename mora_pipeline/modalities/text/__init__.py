@@ -61,7 +61,9 @@ class TextKind(ModalityKind[TextModality]):
         from mora_pipeline.modalities.text.encoding import encode_text_cells, make_text_encoder
 
         texts, counts = _in_region(reader, name)
-        return encode_text_cells(texts, counts, make_text_encoder(config.encoder, reader.config.base_of(config.encoder)), progress)
+        return encode_text_cells(
+            texts, counts, make_text_encoder(config.encoder, reader.config.base_of(config.encoder)), progress
+        )
 
     def amounts(self, reader: RegionReader, name: str, config: TextModality) -> pa.Table:
         from mora_pipeline.modalities.text.amounts import text_amounts
