@@ -210,10 +210,14 @@ def test_the_sensor_shows_what_it_refuses_once_and_that_it_was_mended(
     shutil.rmtree(root / "town")
     (told,) = new_regions(dg.build_sensor_context(instance, cursor=third.cursor)).asset_events
     assert told.passed
+
+
 def test_a_night_runs_what_has_changed_or_failed_and_names_the_reasons(
-    home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, instance: dg.DagsterInstance, write_region: WriteRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["failed", "new_day", "odd", "same"]
+    for name in names:
+        Registry.at_home().add(write_region(tmp_path / name))
     instance.add_dynamic_partitions(REGIONS, names)
     found = {"new_day": "edges: changed: raw files"}
 
