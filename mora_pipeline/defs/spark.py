@@ -14,13 +14,15 @@ from dagster_pipes import PipesParams
 from pydantic import Field
 
 from mora_pipeline.steps.spark import SparkReport, job_command, job_environment, parameter_file, run_child
+from mora_pipeline.steps.spark_conf import checked_conf, checked_master, checked_memory
 
 
 class SparkSubmit(dg.ConfigurableResource):
     """Starts Spark jobs: in this machine's processes by default, on a cluster by one setting."""
 
     master: str | None = Field(
-        default=None, description="Spark master; default $MORA_SPARK_MASTER, else local[*] (spark://host:7077)."
+        default=None,
+        description="Spark master: local[N], or what $MORA_SPARK_MASTER says, which is the default; else local[*].",
     )
     driver_memory: str | None = Field(
         default=None,
@@ -35,21 +37,29 @@ class SparkSubmit(dg.ConfigurableResource):
         gt=0,
         description="Cores of each executor on a cluster; default $MORA_SPARK_EXECUTOR_CORES, else all of its worker.",
     )
-    conf: dict[str, str] = Field(default={}, description="Further spark.* settings; they win over all others.")
+    conf: dict[str, str] = Field(
+        default={},
+        description="Further spark.* settings: sizes, numbers and waits; they win over all others. What names "
+        "programs, servers or secrets stands in $MORA_SPARK_CONF alone.",
+    )
 
     def command(self, job: str, parameters: Path) -> list[str]:
         """What starts a job."""
         return job_command(job, parameters)
 
     def environment(self) -> dict[str, str]:
-        """What the child needs to find Java, Spark's settings and our code; see `job_environment`."""
+        """What the child needs to find Java, Spark's settings and our code; see `job_environment`.
+
+        Raises:
+            UserError: if a setting is not one that a run may choose.
+        """
         fields = {
-            "spark.master": self.master,
-            "spark.driver.memory": self.driver_memory,
-            "spark.executor.memory": self.executor_memory,
+            "spark.master": checked_master(self.master),
+            "spark.driver.memory": checked_memory("driver_memory", self.driver_memory),
+            "spark.executor.memory": checked_memory("executor_memory", self.executor_memory),
             "spark.executor.cores": self.executor_cores,
         }
-        return job_environment({name: str(value) for name, value in fields.items() if value} | self.conf)
+        return job_environment({name: str(value) for name, value in fields.items() if value} | checked_conf(self.conf))
 
 
 @dataclass(frozen=True)

@@ -131,3 +131,13 @@ def test_executors_are_sized_by_the_resource_or_the_environment(
     chosen = told(executor_memory="8g", executor_cores=4, conf={"spark.executor.cores": "6", "spark.cores.max": "12"})
     assert chosen["spark.executor.memory"] == "8g"
     assert (chosen["spark.executor.cores"], chosen["spark.cores.max"]) == ("6", "12"), "conf wins over all others"
+
+
+def test_a_run_cannot_choose_java_options(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With them, whoever reached the UI ran commands; the environment may still hold them."""
+    options = {"spark.driver.extraJavaOptions": "-XX:OnOutOfMemoryError=id"}
+    done = run(counted, spark=Script(program=REPORT, conf=options))
+    assert not done.success
+    assert "'spark.driver.extraJavaOptions', which run config may not set" in description(done)
+    monkeypatch.setenv("MORA_SPARK_CONF", json.dumps(options))
+    assert json.loads(SparkSubmit().environment()["MORA_SPARK_CONF"])["spark.driver.extraJavaOptions"]
