@@ -4,12 +4,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.files import locked
+from mora_pipeline.contract.redaction import login_of, redacted, without_login
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 5.0
 FLUSH_METRICS = 500  # MLflow takes at most 1,000 in one call
 LONGEST_PARAMETER = 6000  # MLflow's own limit
+_SERVER = ("http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -24,25 +26,47 @@ class TrackingSettings:
     """Where MLflow is.
 
     Attributes:
-        uri: of tracking and registry: a server, or ``sqlite:///...``.
+        uri: of tracking and registry: a server, or ``sqlite:///...``; it may hold a password, so show `shown_uri`.
         artifacts: folder of the artifacts, where no server decides it.
         link: address for people's browsers, where there is a server.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     artifacts: Path | None
     link: str | None
     lock: Path
 
     @classmethod
     def of(cls, home: Path, uri: str | None = None, link: str | None = None) -> "TrackingSettings":
-        """The settings of a home: SQLite and artifacts in it, unless `uri` names a server."""
+        """The settings of a home: SQLite and artifacts in it, unless `uri` names a server.
+
+        Raises:
+            UserError: if `link` is no address of a web page.
+        """
         uri = uri or f"sqlite:///{home / 'mlflow.db'}"
-        server = uri.startswith(("http://", "https://"))
-        link = link or (uri if server else None)
-        return cls(
-            uri, None if server else home / "mlartifacts", link.rstrip("/") if link else None, home / "mlflow.lock"
-        )
+        server = uri.startswith(_SERVER)
+        link = without_login(link or (uri if server else "")).rstrip("/")
+        if link and not link.startswith(_SERVER):
+            raise UserError(
+                f"MORA_MLFLOW_URL is {redacted(link)!a}: say an address that begins with http:// or https://."
+            )
+        return cls(uri, None if server else home / "mlartifacts", link or None, home / "mlflow.lock")
+
+    @property
+    def shown_uri(self) -> str:
+        """`uri` for people and logs."""
+        return redacted(self.uri)
+
+    def log_in(self) -> str:
+        """The address for MLflow's client, which takes a server's password from the environment of this process.
+
+        MLflow quotes the addresses of servers in its errors; so none of them has the password any more.
+        """
+        login = login_of(self.uri)
+        if login is None or not self.uri.startswith(_SERVER):
+            return self.uri
+        os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = login
+        return without_login(self.uri)
 
 
 class TrackedRun:
@@ -104,7 +128,7 @@ class TrackedRun:
         path = f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
         if self.settings.link:
             return f"[{self.run_id}]({self.settings.link}/{path})"
-        return f"run `{self.run_id}`: `mlflow ui --backend-store-uri {self.settings.uri}`, then http://127.0.0.1:5000/{path}"
+        return f"run `{self.run_id}`: `mlflow ui --backend-store-uri {self.settings.shown_uri}`, then http://127.0.0.1:5000/{path}"
 
 
 @contextmanager
@@ -140,7 +164,7 @@ def tracked_run(
         if goes_on:
             run.read_recorded()
         for name, value in parameters.items():
-            client.log_param(run.run_id, name, str(value)[:LONGEST_PARAMETER])
+            client.log_param(run.run_id, name, redacted(str(value))[:LONGEST_PARAMETER])
         try:
             yield run
         finally:
@@ -158,18 +182,19 @@ def connect(settings: TrackingSettings) -> "MlflowClient":
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import mlflow
 
-    mlflow.set_tracking_uri(settings.uri)
-    mlflow.set_registry_uri(settings.uri)
+    uri = settings.log_in()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
     try:
         with locked(settings.lock):  # the first client creates the tables, which two must not do at the same time
-            client = mlflow.MlflowClient(settings.uri, settings.uri)
+            client = mlflow.MlflowClient(uri, uri)
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)
     except mlflow.MlflowException as error:
         raise UserError(
-            f"MLflow at {settings.uri} does not answer ({error}). Start it or fix MLFLOW_TRACKING_URI; without that "
-            "variable, runs go to SQLite in $MORA_HOME."
-        ) from error
+            f"MLflow at {settings.shown_uri} does not answer ({redacted(str(error))}). Start it or fix "
+            "MLFLOW_TRACKING_URI; without that variable, runs go to SQLite in $MORA_HOME."
+        ) from None  # MLflow's own error may quote the address
     return client
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.redaction import has_secret
 
 
 class _JsonLoader(yaml.SafeLoader):
@@ -21,7 +22,7 @@ def run_config(config_file: Path | None, assignments: Sequence[str]) -> dict[str
     """Run config from a YAML file and ``asset.key=value`` assignments, which win.
 
     Raises:
-        UserError: if the file is not a YAML mapping or an assignment does not have that form.
+        UserError: if the file is not a YAML mapping, an assignment does not have that form, or there is a password.
     """
     config: dict[str, Any] = {}
     if config_file:
@@ -41,6 +42,11 @@ def run_config(config_file: Path | None, assignments: Sequence[str]) -> dict[str
         except (ValueError, TypeError, yaml.YAMLError) as error:
             raise UserError(f"--set {assignment}: the value is not YAML ({str(error).splitlines()[0]})") from error
         assign(config, asset, keys, value, f"--set {assignment}")
+    if has_secret(config):
+        raise UserError(
+            "The settings hold a password, which everybody who opens the UI could read in the run's record. Leave it "
+            "out, and give it by the environment: MLFLOW_TRACKING_URI, AWS_SECRET_ACCESS_KEY and the like."
+        )
     return config
 
 

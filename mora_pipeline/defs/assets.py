@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from mora_pipeline.contract.disk import disk_full
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.redaction import redacted
 from mora_pipeline.defs.fences import fence_of_step
 from mora_pipeline.defs.metadata import column_schema, figures, result_metadata
 from mora_pipeline.defs.partitions import regions
@@ -122,9 +123,9 @@ def run_in_dagster(
     try:
         return run_step(step, context.partition_key, session, settings)
     except UserError as error:
-        raise dg.Failure(description=str(error), metadata=error.costs, allow_retries=False) from error
+        raise dg.Failure(description=redacted(str(error)), metadata=error.costs, allow_retries=False) from error
     except StepError as error:
-        raise dg.Failure(description=str(error), metadata=error.costs) from error
+        raise dg.Failure(description=redacted(str(error)), metadata=error.costs) from error
     except RunEndedError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except Exception as error:
