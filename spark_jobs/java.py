@@ -5,10 +5,12 @@
 
 import hashlib
 import importlib.util
+import logging
 import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -28,6 +30,8 @@ for argument do
 done
 exec {java} "$@"
 """
+
+logger = logging.getLogger(__name__)
 
 
 def java_environment() -> dict[str, str]:
@@ -87,19 +91,38 @@ def bundled_java() -> Path | None:
 
 
 def overlay(real: Path, cache: Path) -> Path:
-    """A folder whose ``bin/java`` starts the real Java without the module it lacks; made once, in one step."""
+    """A folder whose ``bin/java`` starts the real Java without the module it lacks; made once, in one step.
+
+    One that is not as we would make it, or that somebody else could change, is not used: another is made.
+    """
     script = LAUNCHER.format(java=shlex.quote(str(real)))
     home = cache / f"java-{hashlib.sha256(script.encode()).hexdigest()[:16]}"
-    if not (home / "bin" / "java").exists():
+    for _ in range(2):
+        if _is_intact(home, script):
+            return home
+        if os.path.lexists(home):
+            logger.warning("%s has been changed, or is not this user's alone; it is made anew.", home)
+            home.rename(Path(tempfile.mkdtemp(prefix="java-refused-", dir=cache)) / home.name)
         draft = Path(tempfile.mkdtemp(prefix="java-draft-", dir=cache))
-        (draft / "bin").mkdir()
+        (draft / "bin").mkdir(mode=0o700)
         (draft / "bin" / "java").write_text(script)
-        (draft / "bin" / "java").chmod(0o755)
+        (draft / "bin" / "java").chmod(0o700)
         try:
             draft.rename(home)
         except OSError:  # another process was first
             shutil.rmtree(draft)
-    return home
+    if _is_intact(home, script):
+        return home
+    raise UserError(f"{home} is changed again and again by somebody else: remove that folder.")
+
+
+def _is_intact(home: Path, script: str) -> bool:
+    """Whether a folder holds our launcher, and only this user could have put it there."""
+    java = home / "bin" / "java"
+    try:
+        return all(map(is_own, (home, home / "bin", java))) and java.read_text() == script
+    except OSError:
+        return False
 
 
 def java_release(home: str) -> str:
@@ -113,7 +136,7 @@ def java_release(home: str) -> str:
 
 
 def cache_folder() -> Path:
-    """A folder that only this user can write: $MORA_HOME/cache, else one of the user's own in the temporary folder.
+    """A folder that only this user can write, for programs that are kept: $MORA_HOME/cache, else a temporary one.
 
     Raises:
         UserError: if the folder in the temporary folder belongs to somebody else, who could plant a program there.
@@ -121,18 +144,35 @@ def cache_folder() -> Path:
     """
     if os.environ.get("MORA_HOME"):
         folder = Path(os.environ["MORA_HOME"]).expanduser().resolve() / "cache"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        if _made_private(folder):
+            return folder
+        logger.warning(
+            "%s is not this user's alone (owner, write permission of others, or a link): programs are kept in the "
+            "temporary folder instead. To mend it: remove it, or chown and chmod go-w it.",
+            folder,
+        )
     folder = Path(tempfile.gettempdir()) / f"mora-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if not is_own(folder):
+    if not _made_private(folder):
         raise UserError(f"{folder} is not this user's alone: set MORA_HOME, or remove that folder.")
     return folder
 
 
+def _made_private(folder: Path) -> bool:
+    """Make a folder with mode 0700, or narrow it to that; whether it is this user's."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not is_own(folder) or not folder.is_dir():
+            return False
+        folder.chmod(0o700)
+    return True
+
+
 def is_own(path: Path) -> bool:
     """Whether a folder or file is this user's, no link, and for nobody else to write."""
-    return not path.is_symlink() and path.stat().st_uid == os.getuid() and not path.stat().st_mode & 0o022
+    found = path.lstat()
+    return not stat.S_ISLNK(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 if __name__ == "__main__":
