@@ -71,7 +71,7 @@ class Classes:
             return
         folder, kept = self.draft.parent, False
         with contextlib.suppress(OSError):
-            if _end_java() == 0 and well:
+            if end_java() == 0 and well:
                 for old in folder.glob("spark-classes-*.jsa"):
                     old.unlink()
                 self.draft.replace(_archive(folder, self.name, self.draft.stat().st_size))
@@ -157,7 +157,7 @@ def _use(spark: SparkSession, scratch: Path) -> None:
     ranked.groupBy("half").agg(sql.sum("place"), sql.collect_list("place")).orderBy("half").toArrow()
 
 
-def _end_java() -> int:
+def end_java() -> int:
     """End the JVM that pyspark started, and let pyspark start another if it is asked to.
 
     Returns:

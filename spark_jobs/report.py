@@ -59,9 +59,8 @@ def run_as_program(
     parser = argparse.ArgumentParser(prog=name, description=sys.modules[job.__module__].__doc__)
     parser.add_argument("--params", required=True, type=Path, help="JSON file with the job's parameters")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
-    with _listener() as send:
+    log_to_stderr()
+    with listener() as send:
         try:
             params = read_params(chosen.params)
             with spark_session(f"mora {name}", settings(params) if settings else None) as spark:
@@ -109,8 +108,14 @@ def parameter(params: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def log_to_stderr() -> None:
+    """What a job logs goes where its step's output is kept."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+
+
 @contextmanager
-def _listener() -> Iterator[Callable[[dict[str, Any]], None]]:
+def listener() -> Iterator[Callable[[dict[str, Any]], None]]:
     """Where the report goes besides stdout: to Dagster, if it started this process through Pipes."""
     if PIPES_CONTEXT not in os.environ:
         yield lambda message: None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.commands.base import console
+from mora_pipeline.defs.op_names import GRID
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, EventLogEntry
@@ -63,7 +64,8 @@ class RunState:
             step.state, step.note = "failed", ""
             step.seconds = timestamp - step.started if step.started else 0.0
             if not self._failed_check(event):
-                self.errors.append(f"{step.name}: {_step_error(event)}")
+                asset = "" if step.name == GRID else f"{step.name}: "  # its message names the assets
+                self.errors.append(f"{asset}{_step_error(event)}")
         elif kind == "STEP_SKIPPED":
             step.state, step.note = "skipped", ""
         elif kind == "ASSET_MATERIALIZATION":

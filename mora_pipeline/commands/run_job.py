@@ -56,6 +56,9 @@ def run_job(
     """
     import dagster as dg
 
+    from mora_pipeline.defs.op_names import by_step_of_run
+
+    run_config = by_step_of_run(run_config)
     assets = selected_assets(select) if select else None
     definition = dg.build_reconstructable_job("mora_pipeline.commands.run_job", "job_definition", (job,))
     with dagster_instance() as instance, _region(instance, region, command, front) as lock:

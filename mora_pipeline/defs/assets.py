@@ -2,6 +2,7 @@
 
 import inspect
 import types
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 import dagster as dg
@@ -19,7 +20,7 @@ from mora_pipeline.runs.fence import RunEndedError
 from mora_pipeline.steps import FORCE_TAG, Session, Step, StepResult, all_steps, run_step
 from mora_pipeline.steps.checks import DESCRIPTIONS
 from mora_pipeline.steps.interface import NoSettings
-from mora_pipeline.steps.spark import StepError
+from mora_pipeline.steps.spark import SparkRunner, StepError
 
 
 def asset_of(step: Step) -> dg.AssetsDefinition:
@@ -28,7 +29,7 @@ def asset_of(step: Step) -> dg.AssetsDefinition:
     def materialize(
         context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkSubmit, tracking: Tracking
     ) -> dg.MaterializeResult:
-        return _materialized(step, run_in_dagster(step, None, context, lake, spark, tracking))
+        return materialized(step, run_in_dagster(step, None, context, lake, PipesSpark(context, spark), tracking))
 
     config_class = config_of(step.settings)
 
@@ -39,20 +40,24 @@ def asset_of(step: Step) -> dg.AssetsDefinition:
         spark: SparkSubmit,
         tracking: Tracking,
     ) -> dg.MaterializeResult:
-        return _materialized(step, run_in_dagster(step, config, context, lake, spark, tracking))
+        return materialized(step, run_in_dagster(step, config, context, lake, PipesSpark(context, spark), tracking))
 
-    check_specs = [
-        dg.AssetCheckSpec(
-            name, asset=step.name, blocking=True, description=DESCRIPTIONS.get(name), partitions_def=regions
-        )
-        for name in step.checks
-    ]
-    check_specs += [
-        dg.AssetCheckSpec(name, asset=step.name, description=DESCRIPTIONS.get(name), partitions_def=regions)
-        for name in step.warnings
-    ]
-    decorate = dg.asset(name=step.name, pool=step.pool, check_specs=check_specs, **_description(step))
+    decorate = dg.asset(name=step.name, pool=step.pool, check_specs=check_specs_of(step), **description_of(step))
     return decorate(materialize if step.settings is NoSettings else materialize_with_settings)
+
+
+def check_specs_of(step: Step) -> list[dg.AssetCheckSpec]:
+    """The checks of a step, by region: those that hold back its outputs, and those that only warn."""
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=step.name,
+            blocking=name in step.checks,
+            description=DESCRIPTIONS.get(name),
+            partitions_def=regions,
+        )
+        for name in (*step.checks, *step.warnings)
+    ]
 
 
 def job_of(step: Step, name: str, description: str) -> dg.JobDefinition:
@@ -70,7 +75,7 @@ def job_of(step: Step, name: str, description: str) -> dg.JobDefinition:
         spark: SparkSubmit,
         tracking: Tracking,
     ) -> None:
-        result = run_in_dagster(step, config, context, lake, spark, tracking)
+        result = run_in_dagster(step, config, context, lake, PipesSpark(context, spark), tracking)
         metadata = result_metadata(result)
         context.log_event(dg.AssetMaterialization(step.name, partition=context.partition_key, metadata=metadata))
         if not result.committed:
@@ -86,10 +91,11 @@ def job_of(step: Step, name: str, description: str) -> dg.JobDefinition:
 
 def external_asset_of(step: Step) -> dg.AssetSpec:
     """A step outside the main chain as the UI shows it among the assets; its job makes it, not a button there."""
-    return dg.AssetSpec(step.name, **_description(step))
+    return dg.AssetSpec(step.name, **description_of(step))
 
 
-def _description(step: Step) -> dict[str, Any]:
+def description_of(step: Step) -> dict[str, Any]:
+    """What an asset says of itself, as arguments of `dagster.AssetSpec`."""
     return {
         "partitions_def": regions,
         "deps": list(step.inputs),
@@ -106,7 +112,7 @@ def run_in_dagster(
     settings: BaseModel | None,
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     lake: LakeResource,
-    spark: SparkSubmit,
+    spark: SparkRunner,
     tracking: Tracking,
 ) -> StepResult:
     """Run a step for the region of a run; one that has made the same already, only if the run's tag says so.
@@ -117,9 +123,7 @@ def run_in_dagster(
     home = lake.path()
     tags = {"dagster.run_id": context.run_id, "dagster.asset": step.name}
     force, fence = context.run.tags.get(FORCE_TAG) == "true", fence_of_step(context)
-    session = Session(
-        home, PipesSpark(context, spark), tracking.settings(home), tags, context.log, force=force, fence=fence
-    )
+    session = Session(home, spark, tracking.settings(home), tags, context.log, force=force, fence=fence)
     try:
         return run_step(step, context.partition_key, session, settings)
     except UserError as error:
@@ -134,17 +138,27 @@ def run_in_dagster(
         raise
 
 
-def _materialized(step: Step, result: StepResult) -> dg.MaterializeResult:
+def materialized(
+    step: Step, result: StepResult, checks: AbstractSet[dg.AssetCheckKey] | None = None
+) -> dg.MaterializeResult:
+    """What a step tells Dagster of its asset.
+
+    Args:
+        checks: those that the run has chosen; None: all of the step.
+    """
     return dg.MaterializeResult(
+        asset_key=step.name,
         metadata=result_metadata(result),
         check_results=[
             dg.AssetCheckResult(
+                asset_key=step.name,
                 check_name=check.name,
                 passed=bool(check.passed),
                 metadata=figures(check.figures),
                 severity=dg.AssetCheckSeverity.WARN if check.name in step.warnings else dg.AssetCheckSeverity.ERROR,
             )
             for check in result.checks
+            if checks is None or dg.AssetCheckKey(dg.AssetKey(step.name), check.name) in checks
         ],
         data_version=dg.DataVersion(result.data_version) if result.data_version else None,
     )
@@ -166,4 +180,5 @@ def config_of(settings: type[BaseModel]) -> type[dg.Config]:
     return cast(type[dg.Config], config_class)
 
 
-assets = [asset_of(step) if step.in_chain else external_asset_of(step) for step in all_steps()]
+assets = [asset_of(step) for step in all_steps() if step.in_chain and step.pool != "spark"]
+external_assets = [external_asset_of(step) for step in all_steps() if not step.in_chain]

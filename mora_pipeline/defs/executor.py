@@ -1,6 +1,8 @@
 """How a run's steps are carried out: under the lock of its region, each in a process of its own."""
 
 import os
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +15,34 @@ from mora_pipeline.runs import PARTITION_TAG, PROCESS_TAG, TOKEN_TAG
 from mora_pipeline.runs.fence import RunEndedError
 from mora_pipeline.runs.locks import RegionBusyError, RegionLock, held_here
 
+# What the steps import before their work begins. None of them starts a thread, which a fork would lose.
+PRELOADED = ("mora_pipeline.definitions", "pyarrow.parquet", "pandas", "scipy.sparse", "torch", "mlflow", "sklearn")
+LONGEST_FOLDER = 48  # bytes of the path of temporary files: of a socket some folders below it, 107 are allowed
 _LOOK_SECONDS = 1.0
 _TELL_SECONDS = 30.0  # between two messages of a run that waits
 
 
 def inner_executor(context: dg.InitExecutorContext) -> dg.Executor:
-    """Every step in a process of its own: its memory goes back to the machine, and torch and mlflow stay out of others.
+    """Every step in a process of its own: its memory goes back to the machine, and a killed one takes no other along.
 
     Two at once, because pools let only one of them be Spark's and one torch's.
     """
-    config = {"max_concurrent": 2, "retries": {"enabled": {}}, "tag_concurrency_limits": []}
+    config = {"max_concurrent": 2, "retries": {"enabled": {}}, "tag_concurrency_limits": [], **start_method()}
     create = dg.multiprocess_executor.executor_creation_fn
     assert create is not None
     return create(dg.InitExecutorContext(context.job, dg.multiprocess_executor, config, context.instance))
+
+
+def start_method() -> dict[str, Any]:
+    """How a step's process starts: forked from a server that has imported what steps need, where the system can.
+
+    Elsewhere (macOS, whose libraries do not survive a fork; a long TMPDIR, where the server's socket has no place)
+    each imports everything by itself, for two to ten seconds.
+    """
+    folder = len(tempfile.gettempdir().encode())
+    if sys.platform != "linux" or folder > LONGEST_FOLDER:
+        return {"start_method": {"spawn": {}}}
+    return {"start_method": {"forkserver": {"preload_modules": list(PRELOADED)}}}
 
 
 @dg.executor(name="region", config_schema={}, requirements=dg.multiple_process_executor_requirements())

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mora_pipeline.steps.spark import SparkReport, job_command, job_environment, parameter_file, run_child
 from mora_pipeline.steps.spark_conf import checked_conf, checked_master, checked_memory
+from mora_pipeline.steps.spark_server import SparkServer
 
 
 class SparkSubmit(dg.ConfigurableResource):
@@ -61,6 +62,33 @@ class SparkSubmit(dg.ConfigurableResource):
         }
         return job_environment({name: str(value) for name, value in fields.items() if value} | checked_conf(self.conf))
 
+    @contextmanager
+    def served(self, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Iterator[SparkServer]:
+        """Runs the jobs of one step of a run in one Spark application, through one session of Pipes.
+
+        Neither begins before the first job.
+        """
+        with ExitStack() as stack:
+
+            def environment() -> dict[str, str]:
+                own = self.environment()
+                session = stack.enter_context(_pipes_session(context, dg.PipesTempFileMessageReader()))
+                return {**own, **session.get_bootstrap_env_vars()}
+
+            with SparkServer(environment, PipesSpark(context, self)) as server:
+                yield server
+
+
+@contextmanager
+def _pipes_session(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, reader: dg.PipesMessageReader
+) -> Iterator[dg.PipesSession]:
+    with warnings.catch_warnings():
+        # Dagster warns of a preview feature of its own that we do not use.
+        warnings.filterwarnings("ignore", message=".*expected_writer_count", category=dg.PreviewWarning)
+        with dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), reader) as session:
+            yield session
+
 
 @dataclass(frozen=True)
 class PipesSpark:
@@ -72,12 +100,9 @@ class PipesSpark:
     def run(self, job: str, parameters: Mapping[str, Any]) -> SparkReport:
         """See `SparkRunner.run`."""
         reader = _KeepingReader()
-        with parameter_file(parameters) as file, warnings.catch_warnings():
-            # Dagster warns of a preview feature of its own that we do not use.
-            warnings.filterwarnings("ignore", message=".*expected_writer_count", category=dg.PreviewWarning)
-            with dg.open_pipes_session(self.context, dg.PipesTempFileContextInjector(), reader) as session:
-                environment = {**os.environ, **self.submit.environment(), **session.get_bootstrap_env_vars()}
-                code = run_child(self.submit.command(job, file), environment)
+        with parameter_file(parameters) as file, _pipes_session(self.context, reader) as session:
+            environment = {**os.environ, **self.submit.environment(), **session.get_bootstrap_env_vars()}
+            code = run_child(self.submit.command(job, file), environment)
         listener = reader.listener
         failure = (listener.exception if listener else None) or (f"code {code}" if code else None)
         return SparkReport.of(job, listener.messages if listener else [], failure)

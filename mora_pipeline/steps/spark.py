@@ -110,18 +110,40 @@ def run_child(command: list[str], environment: Mapping[str, str], stdout: IO[byt
     Whatever ends this process's wait (an interrupt) ends the child first: gently, so that it clears up, else at once.
     What ends this process itself, ends the child as well.
     """
-    child = subprocess.Popen(
-        command, env=environment, cwd=tempfile.gettempdir(), stdout=stdout, preexec_fn=interrupted_with_parent
-    )
+    child = start_child(command, environment, stdout=stdout)
     try:
         return child.wait()
     except BaseException:
-        child.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(SECONDS_TO_END)
-        child.kill()
-        child.wait()
+        ended(child, gently=False)
         raise
+
+
+def start_child(command: list[str], environment: Mapping[str, str], **options: Any) -> "subprocess.Popen[Any]":
+    """A child that works in a folder of temporary files, and ends with this process, whatever ends that.
+
+    Args:
+        options: of `subprocess.Popen`.
+    """
+    return subprocess.Popen(
+        command, env=environment, cwd=tempfile.gettempdir(), preexec_fn=interrupted_with_parent, **options
+    )
+
+
+def ended(child: "subprocess.Popen[Any]", gently: bool) -> int:
+    """The exit code of a child that is to end: it has `SECONDS_TO_END`, then it is killed.
+
+    Args:
+        gently: it has been told, and ends by itself; else it is interrupted.
+    """
+    try:
+        if not gently:
+            child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(SECONDS_TO_END)
+    finally:
+        if child.poll() is None:
+            child.kill()
+    return child.wait()
 
 
 def _message(line: str) -> dict[str, Any] | None:

@@ -20,13 +20,20 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 def run(lake: Lake) -> Run:
     """Materialise an asset for the region `tiny`; a failure does not raise."""
 
-    def materialize(asset: dg.AssetsDefinition, **resources: object) -> dg.ExecuteInProcessResult:
+    def materialize(
+        asset: dg.AssetsDefinition,
+        selection: list[str] | None = None,
+        run_config: dict[str, object] | None = None,
+        **resources: object,
+    ) -> dg.ExecuteInProcessResult:
         defaults = {"lake": LakeResource(), "spark": SparkSubmit(), "tracking": Tracking()}
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions(str(regions.name), ["tiny"])
             return dg.materialize(
                 [asset],
                 partition_key="tiny",
+                selection=selection,
+                run_config=run_config,
                 instance=instance,
                 resources=defaults | resources,
                 raise_on_error=False,

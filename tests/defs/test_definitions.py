@@ -41,30 +41,42 @@ def test_the_definitions_load_as_a_code_location() -> None:
 def test_every_asset_is_in_its_group_partitioned_by_region_and_described() -> None:
     groups: dict[str, set[str]] = {}
     for asset in assets():
-        spec = next(iter(asset.specs))
-        groups.setdefault(str(spec.group_name), set()).add(spec.key.to_user_string())
-        assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)
-        assert spec.partitions_def.name == "regions"
-        assert "Source:" in str(spec.description)
-        assert spec.kinds
+        for spec in asset.specs:
+            groups.setdefault(str(spec.group_name), set()).add(spec.key.to_user_string())
+            assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)
+            assert spec.partitions_def.name == "regions"
+            assert "Source:" in str(spec.description)
+            assert spec.kinds
     assert groups == GROUPS
 
 
 def test_everything_that_reaches_the_lake_is_behind_a_blocking_check_and_lists_its_columns() -> None:
-    for asset in assets():
-        name = asset.key.to_user_string()
+    for asset, key in [(owner, key) for owner in assets() for key in owner.keys]:
+        name = key.to_user_string()
         if name in {"raw_files", "champion"}:
             continue
-        specs = list(asset.check_specs)
+        specs = [spec for spec in asset.check_specs if spec.asset_key == key]
         assert specs, name
         assert all(spec.blocking or spec.name == "cells_familiar" for spec in specs), name  # which only warns
         assert all(spec.description for spec in specs), name
-        assert "dagster/column_schema" in asset.metadata_by_key[asset.key], name
+        assert "dagster/column_schema" in asset.metadata_by_key[key], name
 
 
 @pytest.mark.parametrize(("pool", "members"), [("spark", 5), ("gpu", 5)])
 def test_spark_and_torch_take_turns(pool: str, members: int) -> None:
-    assert sum(asset.op.pool == pool for asset in assets()) == members
+    assert sum(len(asset.keys) for asset in assets() if asset.op.pool == pool) == members
+
+
+def test_one_step_of_a_run_makes_all_that_spark_makes_and_any_part_of_it() -> None:
+    (grid,) = [asset for asset in assets() if asset.op.pool == "spark"]
+    assert grid.op.name == "grid"
+    assert grid.can_subset
+    graph = defs.resolve_asset_graph()
+    depends = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys} for key in grid.keys
+    }
+    raw = {name: {"raw_files"} for name in ("edges", "text_cells", "table_cells")}
+    assert depends == {**raw, "graph": {"edges"}, "cells": {"edges", "text_cells", "table_cells"}}
 
 
 def test_the_main_job_makes_every_asset_of_a_region() -> None:

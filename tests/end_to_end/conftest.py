@@ -11,11 +11,13 @@ import yaml
 
 from mora_pipeline.contract.schemas import CellVectors
 from mora_pipeline.definitions import defs
+from mora_pipeline.defs.op_names import by_step_of_run
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.steps import FORCE_TAG
 
 ASSETS = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
+ASSET_NAMES = [key.to_user_string() for asset in ASSETS for key in asset.keys]
 SIDE = 10
 RESOLUTION = 8
 SOUTH, WEST, STEP = 47.30, 8.40, 0.014  # more than a cell's width apart: every place has its own cell
@@ -42,7 +44,7 @@ class Home:
         Args:
             force: make anew what has not changed as well.
         """
-        chosen = list(names) or [asset.key.to_user_string() for asset in ASSETS]
+        chosen = list(names) or ASSET_NAMES
         config = self.settings["ops"] | {name: {"config": item} for name, item in (settings or {}).items()}
         return dg.materialize(
             ASSETS,
@@ -51,7 +53,7 @@ class Home:
             instance=self.instance,
             tags={FORCE_TAG: "true"} if force else None,
             resources=dict(defs.resources or {}),
-            run_config={"ops": {name: item for name, item in config.items() if name in chosen}},
+            run_config=by_step_of_run({"ops": {name: item for name, item in config.items() if name in chosen}}),
             raise_on_error=False,
         )
 

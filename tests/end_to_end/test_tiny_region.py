@@ -22,7 +22,7 @@ from mora_pipeline.presets.paper.checkpoint import Checkpoint
 from mora_pipeline.presets.paper.learner import Learner
 from mora_pipeline.steps import all_steps, checks
 from mora_pipeline.tracking import TrackingSettings, connect
-from tests.end_to_end.conftest import ASSETS, Home
+from tests.end_to_end.conftest import ASSET_NAMES, ASSETS, Home
 
 NUM_CELLS = 100
 INDUCTIVE: dict[str, object] = {"preset": "inductive", "inductive": {"units": 64}}
@@ -51,8 +51,13 @@ def contents(lake: Lake, region: str) -> dict[str, list[bytes]]:
     return {name: [file.read_bytes() for file in lake.read(name, region).files()] for name in datasets}
 
 
+def materializations(done: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
+    events = done.get_asset_materialization_events()
+    return [event.step_materialization_data.materialization for event in events]
+
+
 def metadata(done: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
-    (event,) = done.asset_materializations_for_node(asset)
+    (event,) = [event for event in materializations(done) if event.asset_key == dg.AssetKey(asset)]
     return {name: value.value for name, value in event.metadata.items()}
 
 
@@ -68,7 +73,7 @@ def message(done: dg.ExecuteInProcessResult) -> str:
 def test_every_asset_is_made_and_every_check_passes(whole) -> None:
     assert failures(whole) == []
     made = {event.asset_key.to_user_string() for event in whole.get_asset_materialization_events() if event.asset_key}
-    assert made == {asset.key.to_user_string() for asset in ASSETS}
+    assert made == set(ASSET_NAMES)
     evaluations = whole.get_asset_check_evaluations()
     assert len(evaluations) == sum(len(list(asset.check_specs)) for asset in ASSETS)
     assert all(item.passed for item in evaluations)
@@ -103,8 +108,8 @@ def test_edges_keep_the_flow_between_cells_and_cells_keep_the_rest(whole, home: 
 
 
 def test_metadata_shows_rows_costs_pictures_and_the_mlflow_run(whole) -> None:
-    for asset in ASSETS:
-        told = metadata(whole, asset.key.to_user_string())
+    for asset in ASSET_NAMES:
+        told = metadata(whole, asset)
         assert float(str(told["seconds"])) >= 0
         assert 0.05 < float(str(told["peak_memory_gib"])) < 8
     told = metadata(whole, "embeddings")

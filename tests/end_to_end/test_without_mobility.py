@@ -11,7 +11,7 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.presets.inductive.region import embed_region
 from mora_pipeline.steps import local_session, run_step
 from mora_pipeline.steps.ablation import ablations_step
-from tests.end_to_end.conftest import ASSETS, Home
+from tests.end_to_end.conftest import ASSET_NAMES, Home
 from tests.end_to_end.test_tiny_region import INDUCTIVE, NUM_CELLS, failures, message, metadata
 
 REASON = "region.yaml has no mobility"
@@ -47,7 +47,7 @@ def blank(home: Home, write_region) -> dg.ExecuteInProcessResult:
 def test_every_asset_is_made_and_every_check_passes(blank) -> None:
     assert failures(blank) == []
     made = {event.asset_key.to_user_string() for event in blank.get_asset_materialization_events() if event.asset_key}
-    assert made == {asset.key.to_user_string() for asset in ASSETS}
+    assert made == set(ASSET_NAMES)
     assert all(item.passed for item in blank.get_asset_check_evaluations())
 
 
