@@ -12,6 +12,7 @@ from mora_pipeline.commands.embed import embed
 from mora_pipeline.commands.lake import lake
 from mora_pipeline.commands.materialize import materialize
 from mora_pipeline.commands.metrics import metrics
+from mora_pipeline.commands.prune import prune
 from mora_pipeline.commands.region import region
 from mora_pipeline.commands.status import status
 from mora_pipeline.commands.webserver import webserver
@@ -37,7 +38,7 @@ def main() -> None:
     """
 
 
-for command in (status, alert, metrics):
+for command in (status, alert, metrics, prune):
     main.add_command(command)
 for command in (region, materialize, backfill, nightly, benchmark, ablate, embed, lake, dev, webserver, demo):
     main.add_command(command)

@@ -39,14 +39,30 @@ def new_draft(folder: Path, version: str) -> tuple[Path, IO[str]]:
         The folder, and the lock that tells others that its process lives; closing it gives the draft up.
     """
     with writing(folder):
-        for leftover in _leftovers(folder):
-            shutil.rmtree(leftover, ignore_errors=True)
-            _life_of(leftover).unlink(missing_ok=True)
+        _clear(folder)
         draft = folder / f"{_DRAFT}{version}"
         # Beside the draft and not in it: whoever fills the draft may empty the folder first.
         life = claim(_life_of(draft))
         draft.mkdir()
     return draft, life
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What dead processes left in the folder of a dataset."""
+    with writing(folder):
+        return _leftovers(folder)
+
+
+def clear(folder: Path) -> None:
+    """Remove what dead processes left in the folder of a dataset."""
+    with writing(folder):
+        _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    for leftover in _leftovers(folder):
+        shutil.rmtree(leftover, ignore_errors=True)
+        _life_of(leftover).unlink(missing_ok=True)
 
 
 def discard(draft: Path, life: IO[str]) -> None:

@@ -41,9 +41,9 @@ def run(region: RegionRun, settings: AblationParameters, progress: Progress, tra
             "ablation can be scored: add a task whose label is no input."
         )
     caches = region.home / "cache"
-    context = MethodContext(region, BenchmarkParameters().raw_components, caches / "vectors")
+    context = MethodContext(region, BenchmarkParameters().raw_components, caches / "vectors" / region.region)
     chosen = variants(context, settings)
-    ablation = Ablation(context, settings, ArrayCache(caches / "scores"))
+    ablation = Ablation(context, settings, ArrayCache(caches / "scores" / region.region))
     for number, variant in enumerate(chosen, 1):
         region.log.info(f"{variant.name}: variant {number} of {len(chosen)}")
         parameters = {"variant": variant.name, "family": variant.family, **settings.model_dump()}

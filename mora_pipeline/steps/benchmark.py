@@ -31,12 +31,12 @@ def run(region: RegionRun, settings: BenchmarkParameters, progress: Progress, tr
     from mora_pipeline.evaluation.report.markdown import markdown_report
     from mora_pipeline.evaluation.report.page import write_report
 
-    vectors = ArrayCache(region.home / "cache" / "vectors")
+    vectors = ArrayCache(region.home / "cache" / "vectors" / region.region)
     context = MethodContext(region, settings.raw_components, vectors.folder)
     sources = {  # their features stay as wide as they are, so that both regions have the same numbers
         name: MethodContext(region.other(name), 0, vectors.folder) for name in settings.transfer_from
     }
-    scores = ArrayCache(region.home / "cache" / "scores")
+    scores = ArrayCache(region.home / "cache" / "scores" / region.region)
     labels = label_digests(region.config)  # before the labels are read
     for name, source in sources.items():
         labels |= {f"{name}/{path}": digest for path, digest in label_digests(source.reader.config).items()}

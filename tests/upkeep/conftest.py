@@ -45,3 +45,9 @@ def lived_in_home(lived_in_template: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return opened(home)
+
+
+@pytest.fixture(name="lived_in")
+def _lived_in_fixture() -> ModuleType:
+    """What makes a lived-in home, and further runs in it."""
+    return lived_in
