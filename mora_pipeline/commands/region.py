@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mora_pipeline.commands.base import MoraGroup, console
+from mora_pipeline.commands.erase import erase
 from mora_pipeline.contract.errors import UserError
 
 
@@ -151,3 +152,6 @@ def remove(name: str) -> None:
 
     with dagster_instance() as instance:
         click.echo(forget(instance, Registry.at_home(), name))
+
+
+region.add_command(erase)
