@@ -4,6 +4,7 @@ import click
 
 from mora_pipeline.commands.alert import alert
 from mora_pipeline.commands.backfill import backfill, nightly
+from mora_pipeline.commands.backup import backup, restore_backup
 from mora_pipeline.commands.base import MoraGroup
 from mora_pipeline.commands.benchmark import ablate, benchmark
 from mora_pipeline.commands.demo import demo
@@ -38,7 +39,7 @@ def main() -> None:
     """
 
 
-for command in (status, alert, metrics, prune):
+for command in (status, alert, metrics, prune, backup, restore_backup):
     main.add_command(command)
 for command in (region, materialize, backfill, nightly, benchmark, ablate, embed, lake, dev, webserver, demo):
     main.add_command(command)
