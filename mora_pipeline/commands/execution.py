@@ -41,6 +41,7 @@ def run_region(
     Raises:
         UserError: if the region, its files, the selection or a setting is wrong; then nothing has been started.
     """
+    from mora_pipeline.commands.forecast import Forecast
     from mora_pipeline.commands.instance import REGIONS, dagster_instance
     from mora_pipeline.commands.progress import RunState, progress_for
     from mora_pipeline.lake.registry import Registry
@@ -49,7 +50,7 @@ def run_region(
     with dagster_instance() as instance:
         instance.add_dynamic_partitions(REGIONS, [region])
         with region_run(instance, region, select, run_config, job, force) as running:
-            state = RunState.of(running.steps())
+            state = RunState.of(running.steps(), Forecast.of(instance, job, region))
             click.echo(f"Run {running.run.run_id} of {region}, {len(state.steps)} steps")
             with progress_for(state) as shown:
                 waits = Waits(instance, running.run, state, shown)

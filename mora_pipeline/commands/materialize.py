@@ -48,6 +48,7 @@ def materialize(
       mora materialize us_west --encoder us_east           (vectors in the space of us_east)
     """
     from mora_pipeline.commands.execution import run_region
+    from mora_pipeline.commands.hints import hint_after
     from mora_pipeline.commands.run_config import assign, run_config
     from mora_pipeline.commands.unchanged import unchanged_steps
 
@@ -61,7 +62,7 @@ def materialize(
         return
     if not run_region(region, select, config, force=force):
         sys.exit(1)
-    click.echo(f"Done. mora benchmark {region} shows how good the embeddings are; mora lake list {region}, the files.")
+    click.echo(hint_after(region, select))
 
 
 def check_encoder(region: str, embeddings: Mapping[str, Any], select: str | None = None) -> None:

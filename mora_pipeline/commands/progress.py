@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.commands.base import console
+from mora_pipeline.commands.forecast import ENDED, Forecast, bar, duration
 from mora_pipeline.defs.op_names import GRID
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, EventLogEntry
-    from rich.table import Table
+    from rich.console import Console, Group
 
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "failed": "✗", "skipped": "-"}
 _COLOURS = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red", "skipped": "dim"}
@@ -28,15 +29,25 @@ class Step:
 
 @dataclass
 class RunState:
-    """A run as its events tell it: feed it every event in order."""
+    """A run as its events tell it: feed it every event in order.
+
+    Attributes:
+        forecast: what its steps took before.
+    """
 
     steps: dict[str, Step]
+    forecast: Forecast = field(default_factory=Forecast)
     errors: list[str] = field(default_factory=list)
     succeeded: bool = False
 
     @classmethod
-    def of(cls, names: list[str]) -> "RunState":
-        return cls({name: Step(name) for name in names})
+    def of(cls, names: list[str], forecast: Forecast | None = None) -> "RunState":
+        return cls({name: Step(name) for name in names}, forecast or Forecast())
+
+    def progress(self) -> tuple[float, float | None]:
+        """See `Forecast.progress`."""
+        running = {name: time.time() - step.started for name, step in self.steps.items() if step.state == "running"}
+        return self.forecast.progress({name: step.state for name, step in self.steps.items()}, running)
 
     def take(self, entry: "EventLogEntry") -> Step | None:
         """Learn from an event; the step that it began or ended, if it did."""
@@ -100,26 +111,29 @@ class PlainProgress:
     def show(self, changed: Step | None) -> None:
         if changed is None:
             return
-        done = sum(step.state in ("done", "failed", "skipped") for step in self.state.steps.values())
+        done = sum(step.state in ENDED for step in self.state.steps.values())
         clock = time.strftime("%H:%M:%S")
         words = [clock, f"[{done}/{len(self.state.steps)}]", changed.name, changed.state]
         if changed.state in ("done", "failed"):
             words.append(f"{changed.seconds:.1f} s")
         if changed.state in ("waiting", "done") and changed.note:
             words.append(changed.note)
+        share, left = self.state.progress()
+        if changed.state != "waiting" and left is not None:
+            words.append(f"({share:.0%}, about {duration(left)} left)")
         self.console.print(" ".join(words), markup=False)
 
 
 class LiveProgress:
     """A table of all steps that renews itself: for terminals."""
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState, console: "Console | None" = None) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self.state = state
+        self.state, self.console = state, console or Console()
         self.live = Live(
-            get_renderable=self._table, console=Console(), refresh_per_second=4, vertical_overflow="visible"
+            get_renderable=self._table, console=self.console, refresh_per_second=4, vertical_overflow="visible"
         )
 
     def __enter__(self) -> "LiveProgress":
@@ -132,13 +146,15 @@ class LiveProgress:
     def show(self, changed: Step | None) -> None:
         """Nothing to do: the table is drawn anew four times a second."""
 
-    def _table(self) -> "Table":
+    def _table(self) -> "Group":
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True)
+        # A long note gives way, not the step's name or time.
+        table.add_column(no_wrap=True, min_width=2 + max(map(len, self.state.steps), default=0))
+        table.add_column(justify="right", no_wrap=True, min_width=len("1234.5 s"))
         table.add_column(no_wrap=True, overflow="ellipsis")
         for step in self.state.steps.values():
             seconds = time.time() - step.started if step.state == "running" else step.seconds
@@ -147,7 +163,7 @@ class LiveProgress:
                 f"{seconds:.1f} s" if step.state in ("running", "done", "failed") else "",
                 Text(step.note, style="dim"),
             )
-        return table
+        return Group(table, Text(bar(*self.state.progress(), self.console.width), no_wrap=True))
 
 
 def progress_for(state: RunState) -> PlainProgress | LiveProgress:

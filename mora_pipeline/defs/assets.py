@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from mora_pipeline.contract.disk import disk_full
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.redaction import redacted
+from mora_pipeline.defs.estimates import told
 from mora_pipeline.defs.fences import fence_of_step
 from mora_pipeline.defs.metadata import column_schema, figures, result_metadata
 from mora_pipeline.defs.partitions import regions
@@ -125,7 +126,8 @@ def run_in_dagster(
     force, fence = context.run.tags.get(FORCE_TAG) == "true", fence_of_step(context)
     session = Session(home, spark, tracking.settings(home), tags, context.log, force=force, fence=fence)
     try:
-        return run_step(step, context.partition_key, session, settings)
+        with told(context, step.name):
+            return run_step(step, context.partition_key, session, settings)
     except UserError as error:
         raise dg.Failure(description=redacted(str(error)), metadata=error.costs, allow_retries=False) from error
     except StepError as error:
