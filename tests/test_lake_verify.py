@@ -213,3 +213,10 @@ def test_one_damaged_record_hides_neither_the_other_datasets_nor_the_other_regio
     assert "mora lake repair town" in verified.stderr
     assert "readers now see" in run.invoke(main, ["lake", "repair"]).stdout
     assert run.invoke(main, ["lake", "verify"]).exit_code == 0
+
+
+def test_nobody_else_may_read_what_is_in_quarantine(lake: Lake) -> None:
+    made, other = commit(lake, 1, "quarantine/edges"), commit(lake, 1)
+    assert {file.stat().st_mode & 0o777 for file in made.path.glob("*.parquet")} == {0o600}
+    assert [path.stat().st_mode & 0o777 for path in (made.path, lake.root / "quarantine")] == [0o700, 0o700]
+    assert other.files()[0].stat().st_mode & 0o444 == 0o444

@@ -28,6 +28,7 @@ from mora_pipeline.lake.home import opened
 from mora_pipeline.lake.records import DamagedRecordError
 
 BATCH_ROWS = 1 << 20
+PRIVATE = "quarantine"  # the first part of names of datasets that only the user may read: they hold raw rows
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?")
 
 
@@ -168,6 +169,12 @@ class Draft:
         self.inputs = {name: source.version for name, source in inputs.items()}
         self.version = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         self.path, self._life = commits.new_draft(lake.folder(dataset, region), self.version)
+        if self._is_private:
+            (lake.root / PRIVATE).chmod(0o700)  # nobody else sees the files, whatever writes them
+
+    @property
+    def _is_private(self) -> bool:
+        return self.dataset.split("/")[0] == PRIVATE
 
     def write(self, table: pa.Table, name: str = "part-00000.parquet") -> None:
         """Write one Parquet file of the draft."""
@@ -198,6 +205,8 @@ class Draft:
             UserError: if a part of the draft is not whole Parquet; the committed version stays.
         """
         rows, schema = self._rows_and_schema()
+        for path in (self.path, *self.path.rglob("*")) if self._is_private else ():
+            path.chmod(0o700 if path.is_dir() else 0o600)
         contents = {
             name: {**file, "rows": rows[name]} if name in rows else file for name, file in self.contents.items()
         }

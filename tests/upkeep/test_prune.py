@@ -129,3 +129,10 @@ def test_limits_are_set_by_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MORA_KEEP_MODELS", "none")
     with pytest.raises(UserError, match="MORA_KEEP_MODELS: Input should be a valid integer"):
         Limits.from_environment()
+
+
+def test_the_page_names_every_limit_with_its_default() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/home.md").read_text()
+    for name, field in Limits.model_fields.items():
+        (line,) = [line for line in page.splitlines() if f"`MORA_KEEP_{name.upper()}`" in line]
+        assert line.split("|")[3].strip() == f"{field.default:g}"
