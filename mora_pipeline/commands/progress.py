@@ -18,13 +18,14 @@ _COLOURS = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red
 
 @dataclass
 class Step:
-    """What is known of a step of a run."""
+    """What is known of a step of a run; `made` tells that it did more than find its assets unchanged."""
 
     name: str
     state: str = "waiting"
     started: float = 0.0
     seconds: float = 0.0
     note: str = ""
+    made: bool = False
 
 
 @dataclass
@@ -80,7 +81,8 @@ class RunState:
         elif kind == "STEP_SKIPPED":
             step.state, step.note = "skipped", ""
         elif kind == "ASSET_MATERIALIZATION":
-            step.note = _rows(event) or ""
+            step.made |= "unchanged" not in event.step_materialization_data.materialization.metadata
+            step.note = (_rows(event) or "") if step.made else "unchanged"
             return None
         elif kind == "ASSET_CHECK_EVALUATION":
             if not event.asset_check_evaluation_data.passed:
