@@ -9,6 +9,7 @@ from mora_pipeline.commands.base import MoraGroup
 from mora_pipeline.commands.benchmark import ablate, benchmark
 from mora_pipeline.commands.demo import demo
 from mora_pipeline.commands.dev import dev
+from mora_pipeline.commands.doctor import doctor
 from mora_pipeline.commands.embed import embed
 from mora_pipeline.commands.lake import lake
 from mora_pipeline.commands.materialize import materialize
@@ -39,7 +40,7 @@ def main() -> None:
     """
 
 
-for command in (status, alert, metrics, prune, backup, restore_backup):
+for command in (status, doctor, alert, metrics, prune, backup, restore_backup):
     main.add_command(command)
 for command in (region, materialize, backfill, nightly, benchmark, ablate, embed, lake, dev, webserver, demo):
     main.add_command(command)

@@ -1,5 +1,6 @@
 """`mora metrics`: figures of every region for Prometheus."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,10 +72,11 @@ def readable_instance() -> "Iterator[tuple[DagsterInstance | None, str | None]]"
     import dagster as dg
     from sqlalchemy.exc import SQLAlchemyError
 
-    from mora_pipeline.commands.instance import dagster_home, dagster_instance
+    from mora_pipeline.commands.instance import dagster_instance
     from mora_pipeline.lake import mora_home
 
-    if not mora_home().is_dir():
+    home = mora_home()
+    if not home.is_dir():
         yield None, "There is nothing yet."
         return
     instance: DagsterInstance | None
@@ -84,10 +86,12 @@ def readable_instance() -> "Iterator[tuple[DagsterInstance | None, str | None]]"
             instance = stack.enter_context(dagster_instance())
             instance.get_runs(limit=1)
             instance.all_instigator_state()
-        except (dg.DagsterError, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
+        except (dg.DagsterError, SQLAlchemyError, sqlite3.Error, OSError, ValueError, UserError) as error:
             reason = str(error).strip().splitlines()
             instance, first = None, reason[0] if reason else repr(error)
-            problem = f"Dagster's history under {dagster_home()} cannot be read: {first}"
+            problem = (
+                f"Dagster's history under {os.environ.get('DAGSTER_HOME') or home / 'dagster'} cannot be read: {first}"
+            )
         yield instance, problem
 
 

@@ -111,10 +111,8 @@ class Status:
         lines = []
         for run in self.active:
             since = f"for {duration(run.seconds)}" if run.seconds is not None else "not begun"
-            process = ", ".join(f"{tag.removeprefix('mora/')} {value}" for tag, value in sorted(run.process.items()))
-            lines.append(
-                f"Run {run.run_id} of {run.region or run.job}: {run.status}, {since}{f' ({process})' * bool(process)}"
-            )
+            process = f" ({run.process})" if run.process else ""
+            lines.append(f"Run {run.run_id} of {run.region or run.job}: {run.status}, {since}{process}")
         return lines or ["Nothing runs."]
 
     def _daemon(self) -> str:
@@ -147,7 +145,7 @@ def look(home: Path) -> Status:
             history |= found
             problems += wrong
         elif home.is_dir():
-            problems.append(f"{unreadable}. See: mora doctor")
+            problems += [f"{unreadable}. See: mora doctor", *_lock_holders(home)]
     told = [f"{alert.title} (since {alert.since}): {alert.mend}" for alert in open_alerts(home)]
     return Status(home, inventory, **history, problems=[*problems, *(item for item in told if item not in problems)])
 
@@ -181,6 +179,15 @@ def _history(instance: "DagsterInstance", regions: list[str]) -> tuple[dict[str,
     if found["night"].on and not found["daemon_alive"] and not any(alert.kind == "daemon_dead" for alert in wrong):
         problems.append("The nightly run is on, but no daemon is running: mora dev")
     return found, [*problems, *(f"{alert.title}. {alert.text} {alert.mend}" for alert in wrong)]
+
+
+def _lock_holders(home: Path) -> list[str]:
+    """Who makes which region, where Dagster's history does not say so."""
+    from mora_pipeline.runs.locks import holder_in, is_held
+
+    paths = [path for path in sorted((home / "runs").glob("*.lock")) if is_held(path)]
+    holders = (holder_in(path) for path in paths)
+    return [f"{holder.region} is being made by {holder.words}" for holder in holders if holder]
 
 
 def _is_gone(state: "RegionState") -> bool:

@@ -2,12 +2,13 @@
 
 import dagster as dg
 
-from mora_pipeline.alerts import Alert, outbox, raise_alert, settle, watch
+from mora_pipeline.alerts import Alert, open_alerts, outbox, raise_alert, settle, watch
 from mora_pipeline.alerts.channels import configured
 from mora_pipeline.contract.errors import UserError
-from mora_pipeline.defs.history import PARTITION_TAG, last_run, old_regions, wrong_nights
+from mora_pipeline.defs.history import last_run, old_regions, wrong_nights
 from mora_pipeline.lake import mora_home
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.runs import PARTITION_TAG
 
 INTERVAL_SECONDS = 60
 WATCHED = ("night_missed", "night_late", "region_old")
@@ -65,8 +66,6 @@ def look(instance: dg.DagsterInstance) -> str:
 
 def settle_runs(instance: dg.DagsterInstance, regions: list[str]) -> None:
     """A region's failed run is mended by one that succeeds."""
-    from mora_pipeline.alerts import open_alerts
-
     home = mora_home()
     failed = [alert for alert in open_alerts(home) if alert.kind == "run_failed" and alert.region in regions]
     seen = {alert.key: last_run(instance, str(alert.region)) for alert in failed}

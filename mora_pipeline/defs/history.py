@@ -4,16 +4,16 @@ import os
 import re
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from mora_pipeline.alerts import Alert
+from mora_pipeline.runs import PARTITION_TAG, PROCESS_TAG
+from mora_pipeline.runs.identity import Process
 
-PARTITION_TAG = "dagster/partition"
 SCHEDULE_TAG = "dagster/schedule_name"
-LOG_TAG = "mora/log"
 NIGHTLY = "nightly"
 CRON, TIME_ZONE = "MORA_NIGHTLY_CRON", "MORA_NIGHTLY_TIME_ZONE"
 LATE_HOURS, AGE_HOURS = "MORA_ALERT_LATE_HOURS", "MORA_ALERT_AGE_HOURS"
@@ -34,7 +34,7 @@ class RunSeen:
     """A run as it is recorded; times are seconds since 1970.
 
     Attributes:
-        process: what its tags say of its process, empty if nothing.
+        process: number and machine of its process; None if it has none yet.
     """
 
     run_id: str
@@ -44,7 +44,7 @@ class RunSeen:
     created: float
     begun: float | None
     ended: float | None
-    process: dict[str, str] = field(default_factory=dict)
+    process: str | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -55,7 +55,8 @@ class RunSeen:
     def of(cls, record: dg.RunRecord) -> "RunSeen":
         """A run from its record."""
         run = record.dagster_run
-        process = {tag: value for tag, value in run.tags.items() if tag.startswith("mora/") and tag != LOG_TAG}
+        named = Process.parsed(run.tags.get(PROCESS_TAG, ""))
+        process = f"process {named.pid} on {named.host}" if named else None
         created = record.create_timestamp.timestamp()
         region, status = run.tags.get(PARTITION_TAG, ""), run.status.value.lower()
         return cls(run.run_id, region, run.job_name, status, created, record.start_time, record.end_time, process)

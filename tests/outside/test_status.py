@@ -16,6 +16,7 @@ from mora_pipeline.alerts import open_alerts
 from mora_pipeline.cli import main
 from mora_pipeline.commands.status import duration, size
 from mora_pipeline.defs import history
+from mora_pipeline.runs.identity import Process
 from tests.outside.recording import record_run
 
 
@@ -87,11 +88,11 @@ def test_a_waiting_run_is_shown(mora_home: Path, write_region: Any) -> None:
     write_region("town")
     job = dg.Definitions(jobs=[toy_job()]).resolve_job_def("toy")
     with dagster_instance() as instance:
-        tags = {"dagster/partition": "town", "mora/pid": "4711"}
+        tags = {"dagster/partition": "town", "mora/process": Process.current().text}
         run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
     line = next(line for line in mora("status").stdout.splitlines() if run.run_id in line)
     assert "of town: started" in line
-    assert "pid 4711" in line
+    assert f"process {os.getpid()} on " in line
 
 
 def toy_job() -> dg.JobDefinition:
