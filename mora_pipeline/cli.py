@@ -18,6 +18,7 @@ from mora_pipeline.commands.prune import prune
 from mora_pipeline.commands.region import region
 from mora_pipeline.commands.status import status
 from mora_pipeline.commands.webserver import webserver
+from mora_pipeline.contract import json_logs
 
 
 @click.group(cls=MoraGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -38,6 +39,7 @@ def main() -> None:
     In the browser, with schedules, sensors and backfills:
       mora dev
     """
+    json_logs.set_up()
 
 
 for command in (status, doctor, alert, metrics, prune, backup, restore_backup):

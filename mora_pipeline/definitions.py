@@ -6,6 +6,7 @@ import dagster as dg
 
 from mora_pipeline import defs as package
 from mora_pipeline.defs.executor import region_executor
+from mora_pipeline.defs.logs import NAME, json_lines
 from mora_pipeline.defs.resources import LakeResource, Tracking
 from mora_pipeline.defs.spark import SparkSubmit
 
@@ -15,4 +16,5 @@ with warnings.catch_warnings():
         package,
         resources={"lake": LakeResource(), "spark": SparkSubmit(), "tracking": Tracking()},
         executor=region_executor,
+        loggers={NAME: json_lines},
     )

@@ -1,9 +1,11 @@
 """What all commands share: the user's mistakes as one message, and a console."""
 
+import logging
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from mora_pipeline.contract import json_logs
 from mora_pipeline.contract.disk import disk_full
 from mora_pipeline.contract.errors import UserError
 
@@ -17,7 +19,7 @@ class UserMistake(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(self.message, file=file, err=file is None)
+        complain(self.message, file)
 
 
 class MoraGroup(click.Group):
@@ -32,6 +34,19 @@ class MoraGroup(click.Group):
             if reason := disk_full(error):
                 raise UserMistake(reason) from error
             raise
+
+
+def complain(message: str, file: IO[Any] | None = None) -> None:
+    """Tell what went wrong, on standard error; as a JSON line where logs are JSON.
+
+    Args:
+        file: where to instead.
+    """
+    if json_logs.is_on() and file is None:
+        json_logs.set_up()
+        logging.getLogger("mora_pipeline").error(message)
+    else:
+        click.echo(message, file=file, err=file is None)
 
 
 def console(stderr: bool = False) -> "Console":

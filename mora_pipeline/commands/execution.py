@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mora_pipeline.commands.base import complain
 from mora_pipeline.commands.waiting import Waits, await_the_end_of_abandoned
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.json_logs import log_fields
 from mora_pipeline.lake import mora_home
 from mora_pipeline.runs.identity import Process
 from mora_pipeline.runs.locks import clear_up_after_the_dead
@@ -52,14 +54,14 @@ def run_region(
         with region_run(instance, region, select, run_config, job, force) as running:
             state = RunState.of(running.steps(), Forecast.of(instance, job, region))
             click.echo(f"Run {running.run.run_id} of {region}, {len(state.steps)} steps")
-            with progress_for(state) as shown:
+            with progress_for(state) as shown, log_fields(region=region, run=running.run.run_id):
                 waits = Waits(instance, running.run, state, shown)
                 for entry in running.events(waits.tell):
                     shown.show(state.take(entry))
     if not state.succeeded:
         for message in state.errors or ["The run ended without a message."]:
-            click.echo(message, err=True)
-        click.echo(f"\nWhat was printed on the way: {running.log}", err=True)
+            complain(message)
+        complain(f"\nWhat was printed on the way: {running.log}")
     return state.succeeded
 
 

@@ -1,5 +1,6 @@
 """What a terminal shows of a run: one line a step, live, or a line an event where there is no terminal."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mora_pipeline.commands.base import console
 from mora_pipeline.commands.forecast import ENDED, Forecast, bar, duration
 from mora_pipeline.defs.op_names import GRID
+from mora_pipeline.contract.json_logs import is_on
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, EventLogEntry
@@ -123,7 +125,20 @@ class PlainProgress:
         share, left = self.state.progress()
         if changed.state != "waiting" and left is not None:
             words.append(f"({share:.0%}, about {duration(left)} left)")
-        self.console.print(" ".join(words), markup=False)
+        self.say(" ".join(words), changed)
+
+    def say(self, line: str, step: Step) -> None:
+        """Write one line about a step."""
+        self.console.print(line, markup=False)
+
+
+class JsonProgress(PlainProgress):
+    """The same lines as JSON, on standard error."""
+
+    def say(self, line: str, step: Step) -> None:
+        """See `PlainProgress.say`."""
+        level = logging.ERROR if step.state == "failed" else logging.INFO
+        logging.getLogger("mora_pipeline.progress").log(level, line, extra={"step": step.name})
 
 
 class LiveProgress:
@@ -169,7 +184,9 @@ class LiveProgress:
 
 
 def progress_for(state: RunState) -> PlainProgress | LiveProgress:
-    """Live where a person looks, plain elsewhere."""
+    """Live where a person looks, plain elsewhere, JSON where MORA_LOG_FORMAT says so."""
+    if is_on():
+        return JsonProgress(state)
     return LiveProgress(state) if console().is_terminal else PlainProgress(state)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.commands.instance import dagster_instance
 from mora_pipeline.commands.selection import selected_assets
+from mora_pipeline.contract import json_logs
 from mora_pipeline.contract.disk import disk_full
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
@@ -59,13 +60,16 @@ def run_job(
     from mora_pipeline.defs.op_names import by_step_of_run
 
     run_config = by_step_of_run(run_config)
+    from mora_pipeline.defs.logs import run_loggers
+
     assets = selected_assets(select) if select else None
     definition = dg.build_reconstructable_job("mora_pipeline.commands.run_job", "job_definition", (job,))
     with dagster_instance() as instance, _region(instance, region, command, front) as lock:
         holder = lock.holder
         ours = {PARTITION_TAG: region, TOKEN_TAG: holder.token, PROCESS_TAG: holder.process.text}
         try:
-            return dg.execute_job(definition, instance, run_config, {**ours, **tags}, asset_selection=assets).success
+            wanted = {**run_loggers(), **run_config}
+            return dg.execute_job(definition, instance, wanted, {**ours, **tags}, asset_selection=assets).success
         except dg.DagsterInvalidConfigError as error:
             chosen = job_definition(job).get_subset(asset_selection=frozenset(assets or ()))
             raise UserError("\n".join(_setting_error(chosen, problem) for problem in error.errors)) from error
@@ -134,6 +138,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     end_with_parent(signal.SIGTERM)  # a run does not outlive the command that waits for it
+    json_logs.set_up()
     answer = os.dup(sys.stdout.fileno())  # not inherited by the steps' processes
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = json.load(sys.stdin)

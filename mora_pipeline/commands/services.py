@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mora_pipeline.commands.supervisor import Service
+from mora_pipeline.contract.json_logs import is_on
 
 DEFINITIONS = "mora_pipeline.definitions"
 _PYTHON = (sys.executable, "-W", "ignore", "-m")
@@ -24,15 +25,16 @@ def services(host: str, port: int, home: Path, private: Path) -> list[Service]:
     workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML
     serve = (*_PYTHON, "dagster", "code-server", "start", "--module-name", DEFINITIONS, "--location-name", DEFINITIONS)
     ui = (*_PYTHON, "mora_pipeline.cli", "webserver", "--host", host, "--port", str(port))
+    lines = ("--log-format", "json") if is_on() else ()
     return [
         Service(
             "server of the definitions",
-            (*serve, "--socket", str(place), "--use-python-environment-entry-point", "--log-level", "warning"),
+            (*serve, "--socket", str(place), "--use-python-environment-entry-point", "--log-level", "warning", *lines),
             home,
             lambda: _answers(place),
         ),
         Service("UI", (*ui, "--workspace", str(workspace)), home),
-        Service("daemon", (*_PYTHON, "dagster._daemon", "run", "--workspace", str(workspace)), home),
+        Service("daemon", (*_PYTHON, "dagster._daemon", "run", "--workspace", str(workspace), *lines), home),
     ]
 
 

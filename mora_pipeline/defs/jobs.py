@@ -3,6 +3,7 @@
 import dagster as dg
 
 from mora_pipeline.defs.assets import job_of
+from mora_pipeline.defs.logs import run_loggers
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.steps.ablation import ablations_step
 
@@ -10,6 +11,7 @@ materialize_region = dg.define_asset_job(
     "materialize_region",
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups("arrivals"),
     partitions_def=regions,
+    config=run_loggers() or None,
     description="The whole chain of one region, from its raw files to embeddings, benchmark and distilled encoder.",
 )
 ablate_region = job_of(

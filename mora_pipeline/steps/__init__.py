@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.json_logs import log_fields
 from mora_pipeline.lake import mora_home, opened
 from mora_pipeline.steps.ablation import ablations_step
 from mora_pipeline.steps.benchmark import benchmark_step
@@ -66,7 +67,8 @@ def run_step(step: Step, region: str, session: Session, settings: BaseModel | No
         UserError: for a mistake in the user's data, files or settings.
         StepError: if a Spark job broke down.
     """
-    with region_run(step, region, session) as running:
+    about = log_fields(region=region, step=step.name, run=session.tags.get("dagster.run_id"))
+    with about, region_run(step, region, session) as running:
         chosen, progress, tracker = settings or step.settings(), LogProgress(session.log), Tracker(running)
         if step.code_version is None:
             return step.run(running, chosen, progress, tracker)
