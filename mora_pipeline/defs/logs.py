@@ -11,8 +11,9 @@ from mora_pipeline.runs import PARTITION_TAG
 
 NAME = "json"
 # What happens to a run and its steps; Dagster logs such events at the level DEBUG, beside a hundred others.
-TOLD = ("RUN_START", "RUN_SUCCESS", "RUN_FAILURE", "RUN_CANCELED", "PIPELINE_START", "PIPELINE_SUCCESS")
-TOLD += ("PIPELINE_FAILURE", "PIPELINE_CANCELED", "STEP_START", "STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED")
+_RUN = ("RUN_START", "RUN_SUCCESS", "RUN_FAILURE", "RUN_CANCELED", "PIPELINE_START", "PIPELINE_SUCCESS")
+_STEP = ("PIPELINE_FAILURE", "PIPELINE_CANCELED", "STEP_START", "STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED")
+TOLD = frozenset({*_RUN, *_STEP})
 
 
 class RunFormatter(JsonFormatter):
