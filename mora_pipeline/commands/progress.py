@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mora_pipeline.commands.base import console
 from mora_pipeline.commands.forecast import ENDED, Forecast, bar, duration
-from mora_pipeline.defs.op_names import GRID
 from mora_pipeline.contract.json_logs import is_on
+from mora_pipeline.defs.op_names import GRID
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, EventLogEntry
