@@ -4,7 +4,18 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.ui.conftest import Served
+from mora_pipeline.commands.instance import REGIONS, dagster_instance
+from tests.ui.conftest import Served, region_folder
+
+JOBS = "/locations/mora_pipeline.definitions/jobs"
+
+
+def test_a_partition_shows_its_picture_at_once_and_figures_of_few_digits(page: Any) -> None:
+    page.goto("/assets/embeddings?view=partitions&partition=north")
+    picture = page.get_by_role("img", name="map", exact=True)
+    picture.wait_for()
+    assert picture.evaluate("(one) => one.decode().then(() => one.naturalWidth)") == 120
+    page.get_by_text("0.9877", exact=True).wait_for()
 
 
 def test_a_check_has_a_status_of_its_own_for_each_region(page: Any, ui: Served) -> None:
@@ -31,6 +42,23 @@ def test_a_refused_folder_is_a_failed_check_with_the_reason(page: Any) -> None:
     page.goto("/assets/new_folders?view=checks")
     page.get_by_text("1 not right: town").wait_for()
     page.get_by_text("region is 'city', but the folder is 'town'").wait_for()
+
+
+def test_a_form_adds_a_region_and_names_what_it_lacks(page: Any, ui: Served) -> None:
+    page.goto(f"{JOBS}/add_region/playground")
+    page.get_by_text('Missing required config entry "path"').wait_for()
+    launch = page.get_by_role("button", name="Launch Run")
+    assert launch.is_disabled()
+    new = region_folder(ui.home / "raw" / "west", "west")
+    page.locator(".CodeMirror").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(json.dumps({"ops": {"add": {"config": {"path": str(new)}}}}))
+    page.get_by_text('Missing required config entry "path"').wait_for(state="hidden")
+    launch.click()
+    page.wait_for_url("**/runs/**")
+    page.get_by_text("Added west: resolution 7").first.wait_for()
+    with dagster_instance() as instance:
+        assert "west" in instance.get_dynamic_partitions(REGIONS)
 
 
 def graphql(ui: Served, query: str) -> dict[str, Any]:
