@@ -1,8 +1,10 @@
 """Raw rows as Spark's tasks read and validate them; the bad ones are kept in a quarantine, counted and bounded."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +15,20 @@ from pyspark.sql import DataFrame, SparkSession
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.schemas import QUARANTINE
 from mora_pipeline.raw.bad_share import EXAMPLES, check_share
-from mora_pipeline.raw.reader import SourceReader, as_json
+from mora_pipeline.raw.pseudonyms import job_key
+from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rules import MALFORMED_ROW, Rule, is_true
+from mora_pipeline.raw.shown_rows import as_json, shapes_of
 from mora_pipeline.raw.source import GEOMETRY, NUMBER, TEXT, Source
 from mora_pipeline.raw.tallies import Tally, merged, rows_by_reason
 from mora_pipeline.raw.validator import Derive, Validator
 from spark_jobs.by_split import BySplit, Tallies
 from spark_jobs.output import checked_empty, open_parquet, part_files, part_name, write_parts
+from spark_jobs.quiet import quietly
 from spark_jobs.report import Check
 
 ROWS_PER_FILE = 1_000_000
+USER = "user"  # the role that says who somebody is
 # Of a role, by its kind; a time and a cell are longs.
 SPARK_TYPES = {NUMBER: "double", TEXT: "string", GEOMETRY: "binary"}
 
@@ -82,11 +88,15 @@ class ValidatedRows:
         return self.spark.createDataFrame(rows, "id long")
 
     def bad(self) -> DataFrame:
-        """The bad rows: source, reason, and the raw values as JSON; only splits that have some are read again."""
+        """The bad rows: source, reason, and the raw values as JSON, with pseudonyms in place of users.
+
+        Only splits that have some are read again.
+        """
         bad = set(self.validator.bad_reasons())
         counts = self._counted()
         with_bad = [number for number in sorted(counts) if any(reason in bad for _, reason in counts[number].counts)]
-        task = partial(_bad_rows, reader=self.reader, validator=self.validator)
+        key = job_key() if USER in self.reader.kinds else b""
+        task = partial(_bad_rows, reader=self.reader, validator=self.validator, key=key)
         return self._splits(with_bad).mapInArrow(task, "source string, reason string, row string")
 
     @property
@@ -137,7 +147,7 @@ def _task(
     tallies: Tallies,
     kernel: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
 ) -> Iterator[pa.RecordBatch]:
-    yield from kernel(_good_rows(numbers, reader, validator, tallies))
+    yield from quietly(kernel(_good_rows(numbers, reader, validator, tallies)))
 
 
 def _good_rows(
@@ -175,7 +185,13 @@ def _none(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _bad_rows(
-    numbers: Iterator[pa.RecordBatch], reader: SourceReader, validator: Validator
+    numbers: Iterator[pa.RecordBatch], reader: SourceReader, validator: Validator, key: bytes
+) -> Iterator[pa.RecordBatch]:
+    yield from quietly(_quarantined(numbers, reader, validator, key))
+
+
+def _quarantined(
+    numbers: Iterator[pa.RecordBatch], reader: SourceReader, validator: Validator, key: bytes
 ) -> Iterator[pa.RecordBatch]:
     reasons = pa.array([rule.reason for rule in validator.rules])
     fault = np.array([not rule.apart for rule in validator.rules] + [False])
@@ -186,7 +202,8 @@ def _bad_rows(
                 bad = np.flatnonzero(fault[broken])
                 if len(bad):
                     source = rows["source"].take(pa.array(bad)).dictionary_decode()
-                    texts = as_json(raw.take(pa.array(bad)))
+                    users = reader.columns_of(USER, rows["source"].dictionary[0].as_py())
+                    texts = as_json(raw.take(pa.array(bad)), users, key)
                     columns = [source, reasons.take(pa.array(broken[bad])), texts]
                     yield pa.record_batch(columns, names=["source", "reason", "row"])
 
@@ -229,12 +246,13 @@ def quarantine_and_check(sources: Sequence[ValidatedRows], allowed: float, setti
 
 
 def quarantine(sources: Sequence[ValidatedRows], folder: str) -> None:
-    """Write the bad rows of all sources, each source's sorted by file, reason and row.
+    """Write the bad rows of all sources, each source's sorted by file, reason and row; for the user's eyes alone.
 
     Raises:
         UserError: if there are not as many as there were when the good ones were read.
     """
     target, number = checked_empty(folder), 0
+    target.chmod(0o700)  # before there is a row in it
     for source in sources:
         if not source.num_bad:
             continue
@@ -246,10 +264,13 @@ def quarantine(sources: Sequence[ValidatedRows], folder: str) -> None:
         number += len(part_files(folder)[number:]) if any(target.glob("*.parquet")) else 0
     if not number:
         pq.write_table(QUARANTINE.empty_table(), target / part_name(0))
+    for file in part_files(folder):
+        with contextlib.suppress(PermissionError):  # of another user, on a cluster: the folder is closed anyway
+            Path(file).chmod(0o600)
 
 
 def bad_examples(folder: str, reasons: Mapping[str, int]) -> list[str]:
-    """A few of the bad rows in a quarantine, of the most frequent of some reasons."""
+    """The shapes of a few of the bad rows in a quarantine, of the most frequent of some reasons."""
     if not reasons:
         return []
     wanted = max(reasons, key=lambda reason: (reasons[reason], reason))
@@ -257,7 +278,8 @@ def bad_examples(folder: str, reasons: Mapping[str, int]) -> list[str]:
     for file in part_files(folder):
         for batch in open_parquet(file).iter_batches():
             for row in batch.filter(pc.field("reason") == wanted).slice(0, EXAMPLES).to_pylist():
-                shown.append(row["row"] if shown else f"{row['row']} of {row['source']} ({wanted})")
+                shape = shapes_of(row["row"])
+                shown.append(shape if shown else f"{shape} of {row['source']} ({wanted}; 9: a digit, a: a letter)")
             if len(shown) >= EXAMPLES:
                 return shown[:EXAMPLES]
     return shown

@@ -1,26 +1,30 @@
 """How messages show what is not ours: raw values by their shape, and names that a terminal or a log cannot print."""
 
+import re
+import traceback
+
 _LONGEST = 24  # characters of a shape
-_REPEATED = 4  # of one kind in a row, that a shape writes out
+_REPEATED = 12  # of one kind in a row, that a shape writes out
 
 
-def shape_of(value: object) -> str:
+def shape(value: object) -> str:
     """What a raw value looks like, without what it says: ``9`` for a digit, ``a`` for a letter, marks as they are.
 
     A value of a raw file may be a person's: messages, logs and events tell how it is written and where it stands,
-    and never what it is. ``40.7128`` is ``99.9999``, ``Ada Lovelace`` is ``aaa aaaa…``.
+    and never what it is. ``40.7128`` is ``99.9999``, ``Ada Lovelace`` is ``aaa aaaaaaaa``.
     """
-    if value is None:
-        return "nothing"
-    shape = "".join(map(_kind, str(value)[: 8 * _LONGEST]))
+    text = str(value)
     short: list[str] = []
-    for letter in shape:
+    for letter in map(_kind, text[: 8 * _LONGEST]):
         if letter not in "9a" or short[-_REPEATED:] != [letter] * _REPEATED:
             short.append(letter)
-    text = "".join(short)
-    cut = len(text) > _LONGEST or len(str(value)) > 8 * _LONGEST
-    more = cut or len(short) < len(shape)
-    return f"'{text[:_LONGEST]}{'…' if more else ''}'"
+    whole = len(short) == len(text) <= _LONGEST
+    return "".join(short[:_LONGEST]) + ("" if whole else "…")
+
+
+def shape_of(value: object) -> str:
+    """As `shape`, in quotes."""
+    return f"'{shape(value)}'"
 
 
 def _kind(letter: str) -> str:
@@ -42,3 +46,21 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """As `printable`, with the line breaks of a message of several lines kept."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+_QUOTED = re.compile(r"(?<![\w])(['\"])(.*?)\1(?!\w)", re.DOTALL)
+_ROW_OF_CSV = re.compile(r"(Expected \d+ columns, got \d+).*", re.DOTALL)
+
+
+def scrubbed(text: str) -> str:
+    """What a library says of a value that it cannot read, with the shape of each text that it quotes."""
+    text = _ROW_OF_CSV.sub(r"\1", text)
+    return _QUOTED.sub(lambda quoted: f"{quoted[1]}{shape(quoted[2])}{quoted[1]}", text)
+
+
+def without_values(error: BaseException) -> str:
+    """What is told of an error whose text may quote a row: its kind, and where in the code it happened."""
+    place, frames = "", traceback.extract_tb(error.__traceback__)
+    if frames:
+        place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}, in {frames[-1].name}"
+    return f"{type(error).__name__}{place} (what it says is left out, as it may quote a row)"

@@ -28,7 +28,7 @@ def check_share(
         apart: the reasons that are no fault.
         allowed, setting: the share that may be bad, and the key of region.yaml that states it.
         amount: what rows carry, such as ``flow``; None: each is one.
-        examples: a few bad rows, as JSON.
+        examples: a few bad rows, as JSON of the shapes of their values.
         folder: where all of them are; None: nowhere yet.
     """
     read = sum(count.rows for count in counts.values())

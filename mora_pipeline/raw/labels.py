@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 
 from mora_pipeline.contract.constants import MAXIMUM_BAD_SHARE
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.quoting import shape_of
 from mora_pipeline.raw.reader import SourceReader
 
 SHOWN = 3  # labels, in a message
@@ -33,7 +34,7 @@ class Unreadable:
             UserError: if they are.
         """
         if self.bad > MAXIMUM_BAD_SHARE * self.there:
-            shown = ", ".join(f"'{text}'" for text in self.examples)
+            shown = ", ".join(dict.fromkeys(map(shape_of, self.examples)))
             raise UserError(
                 f"{where}: {self.bad:,} of {self.there:,} labels are no plain numbers, such as {shown}. Say how they "
                 "are written (csv: {thousands: ','}) or which of them mean that there is none (null: [...]), or leave "

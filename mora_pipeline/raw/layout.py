@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.quoting import shape
 from mora_pipeline.raw.csv_text import LINE_END, position_after, rows_of
 from mora_pipeline.raw.header import SEPARATORS, header_position, is_few, looks_like_data, remark_lines
 
@@ -44,10 +45,10 @@ class Layout:
         return self.skip_lines, self.header, self.rows
 
     def describe(self, row: int = 0) -> str:
-        """Marks, header and one row, for a message that shows readings side by side."""
+        """Marks, header and the shapes of one row, for a message that shows readings side by side."""
         quote = f", quoted by {self.quote}" if self.quote not in ('"', "") else ""
         escape = f", with {self.escape} before quotes" if self.escape else ""
-        first = f", then {list(self.rows[row])}" if row < len(self.rows) else ""
+        first = f", then {list(map(shape, self.rows[row]))}" if row < len(self.rows) else ""
         name = NAMES.get(self.separator, repr(self.separator))
         return f"separator {name}{quote}{escape}: columns {list(self.header)}{first}"
 

@@ -3,17 +3,16 @@
 The only reader of raw tables: Spark's tasks, labels, the check of a region and `mora embed` all read through it.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.quoting import scrubbed
 from mora_pipeline.raw.cells import as_cells
 from mora_pipeline.raw.csv_files import MALFORMED, csv_splits
 from mora_pipeline.raw.forms import FileForm, form_of, parquet_file
@@ -128,7 +127,7 @@ class SourceReader:
             return self._typed(form, raw, file)
         except pa.ArrowException as error:
             named = ", ".join(f"'{column}'" for column in dict.fromkeys(map(self.source.columns.get, self.kinds)))
-            reason = " ".join(str(error).split())
+            reason = scrubbed(" ".join(str(error).split()))
             raise UserError(
                 f"{file} holds values that {named} cannot be made of ({reason}). Correct them, or name other columns."
             ) from None
@@ -164,6 +163,10 @@ class SourceReader:
         """The same as text, string [n]; null where it means that there is no value."""
         form = self.forms[file]
         return as_texts(form.values(role, raw), (*form.null_texts, *form.written.null))
+
+    def columns_of(self, role: str, file: str) -> tuple[str, ...]:
+        """The columns of a file that a role is made of; none if there is no such role."""
+        return self.forms[file].expressions[role].columns if role in self.kinds else ()
 
     def raw_values(self, role: str, raw: pa.RecordBatch, file: str) -> pa.Array:
         """What stands in the file for a role, row by row."""
@@ -215,21 +218,8 @@ def _is_id(texts: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0\d")).as_py())
 
 
-def as_json(raw: pa.RecordBatch) -> pa.Array:
-    """Raw rows as JSON texts: a record that is malformed as it is written, any other by column."""
-    rows = []
-    for row in raw.to_pylist():
-        text = row.pop(MALFORMED, None)
-        rows.append(json.dumps({"record": text} if text is not None else row, ensure_ascii=False, default=_shown))
-    return pa.array(rows, pa.string())
-
-
-def _shown(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
 def _unreadable(file: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())  # one line: what a task raises is told by its first
+    reason = scrubbed(" ".join(str(error).split()))  # one line: what a task raises is told by its first
     return f"{file} cannot be read ({reason}). Is it whole? Fetch it again."
 
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.contract.quoting import shape_of
 from mora_pipeline.raw.cells import as_cells
 from mora_pipeline.raw.expressions import parse
 from mora_pipeline.raw.forms import sample
@@ -67,9 +68,10 @@ def _check_cells(checker: Checker, mobility: OdMobility) -> None:
             column = getattr(mobility.columns, role)
             values = sample_texts(file, column)
             if values and as_cells(pa.array(values)).null_count == len(values):
+                example = shape_of(values[0])
                 raise UserError(
-                    f"{checker.name}: mobility.columns.{role} is '{column}', and {file.path.name} has '{values[0]}' "
-                    "there, which is no H3 cell; and there is no table of places that says where it is. Add places "
+                    f"{checker.name}: mobility.columns.{role} is '{column}', and {file.path.name} has {example} there, "
+                    "which is no H3 cell; and there is no table of places that says where it is. Add places "
                     "with path, id, and latitude and longitude (or geometry, or cell)."
                 )
     said = "there is no table of places: the ends of its flows are read as H3 cells"
@@ -115,7 +117,8 @@ def _check_written(checker: Checker, file: InputFile, mobility: Mobility) -> Non
     values = sample_texts(file, column)
     if not values:
         return
-    said = f"{checker.name}: mobility.columns.time is '{column}', and {file.path.name} has times such as '{values[0]}'"
+    example = shape_of(values[0])
+    said = f"{checker.name}: mobility.columns.time is '{column}', and {file.path.name} has times such as {example}"
     if mobility.time_format is not None:
         moments, _ = as_moments(pa.array(values), mobility.time_format, None)
         if moments.null_count == len(moments):
@@ -141,7 +144,7 @@ def _check_zone(checker: Checker, file: InputFile, mobility: EventsMobility) -> 
     values, _ = sample(file.source, column, TIME, str(file.path), SAMPLE_ROWS)
     _, zoneless = as_moments(values, mobility.time_format)
     if zoneless.any() or (stamped and getattr(kind, "tz", None) is None):
-        example = str(kind) if stamped else f"'{values[int(zoneless.argmax())].as_py()}'"
+        example = str(kind) if stamped else shape_of(values[int(zoneless.argmax())].as_py())
         example = f"times as {mobility.time_format}" if mobility.time_format else example
         raise UserError(
             f"{where} {example} in {file.path.name}: time stamps without a zone. "

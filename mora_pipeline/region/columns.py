@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.contract.names import did_you_mean
+from mora_pipeline.contract.quoting import shape_of
 from mora_pipeline.raw.expressions import Expression, parse, parse_filter
 from mora_pipeline.raw.folders import Found, find_files
 from mora_pipeline.raw.formats import file_format
@@ -215,7 +216,7 @@ def _not_a_number(file: InputFile, column: str) -> str | None:
         values, form = sample(file.source, column, NUMBER, str(file.path), SAMPLE_ROWS)
         texts = [text for text in as_texts(values, form.written.null).to_pylist() if text is not None]
         numbers = form.numbers(values)
-        return f"text such as '{texts[0]}'" if texts and numbers.null_count == len(numbers) else None
+        return f"text such as {shape_of(texts[0])}" if texts and numbers.null_count == len(numbers) else None
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return None if number else str(kind)
 

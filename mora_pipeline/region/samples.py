@@ -13,9 +13,10 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw.cells import resolutions_of
 from mora_pipeline.raw.labels import refuse_repeated
 from mora_pipeline.raw.places import Places, ambiguous_ids, brought_up, cells_at, centres_of
-from mora_pipeline.raw.reader import SourceReader, as_json
+from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rule_sets import place_roles, place_rules
 from mora_pipeline.raw.rules import MALFORMED_ROW, UNKNOWN_PLACE, Rule, broken_rules, is_true
+from mora_pipeline.raw.shown_rows import as_shapes
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.tallies import GOOD, Count, Tally
 from mora_pipeline.raw.validator import Validator
@@ -73,7 +74,7 @@ class TableSample:
     Attributes:
         rows: how many were read; ``every``: whether they are all there are.
         counts: of them by reason, `GOOD` among these; ``apart``: the reasons that are no fault.
-        examples: a bad row of each reason, as JSON.
+        examples: a bad row of each reason, as JSON of the shapes of its values.
         points: of the good rows.
         cells: H3 cells of them, int64, ascending, each once.
         suspicions: sentences of what is allowed and seldom meant.
@@ -181,7 +182,7 @@ def take_sample(
             reason = rules[number].reason
             if reason not in examples:
                 first = int(np.flatnonzero(broken == number)[0])
-                examples[reason] = as_json(raw.slice(first, 1))[0].as_py()
+                examples[reason] = as_shapes(raw.slice(first, 1))[0].as_py()
         good = derived.filter(pa.array(broken == len(rules)))
         suspects.add(derived, good)
         for latitude, longitude in table.points:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import IO, Any, Protocol
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.home import mora_home
 from mora_pipeline.runs.orphans import interrupted_with_parent
 from mora_pipeline.steps.results import Check
 
@@ -185,6 +186,7 @@ def job_environment(conf: Mapping[str, str]) -> dict[str, str]:
     chosen = {"spark.master": "local[*]", **{key: value for key, value in named.items() if value}}
     return {
         **java_environment(),
+        "MORA_HOME": str(mora_home()),  # a job works in another folder
         "MORA_SPARK_CONF": json.dumps({**chosen, **settings_of_user(), **conf}),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mora_pipeline.raw.reader import SourceReader, as_json
+from mora_pipeline.raw.reader import SourceReader
+from mora_pipeline.raw.shown_rows import as_json
 from mora_pipeline.raw.source import Source
 
 Reader = Callable[..., SourceReader]

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as draw
 
-from mora_pipeline.raw.reader import SourceReader, as_json
+from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rule_sets import MOBILITY_ROLES, trip_rules
 from mora_pipeline.raw.rules import MALFORMED_ROW, Rule, is_true
+from mora_pipeline.raw.shown_rows import as_json
 from mora_pipeline.raw.source import NUMBER, TEXT
 from mora_pipeline.raw.tallies import GOOD, Count, Tally, merged
 from mora_pipeline.raw.validator import Validator

@@ -11,8 +11,9 @@ from hypothesis import strategies as draw
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.raw import forms
-from mora_pipeline.raw.reader import SourceReader, as_json
+from mora_pipeline.raw.reader import SourceReader
 from mora_pipeline.raw.rule_sets import MOBILITY_ROLES
+from mora_pipeline.raw.shown_rows import as_json
 from mora_pipeline.raw.source import Source
 from mora_pipeline.raw.wide import DESTINATION, FLOW
 

@@ -87,7 +87,7 @@ def test_ends_elsewhere_and_zeros_are_apart_and_shown(town: Callable[..., Path])
 
 def test_rows_that_carry_most_of_the_flow_are_refused_though_they_are_few(town: Callable[..., Path]) -> None:
     flows = "from,to,flow\n" + "P01,P02,3\n" * 500 + "P01,P03,about 5000\n"
-    with pytest.raises(UserError, match=r"1 bad rows carry an estimated 76.* of its flow .*about 5000"):
+    with pytest.raises(UserError, match=r"1 bad rows carry an estimated 76.* of its flow .*aaaaa 9999"):
         understood(town({"flows.csv": flows}))
 
 

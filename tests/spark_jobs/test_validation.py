@@ -209,7 +209,7 @@ def test_too_many_bad_rows_are_refused_with_examples_of_them(raw: Raw, tmp_path:
         quarantine_and_check([raw()], 0.2, "mobility.maximum_bad_share", folder)
     told = str(raised.value)
     assert "flow missing or not a number: 128, no place: 100" in told
-    assert f'For example {{"place": "p", "flow": "x"}} of {tmp_path}/t0.parquet (flow missing or not a number)' in told
+    assert f'For example {{"place": "a", "flow": "a"}} of {tmp_path}/t0.parquet (flow missing or not a number; ' in told
     assert f"All of them are in {folder}" in told
     assert "Apart from these: flow zero: 8." in told
 
