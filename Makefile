@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test lint types dev bench-spark bench-training clean
+.PHONY: install demo test lint types dev bench-spark bench-training bench-faults clean
 
 install: $(INSTALLED)
 
@@ -44,6 +44,10 @@ bench-spark: install
 # make bench-training ARGS='--batch 8192' on a machine with less than 20 GB of memory
 bench-training: install
 	$(BIN)/python -m benchmarks.training $(ARGS)
+
+# 200 runs of a tiny region are killed: make bench-faults ARGS='--kills 20 --kinds tree,disk'
+bench-faults: install
+	$(BIN)/python -m benchmarks.faults $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build
