@@ -12,6 +12,7 @@ from benchmarks.faults.town import REGION, Town, kill, said_by
 
 SELECT = "graph"  # a step with a JVM that publishes
 LIGHT = "raw_files"  # a step that takes no time
+MAKE = ("materialize", REGION, "--force", "--select")  # anew, though nothing has changed
 Kind = Callable[[Town, random.Random], bool]
 _LONGEST = 300.0
 
@@ -28,7 +29,7 @@ def wait_for(look: Callable[[], object], process: "subprocess.Popen[str]", secon
 
 def struck(town: Town, chance: random.Random, victims: Callable[[Town], list[int]], select: str = SELECT) -> bool:
     """Start a command, and kill the victims at a moment of chance: any, or while a version is being published."""
-    process = town.start("materialize", REGION, "--select", select)
+    process = town.start(*MAKE, select)
     if chance.random() < 0.5 and select == SELECT:
         wait_for(lambda: any(town.home.glob("lake/graph/region=*/draft-*")), process)
         time.sleep(chance.choice([0, chance.uniform(0, 8)]))
@@ -94,7 +95,7 @@ def front(town: Town, chance: random.Random) -> bool:
 
 def disk(town: Town, chance: random.Random) -> bool:
     """The disk is full from a moment of chance on, until the command has ended."""
-    process = town.start("materialize", REGION, "--select", SELECT)
+    process = town.start(*MAKE, SELECT)
     time.sleep(chance.uniform(0.3, 12.0))
     filler = town.folder / "filler"
     with filler.open("wb") as stream:
@@ -113,7 +114,7 @@ def disk(town: Town, chance: random.Random) -> bool:
 
 def race(town: Town, chance: random.Random) -> bool:
     """Three commands at once: exactly one runs, and two are told who."""
-    racers = [town.start("materialize", REGION, "--select", SELECT) for _ in range(3)]
+    racers = [town.start(*MAKE, SELECT) for _ in range(3)]
     codes = sorted(racer.wait(_LONGEST) for racer in racers)
     told = [said_by(racer) for racer in racers if racer.returncode == 2]
     if codes != [0, 2, 2] or not all("is being made by" in words for words in told):
@@ -134,7 +135,7 @@ def new_home(town: Town, chance: random.Random) -> bool:
 
 def clock(town: Town, chance: random.Random) -> bool:
     """The command runs by a clock that is a day late, and is killed or not."""
-    process = town.start("materialize", REGION, "--select", LIGHT, before=("faketime", "-f", "-1d"))
+    process = town.start(*MAKE, LIGHT, before=("faketime", "-f", "-1d"))
     if chance.random() < 0.5:
         time.sleep(chance.uniform(0.5, 7.0))
         kill(*(pid for pid, line in town.processes().items() if "watching" not in line))

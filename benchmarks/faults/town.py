@@ -114,7 +114,7 @@ class Town:
 
         os.environ["DAGSTER_HOME"] = str(self.home / "dagster")
         states = dg.DagsterRunStatus
-        active = [states.NOT_STARTED, states.STARTING, states.STARTED, states.CANCELING, states.QUEUED]
+        active = [states.NOT_STARTED, states.STARTING, states.STARTED, states.CANCELING]  # queued ones await a daemon
         with dg.DagsterInstance.get() as instance:
             storage = instance.event_log_storage
             pools = storage.get_concurrency_infos(sorted(storage.get_concurrency_keys())).values()

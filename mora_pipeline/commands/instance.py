@@ -10,6 +10,7 @@ import click
 
 from mora_pipeline.contract.files import locked
 from mora_pipeline.lake import mora_home, opened
+from mora_pipeline.runs.locks import holder_in, is_held
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -49,6 +50,13 @@ def dagster_instance() -> Iterator["DagsterInstance"]:
         for sentence in end_dead_runs(instance):
             click.echo(sentence, err=True)
         yield instance
+
+
+def end_dead_runs_if_any() -> None:
+    """For commands that may do without Dagster, whose instance is opened only if a run's process has died."""
+    if any(holder_in(lock) and not is_held(lock) for lock in (mora_home() / "runs").glob("*.lock")):
+        with dagster_instance():
+            pass
 
 
 def workspace_arguments() -> list[str]:

@@ -49,6 +49,7 @@ def materialize(
     """
     from mora_pipeline.commands.execution import run_region
     from mora_pipeline.commands.hints import hint_after
+    from mora_pipeline.commands.instance import end_dead_runs_if_any
     from mora_pipeline.commands.run_config import assign, run_config
     from mora_pipeline.commands.unchanged import unchanged_steps
 
@@ -56,6 +57,7 @@ def materialize(
     if encoder:
         assign(config, "embeddings", ["encoder"], encoder, f"--encoder {encoder}")
         check_encoder(region, config["ops"]["embeddings"]["config"], select)
+    end_dead_runs_if_any()
     if not force and (unchanged := unchanged_steps(region, select, config)):
         click.echo("\n".join(f"{step}: {reason}" for step, reason in unchanged.items()))
         click.echo(f"Nothing to do for {region}. Make it anew all the same: mora materialize {region} --force")
