@@ -35,3 +35,5 @@ RUN useradd --uid 10001 --create-home mora \
 USER 10001:10001
 ENV HOME=/home/mora
 WORKDIR /home/mora
+# Spark's Java classes are kept in the user's cache: every run starts some seconds sooner.
+RUN python -m spark_jobs.session 2>/dev/null || true

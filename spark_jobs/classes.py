@@ -1,5 +1,7 @@
 """Spark's Java classes, kept between starts: loading and linking them takes a third of the time of a short job.
 
+``python -m spark_jobs.session`` makes the archive; jobs use it if it is there.
+
 The JVM leaves an archive of its classes when it ends, and later ones map it (dynamic class data sharing, since Java
 13). It builds on the archive of Java's own classes, which the bundled Java lacks: nothing is kept there. An archive
 that does not fit the JVM or its class path is ignored by it; one that keeps it from starting is deleted.
@@ -23,7 +25,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as sql
 
 from mora_pipeline.contract.errors import UserError
-from spark_jobs.java import cache_folder, is_own, java_release
+from spark_jobs.java import cache_folder, is_own, java_release, made_private
 
 SETTING = "MORA_SPARK_CLASSES"
 QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off -Xlog:class+path=off"
@@ -72,7 +74,8 @@ class Classes:
         folder, kept = self.draft.parent, False
         with contextlib.suppress(OSError):
             if end_java() == 0 and well:
-                for old in folder.glob("spark-classes-*.jsa"):
+                kept_before = sorted(folder.glob("spark-classes-*.jsa"), key=lambda path: path.stat().st_mtime)
+                for old in kept_before[:-1]:  # another installation of the user's may have the newest
                     old.unlink()
                 self.draft.replace(_archive(folder, self.name, self.draft.stat().st_size))
                 kept = True
@@ -82,17 +85,20 @@ class Classes:
                 _claim(folder, self.name).unlink(missing_ok=True)
 
 
-def classes_for(java_home: str, scratch: Path) -> Classes:
+def classes_for(java_home: str, scratch: Path, make: bool = False) -> Classes:
     """What a start of this Java does about classes.
 
-    ``MORA_SPARK_CLASSES`` names the folder (default: the cache below MORA_HOME), or says ``off``. One process at a
-    time makes the archive.
+    ``MORA_SPARK_CLASSES`` names the folder (default: the user's cache, which all homes share), or says ``off``.
+
+    Args:
+        make: leave an archive if there is none, for half a minute of processor time: no job pays it, ``make install``
+            does. One process at a time makes the archive.
     """
     chosen = os.environ.get(SETTING, "")
     if chosen == "off" or not has_base_archive(java_home):
         return Classes()
     try:
-        folder = Path(chosen).expanduser().resolve() if chosen else cache_folder()
+        folder = Path(chosen).expanduser().resolve() if chosen else _users_cache()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not is_own(folder) or ":" in str(folder):  # Java maps what is there unseen, and takes : for a separator
             logger.info("%s is not this user's alone, or has a colon in its path: Spark's classes are not kept", folder)
@@ -103,12 +109,22 @@ def classes_for(java_home: str, scratch: Path) -> Classes:
             if is_own(archive) and archive == _archive(folder, name, archive.stat().st_size):
                 used = f"-XX:SharedArchiveFile={archive}"
                 return Classes(f"{shlex.quote(used)} {shlex.quote(errors)} {QUIET}", used=archive)
-        if not _claimed(folder, name):
+        if not (make and _claimed(folder, name)):
             return Classes()
     except (OSError, UserError):  # a folder that cannot be used
         return Classes()
     draft = folder / f"spark-classes-{name}.{secrets.token_hex(4)}.draft"
     return Classes(f"{shlex.quote(f'-XX:ArchiveClassesAtExit={draft}')} {QUIET}", draft=draft, name=name)
+
+
+def _users_cache() -> Path:
+    """The user's folder for what programs may make anew; without one, that of the home."""
+    parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = parent / "mora"
+    try:
+        return folder if made_private(folder) else cache_folder()
+    except OSError:  # no home of the user's, or none to be written to
+        return cache_folder()
 
 
 def has_base_archive(java_home: str) -> bool:

@@ -144,7 +144,7 @@ def cache_folder() -> Path:
     """
     if os.environ.get("MORA_HOME"):
         folder = Path(os.environ["MORA_HOME"]).expanduser().resolve() / "cache"
-        if _made_private(folder):
+        if made_private(folder):
             return folder
         logger.warning(
             "%s is not this user's alone (owner, write permission of others, or a link): programs are kept in the "
@@ -152,12 +152,12 @@ def cache_folder() -> Path:
             folder,
         )
     folder = Path(tempfile.gettempdir()) / f"mora-{os.getuid()}"
-    if not _made_private(folder):
+    if not made_private(folder):
         raise UserError(f"{folder} is not this user's alone: set MORA_HOME, or remove that folder.")
     return folder
 
 
-def _made_private(folder: Path) -> bool:
+def made_private(folder: Path) -> bool:
     """Make a folder with mode 0700, or narrow it to that; whether it is this user's."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,6 +1,6 @@
 """The Spark session of a job: local by default, a cluster by ``spark.master`` in ``MORA_SPARK_CONF``.
 
-``python -m spark_jobs.session`` starts one and ends it; the first time, this keeps Spark's classes for the later ones.
+``python -m spark_jobs.session`` starts one and ends it; the first time, this keeps Spark's classes for later ones.
 """
 
 import os
@@ -27,11 +27,16 @@ QUICK_JAVA = {JAVA_OPTIONS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 @contextmanager
-def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
+def spark_session(
+    name: str, of_job: Mapping[str, str] | None = None, keep_classes: bool = False
+) -> Iterator[SparkSession]:
     """A session that lasts for one job and leaves no files behind.
 
     Settings, the later winning: ours, those of the job, those of spark-submit where the job was started by it,
     ``MORA_SPARK_CONF`` (JSON object of ``spark.*`` settings).
+
+    Args:
+        keep_classes: leave an archive of Spark's classes for later sessions, if there is none (`classes_for`).
 
     Raises:
         UserError: if MORA_SPARK_CONF is not such an object, or there is no Java to run on.
@@ -60,7 +65,7 @@ def spark_session(name: str, of_job: Mapping[str, str] | None = None) -> Iterato
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         conf.set("spark.local.dir", ",".join(folders))
         if local and not submitted and SparkContext._gateway is None and JAVA_OPTIONS not in wanted:
-            classes = classes_for(os.environ["JAVA_HOME"], Path(scratch))
+            classes = classes_for(os.environ["JAVA_HOME"], Path(scratch), keep_classes)
         session = classes.start(conf, JAVA_OPTIONS)
         done = False
         try:
@@ -147,5 +152,5 @@ def code_archive(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    with spark_session("session"):
+    with spark_session("session", keep_classes=True):
         pass

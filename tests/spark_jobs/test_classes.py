@@ -1,4 +1,4 @@
-"""Spark's classes are kept by the first job and used by the next; nothing that goes wrong with them stops a job."""
+"""Spark's classes are kept by a command and used by jobs; nothing that goes wrong with them stops a job."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from pyspark import SparkContext
 from spark_jobs.session import spark_session
-with spark_session("test") as spark:
+with spark_session("test", keep_classes="keep" in sys.argv) as spark:
     assert spark.range(3).count() == 3
     maps = Path(f"/proc/{SparkContext._gateway.proc.pid}/maps").read_text()
     print({line.split("/")[-1] for line in maps.splitlines() if "spark-classes" in line})
@@ -45,10 +45,12 @@ keeps_classes = pytest.mark.skipif(
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc")
 def test_the_first_job_keeps_what_the_next_one_uses(tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
-    failed = session(folder, "fail")
+    assert session(folder).returncode == 0
+    assert not folder.exists() or not list(folder.iterdir())  # a job takes no time for the gain of others
+    failed = session(folder, "fail", "keep")
     assert "told to" in failed.stderr
     assert not list(folder.iterdir())  # a job that failed leaves nothing, and the next one may try
-    first = session(folder)
+    first = session(folder, "keep")
     assert (first.returncode, first.stdout.strip()) == (0, "set()"), first.stderr
     (archive,) = folder.iterdir()
     second = session(folder)
@@ -68,15 +70,15 @@ def test_one_process_makes_the_archive_and_a_dead_one_is_replaced(
 ) -> None:
     monkeypatch.setenv("MORA_SPARK_CLASSES", str(tmp_path))
     java = java_environment()["JAVA_HOME"]
-    first = classes_for(java, tmp_path)
+    first = classes_for(java, tmp_path, make=True)
     assert first.draft
     assert str(first.draft) in first.options
-    assert classes_for(java, tmp_path) == Classes()
+    assert classes_for(java, tmp_path, make=True) == Classes()
     first.draft.write_bytes(b"half")
     (claim,) = tmp_path.glob("*.making")
     old = time.time() - CLAIM_S - 1
     os.utime(claim, (old, old))
-    again = classes_for(java, tmp_path)
+    again = classes_for(java, tmp_path, make=True)
     assert again.draft not in (None, first.draft)
     assert not first.draft.exists()
 
@@ -85,7 +87,7 @@ def test_one_process_makes_the_archive_and_a_dead_one_is_replaced(
 def test_an_archive_of_another_size_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MORA_SPARK_CLASSES", str(tmp_path))
     java = java_environment()["JAVA_HOME"]
-    name = classes_for(java, tmp_path).name
+    name = classes_for(java, tmp_path, make=True).name
     archive = tmp_path / f"spark-classes-{name}-7.jsa"
     archive.write_bytes(b"archive")
     assert classes_for(java, tmp_path).used == archive
@@ -102,10 +104,11 @@ def test_without_a_folder_of_ones_own_jobs_start_as_they_always_did(
     everybodys.chmod(0o777)
     for setting in ("off", "/proc/none", everybodys, colon):
         monkeypatch.setenv("MORA_SPARK_CLASSES", str(setting))
-        assert classes_for(java_environment()["JAVA_HOME"], tmp_path) == Classes()
+        assert classes_for(java_environment()["JAVA_HOME"], tmp_path, make=True) == Classes()
     monkeypatch.delenv("MORA_SPARK_CLASSES")
     monkeypatch.setenv("MORA_HOME", "/proc/none")
-    assert classes_for(java_environment()["JAVA_HOME"], tmp_path) == Classes()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    assert classes_for(java_environment()["JAVA_HOME"], tmp_path, make=True) == Classes()
 
 
 def test_a_java_without_an_archive_of_its_own_is_not_asked_for_one(
@@ -114,7 +117,7 @@ def test_a_java_without_an_archive_of_its_own_is_not_asked_for_one(
     """The bundled Java: it would warm up for an archive that it never leaves, again every hour."""
     monkeypatch.setenv("MORA_SPARK_CLASSES", str(tmp_path / "classes"))
     (tmp_path / "java" / "lib" / "server").mkdir(parents=True)
-    assert classes_for(str(tmp_path / "java"), tmp_path) == Classes()
+    assert classes_for(str(tmp_path / "java"), tmp_path, make=True) == Classes()
     assert not (tmp_path / "classes").exists()
     monkeypatch.setenv("MORA_JAVA", "bundled")
     assert not has_base_archive(java_environment()["JAVA_HOME"])
