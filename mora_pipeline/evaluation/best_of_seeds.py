@@ -56,25 +56,22 @@ def best_of_seeds(
         None if region.yaml reports no scores, no seeds are asked for, the region has more than `MOST_CELLS` cells,
         another region's encoder made its embeddings, or its preset has no seed or is not installed.
     """
-    config = context.reader.config
-    if not (config.published and parameters.best_of_seeds and len(context.cells) <= MOST_CELLS):
+    config, seeds = context.reader.config, parameters.best_of_seeds
+    if not (config.published and seeds and len(context.cells) <= MOST_CELLS):
         return None
     made = context.reader.read("embeddings")
     preset = presets().get(made.details.get("preset", ""))
     is_own = made.details.get("encoder_region", config.region) == config.region
     if preset is None or not is_own or "seed" not in preset.settings.model_fields:
         return None
-    vectors = {
-        f"{preset.name}, seed {seed}": trained(context, preset, {"seed": seed})
-        for seed in range(parameters.best_of_seeds)
-    }
+    vectors = {f"{preset.name}, seed {seed}": trained(context, preset, {"seed": seed}) for seed in range(seeds)}
     papers = parameters.model_copy(update={"protocols": [REGION_PAPERS]})
     scores: dict[str, float] = {}
     for record in run_benchmark(vectors, tasks, papers, progress, cache):
         score = None if record.trial.skipped else R2.score(record.trial.truth, record.predicted)
         if score is not None:
             scores[record.trial.task.name] = max(score, scores.get(record.trial.task.name, -np.inf))
-    return BestOfSeeds(preset.name, parameters.best_of_seeds, scores) if scores else None
+    return BestOfSeeds(preset.name, seeds, scores) if scores else None
 
 
 def trained(context: MethodContext, preset: Preset[Any], settings: Mapping[str, Any]) -> Floats:

@@ -40,6 +40,7 @@ BREADTHS: Mapping[str, Mapping[str, Sequence[Any]]] = {
         "paper_seeds": (42, 43, 44, 45, 46),
     },
 }  # fmt: skip
+BEST_OF_SEEDS = 10
 BY_BREADTH = "empty: as `breadth` says"
 
 
@@ -119,11 +120,11 @@ class BenchmarkParameters(BaseModel):
     raw_components: int = Field(
         128, ge=0, description="Principal components that a wider modality is reduced to in `raw`; 0 keeps it as it is."
     )
-    best_of_seeds: int = Field(
-        10,
+    best_of_seeds: int | None = Field(
+        None,
         ge=0,
         description="Trainings whose best score a task is shown beside reported scores, where region.yaml has some and "
-        "the region is small; 0: none.",
+        f"the region is small; 0: none. Not given: {BEST_OF_SEEDS} in full breadth, else none.",
     )
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the intervals.")
     threads: int = Field(0, ge=0, description="Fits at a time; 0 is one for each core. It does not change the result.")
@@ -135,6 +136,8 @@ class BenchmarkParameters(BaseModel):
         if not isinstance(data, dict) or (breadth := data.get("breadth", NIGHTLY)) not in BREADTHS:
             return data  # the field's own error says what is wrong
         chosen = {key: list(values) for key, values in BREADTHS[breadth].items()}
+        if data.get("best_of_seeds") is None:  # they train the region's embeddings again, each time
+            data = {**data, "best_of_seeds": BEST_OF_SEEDS if breadth == FULL else 0}
         if data.get("transfer_from"):
             chosen["protocols"].append("transfer")
         return {**data, **{key: values for key, values in chosen.items() if not data.get(key)}}
