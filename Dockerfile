@@ -1,9 +1,9 @@
 # One image for all Python services of docker-compose.yml: Dagster, MLflow, Spark (its Java included), torch.
 FROM python:3.11.13-slim-bookworm
 
-# Java for Spark; libgomp1 for LightGBM and DGL, libexpat1 for rasterio.
+# Java for Spark; nginx for the proxy with the log-in; libgomp1 for LightGBM and DGL, libexpat1 for rasterio.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless libgomp1 libexpat1 \
+    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless nginx-light libgomp1 libexpat1 \
     && rm -rf /var/lib/apt/lists/*
 
 ENV PIP_NO_CACHE_DIR=1 \

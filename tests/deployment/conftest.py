@@ -21,8 +21,13 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::([-?])([^}]*))?\})")
-PORTS = ("5432", "5000", "7077", "8080", "8081", "4000", "3000")
+PORTS = ("5432", "5000", "7077", "8080", "8081", "4000", "3000", "8088")
 NOBODY = 65534
+UI_PASSWORD = "only-for-this-test"
+
+
+def has_nginx() -> bool:
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None
 
 
 def environment_file(path: Path) -> dict[str, str]:
@@ -263,7 +268,9 @@ def stack(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     for file in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(PROJECT / "deploy" / file, folders["/opt/dagster"])
     small = {"SPARK_WORKER_MEMORY": "2g", "SPARK_EXECUTOR_MEMORY": "1g", "SPARK_DRIVER_MEMORY": "1g"}
-    services = compose(variables | small)["services"]
+    services = compose(variables | small | {"MORA_UI_PASSWORD": UI_PASSWORD})["services"]
+    if not has_nginx():
+        del services["proxy"]  # the tests that need it say so
     common = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
         "HOME": str(scratch),

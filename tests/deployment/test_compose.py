@@ -11,6 +11,9 @@ import jsonschema
 import pytest
 import yaml
 
+from mora_pipeline.contract.errors import UserError
+from mora_pipeline.guard.proxy import password_of
+
 PROJECT = Path(__file__).resolve().parents[2]
 # The Compose specification's own schema, as the wheel check-jsonschema 0.39.0 carries it (Apache-2.0).
 SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
@@ -52,19 +55,27 @@ def test_every_variable_stands_in_env_example_with_the_same_default(variables: d
     used = dict(re.findall(r"\$\{(\w+)(?::-([^}]*))?", text))
     assert set(used) == set(variables)
     assert {name: default for name, default in used.items() if default} == {
-        name: value for name, value in variables.items() if name != "POSTGRES_PASSWORD"
+        name: value for name, value in variables.items() if name not in ("POSTGRES_PASSWORD", "MORA_UI_PASSWORD")
     }
 
 
 def test_there_is_no_start_without_a_password() -> None:
     assert "${POSTGRES_PASSWORD:?" in RAW["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    assert "${MORA_UI_PASSWORD:?" in RAW["services"]["proxy"]["environment"]["MORA_UI_PASSWORD"]
     assert "changeMe" not in (PROJECT / "docker-compose.yml").read_text()
 
 
-def test_nothing_listens_beyond_the_loopback_address(compose_file: dict[str, Any]) -> None:
-    published = [port for service in compose_file["services"].values() for port in service.get("ports", [])]
-    assert len(published) == 3
-    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
+def test_the_proxy_is_the_only_way_in_and_on_the_loopback_address(compose_file: dict[str, Any]) -> None:
+    published = {name: service["ports"] for name, service in compose_file["services"].items() if "ports" in service}
+    assert list(published) == ["proxy"]
+    assert len(published["proxy"]) == 1
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published["proxy"])
+
+
+def test_the_example_password_is_refused(variables: dict[str, str]) -> None:
+    """Somebody who copied the file and forgot to set one."""
+    with pytest.raises(UserError, match="MORA_UI_PASSWORD"):
+        password_of(variables)
 
 
 @pytest.mark.parametrize("name", list(RAW["services"]))

@@ -1,5 +1,6 @@
 """The commands of docker-compose.yml as real processes: demo_city goes through all of them, from a click to MLflow."""
 
+import base64
 import json
 import os
 import subprocess
@@ -15,8 +16,10 @@ import psycopg2
 import pytest
 
 from mora_pipeline.lake import Lake
+from tests.deployment.conftest import UI_PASSWORD
 
 REGION = "demo_city"
+LOGIN = {"Authorization": f"Basic {base64.b64encode(f'mora:{UI_PASSWORD}'.encode()).decode()}"}
 PATIENCE = 900  # seconds for the run; a machine with two free cores takes an eighth of it
 LAUNCH = """
 mutation ($params: ExecutionParams!) {
@@ -47,8 +50,9 @@ def answer_of(url: str, body: object = None, headers: Mapping[str, str] | None =
 
 
 def graphql(stack: Any, query: str, **variables: object) -> Any:
-    """What the webserver answers to a query."""
-    answer = answer_of(f"{stack.url('3000')}/graphql", {"query": query, "variables": variables})
+    """What the webserver answers to a query, through the proxy where there is one."""
+    url = stack.url("8088" if "proxy" in stack.services else "3000")
+    answer = answer_of(f"{url}/graphql", {"query": query, "variables": variables}, LOGIN)
     assert "errors" not in answer, answer["errors"]
     return answer["data"]
 
@@ -109,7 +113,7 @@ def test_runs_of_dagster_are_kept_in_postgresql(stack: Any, run_id: str, variabl
 
 
 def test_mlflow_has_the_run_of_every_training_step_with_its_weights(stack: Any, run_id: str) -> None:
-    api = f"{stack.url('5000')}/api/2.0/mlflow"
+    api = f"{stack.url('5000')}/mlflow/api/2.0/mlflow"
     experiment = answer_of(f"{api}/experiments/get-by-name?experiment_name=mora/{REGION}")["experiment"]
     assert experiment["artifact_location"].startswith("mlflow-artifacts:")
     found = answer_of(f"{api}/runs/search", {"experiment_ids": [experiment["experiment_id"]]})["runs"]
@@ -126,10 +130,22 @@ def test_mlflow_has_the_run_of_every_training_step_with_its_weights(stack: Any, 
 
 def test_mlflow_answers_to_its_name_in_the_network_and_to_no_other(stack: Any) -> None:
     """It guards against pages that reach it under a name of theirs; user-code calls it `mlflow`."""
-    url = f"{stack.url('5000')}/api/2.0/mlflow/experiments/search"
+    url = f"{stack.url('5000')}/mlflow/api/2.0/mlflow/experiments/search"
     assert "experiments" in answer_of(url, {"max_results": 1}, {"Host": "mlflow:5000"})
     with pytest.raises(urllib.error.HTTPError, match="403"):
         answer_of(url, {"max_results": 1}, {"Host": "evil.example"})
+
+
+def test_all_pages_stand_behind_one_log_in(stack: Any) -> None:
+    if "proxy" not in stack.services:
+        pytest.skip("no nginx on this machine")
+    pages = ("/server_info", "/mlflow/ajax-api/2.0/mlflow/experiments/search?max_results=1", "/spark/json/")
+    for page in pages:
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            answer_of(f"{stack.url('8088')}{page}")
+        assert answer_of(f"{stack.url('8088')}{page}", headers=LOGIN), page
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            answer_of(f"{stack.url('8088')}{page}", headers={**LOGIN, "Origin": "http://evil.example"})
 
 
 def test_spark_ran_on_the_cluster(stack: Any, run_id: str) -> None:
