@@ -121,7 +121,10 @@ class Stack:
 
     def start(self, name: str) -> None:
         program, *arguments = self.services[name]["command"]
-        command = [program, *(self.loopback.moved(argument) for argument in arguments)]
+        # A host stands alone after --host; elsewhere the same word may be a command (mora webserver).
+        hosts = [before == "--host" for before in (program, *arguments)]
+        moved = [self.loopback.moved(argument, alone) for argument, alone in zip(arguments, hosts, strict=False)]
+        command = [program, *moved]
         if name == "postgres":
             self._start(name, command, **initialised_postgres(self, name))
         else:
