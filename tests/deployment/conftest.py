@@ -279,6 +279,7 @@ def stack(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",
+        "PYTHONPATH": str(PROJECT),  # this checkout, wherever the environment's editable installation points
         # The image has its Java on the path, and its own network; here there is neither.
         **java_environment(),
         "SPARK_LOCAL_IP": "127.0.0.1",
