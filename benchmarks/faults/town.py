@@ -39,9 +39,7 @@ class Town:
             made.mkdir(exist_ok=True)
         write_region(folder / "raw")
         self.environment = {
-            **{
-                name: value for name, value in os.environ.items() if name not in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
-            },
+            **{name: value for name, value in os.environ.items() if name not in _OF_OTHERS},
             "MORA_HOME": str(self.home),
             "TMPDIR": str(self.temporary),
             "MORA_SPARK_MASTER": "local[1]",
@@ -98,13 +96,7 @@ class Town:
     def temporary_files(self) -> list[str]:
         """What lies where only running commands have files: temporary folders, drafts, half-written files."""
         left = [str(path) for path in self.temporary.iterdir()]
-        for pattern in (
-            "lake/**/draft-*",
-            "lake/**/.draft-*",
-            "lake/**/dropped-*",
-            "**/_*.json.*.*",
-            "cache/*-draft-*",
-        ):
+        for pattern in _UNFINISHED:
             left += [str(path) for path in self.home.glob(pattern)]
         return left
 

@@ -17,11 +17,12 @@ from mora_pipeline.lake import Lake, opened
 from mora_pipeline.lake.commits import CURRENT
 from mora_pipeline.lake.records import describe
 from mora_pipeline.lake.verify import datasets
+from mora_pipeline.raw import pseudonyms
 from mora_pipeline.upkeep.space import databases
 
 MANIFEST = "backup.json"
 FORMAT = 1
-FOLDERS = ("regions", "mlartifacts", "alerts")  # copied as they are; their files are written once, or replaced whole
+FOLDERS = ("regions", "mlartifacts", "alerts", "lake/memo")  # as they are; files are written once, or replaced whole
 TRIES = 5  # of a dataset whose version is dropped while it is copied
 TAR = (".tar", ".tar.gz", ".tgz")
 
@@ -29,7 +30,8 @@ TAR = (".tar", ".tar.gz", ".tgz")
 def back_up(home: Path, target: Path) -> dict[str, int]:
     """Copy a home's lake (the versions that readers see), its databases, MLflow's artifacts and its regions.
 
-    Caches, checkpoints and logs are left out. Every file's hash stands in ``backup.json``, which is written last.
+    What steps remember comes along, so that a restored home makes nothing anew, and the key of pseudonyms. Caches,
+    checkpoints and logs are left out. Every file's hash stands in ``backup.json``, which is written last.
 
     Args:
         target: a folder that is not there or empty, or a file that ends with ``.tar``, ``.tar.gz`` or ``.tgz``.
@@ -99,8 +101,9 @@ def _fill(home: Path, draft: Path) -> None:
     for folder in FOLDERS:
         if (home / folder).is_dir():
             _copy_tree(home / folder, draft / folder)
-    for file in sorted(home.glob("*.json")):
-        shutil.copy2(file, draft / file.name)
+    for file in (*sorted(home.glob("*.json")), home / pseudonyms.FILE):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(file, draft / file.name)
 
 
 def _copy_tree(source: Path, target: Path) -> None:

@@ -14,6 +14,8 @@ from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.lake.verify import verify
+from mora_pipeline.raw import pseudonyms
+from mora_pipeline.raw.pseudonyms import home_key
 from mora_pipeline.tracking import TrackingSettings, connect
 from mora_pipeline.upkeep.backup import MANIFEST, back_up, restore
 
@@ -38,6 +40,10 @@ def test_a_restored_home_is_whole_and_works(
     lived_in_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     run, target, home = CliRunner(), tmp_path / name, tmp_path / "restored"
+    memo = lived_in_home / "lake" / "memo" / "region=town" / "cells.json"
+    memo.parent.mkdir(parents=True)
+    memo.write_text("{}")
+    key = home_key(lived_in_home)
     made = run.invoke(main, ["backup", str(target)])
     assert made.exit_code == 0, made.output
     lived_in_home.rename(tmp_path / "gone")
@@ -47,6 +53,9 @@ def test_a_restored_home_is_whole_and_works(
     assert done.exit_code == 0, done.output
     assert verify(Lake(home / "lake")).damages == []
     assert Lake(home / "lake").read("cells", "town").table().num_rows == 2
+    assert (home / "lake" / "memo" / "region=town" / "cells.json").read_text() == "{}"  # else all is made anew
+    assert home_key(home) == key
+    assert (home / pseudonyms.FILE).stat().st_mode & 0o777 == 0o600
     assert Registry(home).all()["town"] == home / "regions" / "town" / "region.yaml"
     client = connect(TrackingSettings.of(home))
     champion = client.get_model_version_by_alias("mora_town", "champion")
