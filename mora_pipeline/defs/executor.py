@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from mora_pipeline.defs.waiting import pause_while_waiting
 from mora_pipeline.lake import mora_home
 from mora_pipeline.runs import PARTITION_TAG, PROCESS_TAG, TOKEN_TAG
 from mora_pipeline.runs.fence import RunEndedError
@@ -27,6 +28,7 @@ def inner_executor(context: dg.InitExecutorContext) -> dg.Executor:
 
     Two at once, because pools let only one of them be Spark's and one torch's.
     """
+    pause_while_waiting()
     config = {"max_concurrent": 2, "retries": {"enabled": {}}, "tag_concurrency_limits": [], **start_method()}
     create = dg.multiprocess_executor.executor_creation_fn
     assert create is not None
