@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test lint types dev bench-spark bench-training bench-faults clean
+.PHONY: install demo test lint types dev bench-spark bench-training bench-fixed-cost bench-faults clean
 
 install: $(INSTALLED)
 
@@ -45,6 +45,10 @@ bench-spark: install
 # make bench-training ARGS='--batch 8192' on a machine with less than 20 GB of memory
 bench-training: install
 	$(BIN)/python -m benchmarks.training $(ARGS)
+
+# Processes, imports and Java of a run, as they were and as they are
+bench-fixed-cost: install
+	$(BIN)/python -m benchmarks.fixed_cost $(ARGS)
 
 # 200 runs of a tiny region are killed: make bench-faults ARGS='--kills 20 --kinds tree,disk'
 bench-faults: install
