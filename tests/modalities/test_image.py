@@ -239,9 +239,8 @@ def test_fine_imagery_before_a_small_input_is_said_once(
     side: int, spec: str, warns: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     windows = pa.table([[1], [0], [0], [side], [side], [1.0]], schema=IMAGE_CELLS)
-    reader = SimpleNamespace(
-        read=lambda dataset: SimpleNamespace(table=lambda: windows), config=SimpleNamespace(base=Path())
-    )
+    region = SimpleNamespace(base_of=lambda *named: Path())
+    reader = SimpleNamespace(read=lambda dataset: SimpleNamespace(table=lambda: windows), config=region)
     monkeypatch.setattr("mora_pipeline.modalities.image.windows.open_mosaic", lambda *_: None)
     monkeypatch.setattr("mora_pipeline.modalities.image.windows.encode_windows", lambda *_: "vectors")
     declared = {"kind": "image", "source": "geotiff", "path": "sky.tif", "encoder": spec}

@@ -277,7 +277,7 @@ def reader_of(folder: Path, cells: np.ndarray) -> SimpleNamespace:
     made: dict[str, object] = {}
     return SimpleNamespace(
         cells=lambda: cells,
-        config=SimpleNamespace(base=folder, file=Path("region.yaml")),
+        config=SimpleNamespace(base_of=lambda *named: folder, file=Path("region.yaml")),
         made=made,
         read=lambda dataset: SimpleNamespace(table=lambda: made[dataset], schema=made[dataset].schema),
     )

@@ -229,7 +229,8 @@ def test_no_covered_cell_is_an_error_that_says_why(tmp_path: Path) -> None:
         r"region\.yaml: modalities\.sky has imagery of none of the region's 4 cells\. The tiles are counted from the "
         r"south: write \{-y\} in place of \{y\}\. One of the cells is at 4\d\.\d\d° N, 7\d\.\d\d° W\."
     )
-    reader = SimpleNamespace(cells=lambda: cells, config=SimpleNamespace(base=tmp_path, file=Path("region.yaml")))
+    region = SimpleNamespace(base_of=lambda *named: tmp_path, file=Path("region.yaml"))
+    reader = SimpleNamespace(cells=lambda: cells, config=region)
     with pytest.raises(UserError, match=message):
         KIND.grid(reader, "sky", config("{z}/{x}/{y}.png"))
     assert KIND.grid(reader, "sky", config("{z}/{x}/{-y}.png"))["cell"].to_pylist() == cells.tolist()

@@ -34,6 +34,7 @@ from spark_jobs.mobility.window import steady
 from spark_jobs.output import part_files
 from spark_jobs.session import code_archive
 
+pytestmark = pytest.mark.usefixtures("mora_home")  # the quarantine names users by the key of a home
 OUTPUTS = ("edges", "self_flow", "rhythm", "quarantine")
 FIRST = date(2024, 1, 1)
 
@@ -369,7 +370,7 @@ def test_bad_rows_of_kept_files_count(spark: SparkSession, tmp_path: Path) -> No
         raw.write(day, day)
     for target in ("first", "second"):  # the second time all is kept
         with pytest.raises(
-            UserError, match=r"2 of 120 rows \(1\.67%\) are bad.*For example .* \(latitude beyond ±90\)"
+            UserError, match=r"2 of 120 rows \(1\.67%\) are bad.*For example .* \(latitude beyond ±90; 9: a digit"
         ):
             run(spark, raw.params(maximum_bad_share=0.01), tmp_path / target, kept)
 
