@@ -85,57 +85,6 @@ def unchanged(done: dg.ExecuteInProcessResult) -> set[str]:
     return {str(item.asset_key.to_user_string()) for item in events if "unchanged" in item.materialization.metadata}
 
 
-def test_a_second_run_makes_nothing_and_shows_all_again(whole, home: Home) -> None:
-    done = home.materialize("tiny", force=False)
-    assert failures(done) == []
-    assert unchanged(done) == set(ASSET_NAMES)
-    assert contents(home.lake, "tiny") == home.first
-    assert str(metadata(done, "embeddings")["map"]).startswith("![map](data:image/png;base64,")
-    assert metadata(done, "embeddings")["dagster/row_count"] == NUM_CELLS
-    assert all(item.passed for item in done.get_asset_check_evaluations())
-    assert len(done.get_asset_check_evaluations()) == len(whole.get_asset_check_evaluations())
-    versions = [
-        {event.asset_key: event.materialization.tags["dagster/data_version"] for event in run if event.materialization}
-        for run in (whole.get_asset_materialization_events(), done.get_asset_materialization_events())
-    ]
-    assert versions[0] == versions[1]
-
-
-def test_other_tasks_make_the_benchmark_alone(whole, home: Home) -> None:
-    region_yaml = home.path / "raw" / "tiny" / "region.yaml"
-    text = region_yaml.read_text()
-    described = yaml.safe_load(text)
-    described["tasks"] = dict(itertools.islice(described["tasks"].items(), 1, None))
-    region_yaml.write_text(yaml.safe_dump(described, sort_keys=False))
-    done = home.materialize("tiny", force=False)
-    assert failures(done) == []
-    made = set(ASSET_NAMES) - unchanged(done)
-    assert made == {"raw_files", "benchmark", "champion"}
-    region_yaml.write_text(text)
-    assert failures(home.materialize("tiny", force=False)) == []
-
-
-def test_a_raw_file_that_was_only_touched_makes_its_own_step_alone(whole, home: Home) -> None:
-    before = home.lake.read("edges", "tiny").version
-    os.utime(home.path / "raw" / "tiny" / "flows.parquet")
-    done = home.materialize("tiny", force=False)
-    assert failures(done) == []
-    assert set(ASSET_NAMES) - unchanged(done) == {"raw_files", "edges"}
-    assert home.lake.read("edges", "tiny").version == before
-
-
-def test_a_run_that_failed_goes_on_where_it_was(whole, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = {"embeddings": {**INDUCTIVE, "inductive": {"units": 32}}}
-    with monkeypatch.context() as patch:
-        patch.setattr(checks, "MINIMUM_DIRECTIONS", 1000.0)
-        assert not home.materialize("tiny", settings=other, force=False).success
-    done = home.materialize("tiny", settings=other, force=False)
-    assert failures(done) == []
-    made = set(ASSET_NAMES) - unchanged(done)
-    assert made == {"embeddings", "distilled_encoder", "benchmark", "champion"}
-    assert failures(home.materialize("tiny", force=False)) == []
-
-
 def test_embeddings_stand_in_the_order_of_the_cells(whole, home: Home) -> None:
     cells = home.lake.read("cells", "tiny").table()
     embeddings = home.lake.read("embeddings", "tiny").table()
@@ -238,6 +187,60 @@ def test_each_variant_of_the_ablations_is_scored_and_has_an_mlflow_run(whole, ho
     runs = client.search_runs([experiment.experiment_id], "tags.step = 'ablations'")
     assert {run.data.params["variant"] for run in runs} == set(scores["variant"])
     assert all(run.data.metrics["seconds"] >= 0 for run in runs)
+
+
+# From here on tests make versions anew; those above look at what the first run made.
+
+
+def test_a_second_run_makes_nothing_and_shows_all_again(whole, home: Home) -> None:
+    done = home.materialize("tiny", force=False)
+    assert failures(done) == []
+    assert unchanged(done) == set(ASSET_NAMES)
+    assert contents(home.lake, "tiny") == home.first
+    assert str(metadata(done, "embeddings")["map"]).startswith("![map](data:image/png;base64,")
+    assert metadata(done, "embeddings")["dagster/row_count"] == NUM_CELLS
+    assert all(item.passed for item in done.get_asset_check_evaluations())
+    assert len(done.get_asset_check_evaluations()) == len(whole.get_asset_check_evaluations())
+    versions = [
+        {event.asset_key: event.materialization.tags["dagster/data_version"] for event in run if event.materialization}
+        for run in (whole.get_asset_materialization_events(), done.get_asset_materialization_events())
+    ]
+    assert versions[0] == versions[1]
+
+
+def test_other_tasks_make_the_benchmark_alone(whole, home: Home) -> None:
+    region_yaml = home.path / "raw" / "tiny" / "region.yaml"
+    text = region_yaml.read_text()
+    described = yaml.safe_load(text)
+    described["tasks"] = dict(itertools.islice(described["tasks"].items(), 1, None))
+    region_yaml.write_text(yaml.safe_dump(described, sort_keys=False))
+    done = home.materialize("tiny", force=False)
+    assert failures(done) == []
+    made = set(ASSET_NAMES) - unchanged(done)
+    assert made == {"raw_files", "benchmark", "champion"}
+    region_yaml.write_text(text)
+    assert failures(home.materialize("tiny", force=False)) == []
+
+
+def test_a_raw_file_that_was_only_touched_makes_its_own_step_alone(whole, home: Home) -> None:
+    before = home.lake.read("edges", "tiny").version
+    os.utime(home.path / "raw" / "tiny" / "flows.parquet")
+    done = home.materialize("tiny", force=False)
+    assert failures(done) == []
+    assert set(ASSET_NAMES) - unchanged(done) == {"raw_files", "edges"}
+    assert home.lake.read("edges", "tiny").version == before
+
+
+def test_a_run_that_failed_goes_on_where_it_was(whole, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"embeddings": {**INDUCTIVE, "inductive": {"units": 32}}}
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "MINIMUM_DIRECTIONS", 1000.0)
+        assert not home.materialize("tiny", settings=other, force=False).success
+    done = home.materialize("tiny", settings=other, force=False)
+    assert failures(done) == []
+    made = set(ASSET_NAMES) - unchanged(done)
+    assert made == {"embeddings", "distilled_encoder", "benchmark", "champion"}
+    assert failures(home.materialize("tiny", force=False)) == []
 
 
 def test_a_second_run_with_the_same_seed_gives_equal_vectors(whole, home: Home) -> None:
