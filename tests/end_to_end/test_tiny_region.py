@@ -169,26 +169,6 @@ def test_the_benchmark_leaves_intervals_predictions_and_a_page(whole, home: Home
     assert benchmark.details["parameters"]["folds"] == 3
 
 
-def test_each_variant_of_the_ablations_is_scored_and_has_an_mlflow_run(whole, home: Home) -> None:
-    done = defs.resolve_job_def("ablate_region").execute_in_process(
-        instance=home.instance,
-        partition_key="tiny",
-        run_config={"ops": {"ablations": home.settings["ops"]["ablations"]}},
-        raise_on_error=False,
-    )
-    assert failures(done) == []
-    table = home.lake.read("ablations", "tiny").table()
-    assert base_graph_of(table) == "top 30 %"
-    scores = table.to_pandas()
-    graphs = {"graph: full", "graph: neighbours", "graph: rewired by chance"}
-    assert set(scores["variant"]) == {"base", "layers: 1", *graphs}
-    client = connect(TrackingSettings.of(home.path))
-    experiment = client.get_experiment_by_name("mora/tiny")
-    runs = client.search_runs([experiment.experiment_id], "tags.step = 'ablations'")
-    assert {run.data.params["variant"] for run in runs} == set(scores["variant"])
-    assert all(run.data.metrics["seconds"] >= 0 for run in runs)
-
-
 # From here on tests make versions anew; those above look at what the first run made.
 
 
@@ -241,6 +221,26 @@ def test_a_run_that_failed_goes_on_where_it_was(whole, home: Home, monkeypatch: 
     made = set(ASSET_NAMES) - unchanged(done)
     assert made == {"embeddings", "distilled_encoder", "benchmark", "champion"}
     assert failures(home.materialize("tiny", force=False)) == []
+
+
+def test_each_variant_of_the_ablations_is_scored_and_has_an_mlflow_run(whole, home: Home) -> None:
+    done = defs.resolve_job_def("ablate_region").execute_in_process(
+        instance=home.instance,
+        partition_key="tiny",
+        run_config={"ops": {"ablations": home.settings["ops"]["ablations"]}},
+        raise_on_error=False,
+    )
+    assert failures(done) == []
+    table = home.lake.read("ablations", "tiny").table()
+    assert base_graph_of(table) == "top 30 %"
+    scores = table.to_pandas()
+    graphs = {"graph: full", "graph: neighbours", "graph: rewired by chance"}
+    assert set(scores["variant"]) == {"base", "layers: 1", *graphs}
+    client = connect(TrackingSettings.of(home.path))
+    experiment = client.get_experiment_by_name("mora/tiny")
+    runs = client.search_runs([experiment.experiment_id], "tags.step = 'ablations'")
+    assert {run.data.params["variant"] for run in runs} == set(scores["variant"])
+    assert all(run.data.metrics["seconds"] >= 0 for run in runs)
 
 
 def test_a_second_run_with_the_same_seed_gives_equal_vectors(whole, home: Home) -> None:
