@@ -211,10 +211,10 @@ class RunProcess:
         with suppress(Exception):  # a full disk, for one, must not keep the run going
             if run := self._recorded():
                 self.instance.report_run_canceling(run)  # else Dagster takes the signal for a failure
-        for _ in range(2):  # Dagster may lose a signal that arrives while a run begins
+        for _ in range(4):  # Dagster may lose a signal that arrives while a run begins; a second one does no harm
             self.process.terminate()
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=15)
                 return
             except subprocess.TimeoutExpired:
                 continue
