@@ -21,15 +21,8 @@ from click.testing import CliRunner, Result
 from mora_pipeline.cli import main
 from mora_pipeline.contract import schemas
 from mora_pipeline.lake import Lake
+from tests.region_yaml import REGION_YAML
 
-REGION_YAML = """
-region: {name}
-resolution: 7
-mobility:
-  kind: trips
-  path: trips.csv
-  columns: {{origin_latitude: a, origin_longitude: b, destination_latitude: c, destination_longitude: d}}
-"""
 HERE = (40.7128, -74.006)
 Mora = Callable[..., Result]
 

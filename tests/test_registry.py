@@ -10,15 +10,7 @@ import pytest
 
 from mora_pipeline.contract.errors import UserError
 from mora_pipeline.lake.registry import Registry
-
-REGION_YAML = """
-region: {name}
-resolution: 7
-mobility:
-  kind: trips
-  path: trips.csv
-  columns: {{origin_latitude: a, origin_longitude: b, destination_latitude: c, destination_longitude: d}}
-"""
+from tests.region_yaml import REGION_YAML
 
 WriteRegion = Callable[..., Path]
 

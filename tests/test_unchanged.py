@@ -13,15 +13,8 @@ from mora_pipeline.cli import main
 from mora_pipeline.commands import unchanged
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.steps import all_steps, local_session, run_step
+from tests.region_yaml import REGION_YAML
 
-REGION_YAML = """
-region: town
-resolution: 7
-mobility:
-  kind: trips
-  path: trips.csv
-  columns: {origin_latitude: a, origin_longitude: b, destination_latitude: c, destination_longitude: d}
-"""
 RAW_FILES = next(step for step in all_steps() if step.name == "raw_files")
 HEAVY = ("dagster", "torch", "pyspark", "mlflow", "sklearn", "lightgbm")
 
@@ -38,7 +31,7 @@ def town(mora_home: Path) -> Path:
     folder = mora_home / "regions" / "town"
     folder.mkdir(parents=True)
     (folder / "trips.csv").write_text("a,b,c,d\n40.7,-74.0,40.8,-73.9\n")
-    (folder / "region.yaml").write_text(REGION_YAML)
+    (folder / "region.yaml").write_text(REGION_YAML.format(name="town"))
     Registry(mora_home).add(folder / "region.yaml")
     time.sleep(0.02)
     run_step(RAW_FILES, "town", local_session(mora_home))

@@ -15,17 +15,9 @@ import pytest
 
 from mora_pipeline.commands.instance import dagster_home
 from mora_pipeline.lake.registry import Registry
+from tests.region_yaml import REGION_YAML
 
 Found = TypeVar("Found")
-
-REGION_YAML = """
-region: {name}
-resolution: 7
-mobility:
-  kind: trips
-  path: trips.csv
-  columns: {{origin_latitude: a, origin_longitude: b, destination_latitude: c, destination_longitude: d}}
-"""
 
 
 @pytest.fixture

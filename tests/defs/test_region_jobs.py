@@ -12,7 +12,7 @@ from mora_pipeline.defs.partitions import regions
 from mora_pipeline.defs.region_jobs import add_region, remove_region
 from mora_pipeline.defs.resources import LakeResource
 from mora_pipeline.lake.registry import Registry
-from tests.test_registry import REGION_YAML
+from tests.region_yaml import REGION_YAML
 
 PARTITIONS = str(regions.name)
 

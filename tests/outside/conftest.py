@@ -12,16 +12,9 @@ import pyarrow as pa
 import pytest
 
 from mora_pipeline.lake import Lake
+from tests.region_yaml import REGION_YAML
 
 ALERT_VARIABLES = ("WEBHOOK", "WEBHOOK_TOKEN", "EMAIL_TO", "EMAIL_FROM", "SMTP", "SMTP_USER", "SMTP_PASSWORD")
-REGION_YAML = """
-region: {name}
-resolution: 7
-mobility:
-  kind: trips
-  path: trips.csv
-  columns: {{origin_latitude: a, origin_longitude: b, destination_latitude: c, destination_longitude: d}}
-"""
 
 
 @pytest.fixture(autouse=True)

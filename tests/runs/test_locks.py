@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mora_pipeline.contract.files import is_claimed
 from mora_pipeline.runs import TOKEN
 from mora_pipeline.runs.identity import Process
 from mora_pipeline.runs.locks import (
@@ -16,7 +17,6 @@ from mora_pipeline.runs.locks import (
     clear_up_after_the_dead,
     held_here,
     holder_in,
-    is_held,
     lock_of,
 )
 from tests.runs.conftest import Start
@@ -109,7 +109,7 @@ def test_a_lock_is_known_where_it_is_held_and_lasts_until_it_is_released(tmp_pat
         assert TOKEN in os.environ
     assert TOKEN not in os.environ
     lock.release()
-    assert not is_held(lock.path)
+    assert not is_claimed(lock.path)
     assert held_here(tmp_path, "town") is None
     RegionLock.take(tmp_path, "town", "a test").release()
 

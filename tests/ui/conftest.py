@@ -26,7 +26,7 @@ from mora_pipeline.lake.registry import Registry
 from mora_pipeline.steps.embeddings import embeddings_step
 from mora_pipeline.steps.interface import RegionRun
 from mora_pipeline.steps.results import Check, Picture, StepResult
-from tests.test_registry import REGION_YAML
+from tests.region_yaml import REGION_YAML
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

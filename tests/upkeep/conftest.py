@@ -1,27 +1,13 @@
 """A lived-in home, made once and copied for every test; the copy is told its new place when it is first opened."""
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from mora_pipeline.lake import opened
-
-
-def _lived_in() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lived_in", Path(__file__).with_name("lived_in.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["lived_in"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-lived_in = _lived_in()
+from tests.upkeep import lived_in
 
 
 @pytest.fixture(scope="session")

@@ -10,17 +10,10 @@ from mora_pipeline.commands.instance import REGIONS, dagster_instance
 from mora_pipeline.lake import Lake
 from mora_pipeline.lake.registry import Registry
 from mora_pipeline.tracking import TrackingSettings, connect, tracked_run
+from tests.region_yaml import REGION_YAML
 
 REGIONS_MADE = ("town", "city")
 CELLS = {"town": [608726199220994047, 608726199338434559], "city": [608692970719444991]}
-REGION_YAML = """
-region: {name}
-resolution: 7
-mobility:
-  kind: trips
-  path: trips.csv
-  columns: {{origin_latitude: a, origin_longitude: b, destination_latitude: c, destination_longitude: d}}
-"""
 
 
 def live_in(home: Path) -> None:
