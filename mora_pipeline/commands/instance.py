@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mora_pipeline.contract.files import locked
+from mora_pipeline.contract.files import is_claimed, locked
 from mora_pipeline.lake import mora_home, opened
-from mora_pipeline.runs.locks import holder_in, is_held
+from mora_pipeline.runs.locks import holder_in
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -54,7 +54,7 @@ def dagster_instance() -> Iterator["DagsterInstance"]:
 
 def end_dead_runs_if_any() -> None:
     """For commands that may do without Dagster, whose instance is opened only if a run's process has died."""
-    if any(holder_in(lock) and not is_held(lock) for lock in (mora_home() / "runs").glob("*.lock")):
+    if any(holder_in(lock) and not is_claimed(lock) for lock in (mora_home() / "runs").glob("*.lock")):
         with dagster_instance():
             pass
 

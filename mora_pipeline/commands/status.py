@@ -183,9 +183,10 @@ def _history(instance: "DagsterInstance", regions: list[str]) -> tuple[dict[str,
 
 def _lock_holders(home: Path) -> list[str]:
     """Who makes which region, where Dagster's history does not say so."""
-    from mora_pipeline.runs.locks import holder_in, is_held
+    from mora_pipeline.contract.files import is_claimed
+    from mora_pipeline.runs.locks import holder_in
 
-    paths = [path for path in sorted((home / "runs").glob("*.lock")) if is_held(path)]
+    paths = [path for path in sorted((home / "runs").glob("*.lock")) if is_claimed(path)]
     holders = (holder_in(path) for path in paths)
     return [f"{holder.region} is being made by {holder.words}" for holder in holders if holder]
 

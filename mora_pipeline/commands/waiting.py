@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mora_pipeline.contract.files import is_claimed
 from mora_pipeline.lake import mora_home
 from mora_pipeline.runs import PARTITION_TAG, orphans
-from mora_pipeline.runs.locks import Holder, clear_up_after_the_dead, holder_in, is_held, lock_of
+from mora_pipeline.runs.locks import Holder, clear_up_after_the_dead, holder_in, lock_of
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
@@ -71,7 +72,7 @@ def await_the_end_of_abandoned(region: str) -> None:
 
 def _abandoned(path: Path) -> Holder | None:
     holder = holder_in(path)
-    if holder is None or holder.front is None or not is_held(path):
+    if holder is None or holder.front is None or not is_claimed(path):
         return None
     return holder if holder.process.is_alive() and holder.front.is_alive() is False else None
 

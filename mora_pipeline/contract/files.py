@@ -61,10 +61,10 @@ def claim(lock: Path) -> IO[str]:
 
 
 def is_claimed(lock: Path) -> bool:
-    """True if a living process holds the lock file."""
+    """True if a living process holds the lock file; others that look at the same moment do not count."""
     try:
         with lock.open(encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except BlockingIOError:

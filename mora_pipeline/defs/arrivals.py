@@ -4,6 +4,7 @@ Source: the sensor `new_regions`, whenever what it refuses has changed; the butt
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -32,10 +33,7 @@ def refusals(problems: Sequence[str]) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(ARRIVALS),
         check_name=CHECK,
-        passed=not problems,
-        metadata=_by_folder(problems),
-        severity=dg.AssetCheckSeverity.WARN,
-        description=_summary(problems),
+        **_outcome(problems),
     )
 
 
@@ -48,12 +46,17 @@ def every_folder_is_right(context: dg.AssetCheckExecutionContext, lake: LakeReso
     """Looks as the sensor does; a folder that is complete becomes a region at the sensor's own look."""
     partitions = context.instance.get_dynamic_partitions(str(regions.name))
     problems = look(watched_root(), Registry(lake.path()), partitions, {}).problems
-    return dg.AssetCheckResult(
-        passed=not problems,
-        metadata=_by_folder(problems),
-        severity=dg.AssetCheckSeverity.WARN,
-        description=_summary(problems),
-    )
+    return dg.AssetCheckResult(**_outcome(problems))
+
+
+def _outcome(problems: Sequence[str]) -> dict[str, Any]:
+    """What a check of the folders says, as an event and as a result take it."""
+    return {
+        "passed": not problems,
+        "metadata": _by_folder(problems),
+        "severity": dg.AssetCheckSeverity.WARN,
+        "description": _summary(problems),
+    }
 
 
 def _by_folder(problems: Sequence[str]) -> dict[str, str]:

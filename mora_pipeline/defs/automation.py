@@ -8,14 +8,15 @@ import dagster as dg
 
 from mora_pipeline.contract.names import did_you_mean
 from mora_pipeline.defs.arrivals import refusals
+from mora_pipeline.defs.history import night_times
 from mora_pipeline.defs.jobs import materialize_region
 from mora_pipeline.defs.partitions import regions
 from mora_pipeline.lake.arrivals import look, watched_root
 from mora_pipeline.lake.registry import Registry
+from mora_pipeline.runs import PARTITION_TAG
 from mora_pipeline.steps import Session, all_steps, local_session
 from mora_pipeline.steps.memoised import what_has_changed
 
-PARTITION_TAG = "dagster/partition"
 REASON_TAG = "mora/reason"  # of a nightly run: what has changed
 
 REFUSED = "/refused"  # no folder has such a name
@@ -23,8 +24,8 @@ REFUSED = "/refused"  # no folder has such a name
 
 @dg.schedule(
     job=materialize_region,
-    cron_schedule=os.environ.get("MORA_NIGHTLY_CRON", "0 2 * * *"),
-    execution_timezone=os.environ.get("MORA_NIGHTLY_TIME_ZONE", "UTC"),
+    cron_schedule=night_times()[0],
+    execution_timezone=night_times()[1],
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description=(
         "One run each night of every region that has changed since it was made (its raw files, region.yaml, the "

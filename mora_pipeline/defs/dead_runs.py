@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from mora_pipeline.contract.files import is_claimed
 from mora_pipeline.lake import mora_home
 from mora_pipeline.runs import PARTITION_TAG, PROCESS_TAG, TOKEN_TAG, orphans
 from mora_pipeline.runs.identity import Process
-from mora_pipeline.runs.locks import clear_up_after_the_dead, holder_in, is_held
+from mora_pipeline.runs.locks import clear_up_after_the_dead, holder_in
 
 SECONDS_BETWEEN_LOOKS = int(os.environ.get("MORA_DEAD_RUNS_SECONDS", "15"))
 SECONDS_TO_START = 60.0  # that a run may take from its record to its launch, unless it waits in Dagster's queue
@@ -101,7 +102,7 @@ def _end_those_that_stay(instance: dg.DagsterInstance) -> None:
     """End the process of a run that was ended in Dagster a while ago ("Force termination") and still has its region."""
     for path in sorted((mora_home() / "runs").glob("*.lock")):
         holder = holder_in(path)
-        if holder is None or holder.run_id is None or not holder.process.is_alive() or not is_held(path):
+        if holder is None or holder.run_id is None or not holder.process.is_alive() or not is_claimed(path):
             continue
         record = instance.get_run_record_by_id(holder.run_id)
         if record is None or not record.dagster_run.is_finished or record.end_time is None:

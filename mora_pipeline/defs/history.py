@@ -126,13 +126,18 @@ def daemon_alive(instance: dg.DagsterInstance) -> bool:
     return all(status.healthy for status in instance.get_daemon_statuses(["SCHEDULER", "SENSOR"]).values())
 
 
+def night_times() -> tuple[str, str]:
+    """When the nightly schedule asks for runs: its cron line, and the time zone of that."""
+    return os.environ.get(CRON, "0 2 * * *"), os.environ.get(TIME_ZONE, "UTC")
+
+
 def night(instance: dg.DagsterInstance, now: float | None = None) -> Night:
     """The nightly schedule: on or off, when it was due, when it began.
 
     Raises:
         ValueError: if the variables of its time cannot be meant.
     """
-    cron, zone = os.environ.get(CRON, "0 2 * * *"), os.environ.get(TIME_ZONE, "UTC")
+    cron, zone = night_times()
     moment = datetime.fromtimestamp(now or time.time(), UTC)
     try:
         times = dg.TimeWindowPartitionsDefinition(start=moment, fmt="%Y", cron_schedule=cron, timezone=zone)

@@ -4,6 +4,7 @@ import os
 
 import dagster as dg
 
+from mora_pipeline.defs.history import night_times
 from mora_pipeline.defs.resources import LakeResource, Tracking
 
 
@@ -29,7 +30,7 @@ nightly_prune = dg.ScheduleDefinition(
     name="nightly_prune",
     job=prune_home,
     cron_schedule=os.environ.get("MORA_PRUNE_CRON", "30 5 * * *"),
-    execution_timezone=os.environ.get("MORA_NIGHTLY_TIME_ZONE", "UTC"),
+    execution_timezone=night_times()[1],
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Prunes the home every night, within the limits that the variables MORA_KEEP_* set.",
 )

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mora_pipeline.runs.locks import holder_in, is_held, lock_of
+from mora_pipeline.contract.files import is_claimed
+from mora_pipeline.runs.locks import holder_in, lock_of
 
 
 class RunEndedError(Exception):
@@ -27,7 +28,7 @@ def fence_of(home: Path, region: str, token: str) -> Callable[[], None]:
         if holder is None:  # perhaps its text is being replaced
             time.sleep(0.1)
             holder = holder_in(path)
-        if holder is None or holder.token != token or not is_held(path):
+        if holder is None or holder.token != token or not is_claimed(path):
             now = f" It is made by {holder.words}." if holder and holder.token != token else ""
             raise RunEndedError(
                 f"The run of this step has ended, so nothing of it was published; the versions before stay.{now}"

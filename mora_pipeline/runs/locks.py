@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from mora_pipeline.contract.errors import UserError
+from mora_pipeline.contract.files import is_claimed
 from mora_pipeline.contract.names import checked_region_name
 from mora_pipeline.runs import TOKEN, orphans
 from mora_pipeline.runs.identity import Process
@@ -175,18 +176,6 @@ def holder_in(path: Path) -> Holder | None:
         return None
 
 
-def is_held(path: Path) -> bool:
-    """True if a living process holds a lock."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def clear_up_after_the_dead(home: Path) -> int:
     """End what is left of runs whose process is gone, and remove their temporary files.
 
@@ -195,7 +184,7 @@ def clear_up_after_the_dead(home: Path) -> int:
     """
     ended = 0
     for path in sorted((home / "runs").glob("*.lock")):
-        if holder_in(path) is None or is_held(path):
+        if holder_in(path) is None or is_claimed(path):
             continue
         with contextlib.suppress(OSError), path.open("a+", encoding="utf-8") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

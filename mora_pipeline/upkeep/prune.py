@@ -119,8 +119,3 @@ def _named_by_processes() -> list[str]:
         with contextlib.suppress(psutil.Error, OSError):
             texts.append(" ".join([*process.cmdline(), *process.environ().values(), process.cwd()]))
     return texts
-
-
-def sizes(home: Path) -> dict[str, int]:
-    """Bytes of every part of a home, by the name of its folder or file."""
-    return {path.name: size_of(path) for path in sorted(home.iterdir())}
