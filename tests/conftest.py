@@ -9,6 +9,7 @@ from hypothesis import settings
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("MORA_PRUNE_CRON", "0 0 29 2 *")  # a daemon of a test adds no run because it is half past five
 os.environ.setdefault("MORA_SPARK_CLASSES", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "spark"))
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of processes that share the cores spin for one another: ten times slower than one thread each.
